@@ -1,0 +1,370 @@
+//! The command line as typed: one table of flags, read in Go's syntax, with environment twins.
+//!
+//! The table is the only place that names a flag: the parser, `--help`, the configuration and the documents' tables
+//! are all held against it. Go's flag syntax (one dash or two, `-flag=x`, `-flag x`, `-switch`, `-switch=false`) is
+//! what the reference's start scripts use, and no argument crate reads it; hence the few lines below.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What every environment twin begins with.
+const ENV_PREFIX: &str = "STATSD_HTTP_PROXY_";
+
+/// How a flag takes its value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// True when present; a value only as `--flag=false`.
+    Switch,
+    /// A value follows, and the word says of what kind.
+    Value(&'static str),
+}
+
+/// The heading under which `--help` shows a flag.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Group {
+    /// Listening and its limits.
+    Http,
+    /// Certificates.
+    Tls,
+    /// Where metrics go.
+    Statsd,
+    /// Who may send.
+    Access,
+    /// Everything about running it.
+    Operation,
+    /// Accepted so that old start scripts work.
+    Compatibility,
+}
+
+impl Group {
+    const ALL: [Group; 6] = [Self::Http, Self::Tls, Self::Statsd, Self::Access, Self::Operation, Self::Compatibility];
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Tls => "HTTPS",
+            Self::Statsd => "StatsD",
+            Self::Access => "Access",
+            Self::Operation => "Operation",
+            Self::Compatibility => "Accepted and ignored, for start scripts of the reference",
+        }
+    }
+}
+
+/// One flag.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// Its name, without dashes.
+    pub name: &'static str,
+    /// How it takes its value.
+    pub kind: Kind,
+    /// What it is when not given; empty for unset.
+    pub default: &'static str,
+    /// Its heading.
+    pub group: Group,
+    /// One sentence, without a final full stop.
+    pub help: &'static str,
+}
+
+impl Flag {
+    /// The name of its environment twin.
+    pub fn env(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.name.replace('-', "_").to_ascii_uppercase())
+    }
+}
+
+const fn flag(name: &'static str, kind: Kind, default: &'static str, group: Group, help: &'static str) -> Flag {
+    Flag { name, kind, default, group, help }
+}
+
+/// Every flag there is.
+pub const FLAGS: &[Flag] = &[
+    flag(
+        "http-host",
+        Kind::Value("HOST"),
+        "127.0.0.1",
+        Group::Http,
+        "Address to listen on; --http-host= (empty) is any address, IPv4 and IPv6",
+    ),
+    flag("http-port", Kind::Value("PORT"), "80", Group::Http, "TCP port to listen on; 0 takes a free one"),
+    flag(
+        "http-timeout-read",
+        Kind::Value("SECONDS"),
+        "5",
+        Group::Http,
+        "Longest time for one request to arrive, head and body; 0 is no limit",
+    ),
+    flag(
+        "http-timeout-write",
+        Kind::Value("SECONDS"),
+        "5",
+        Group::Http,
+        "Longest time for a peer to take a response; 0 is no limit",
+    ),
+    flag(
+        "http-timeout-idle",
+        Kind::Value("SECONDS"),
+        "75",
+        Group::Http,
+        "Longest time between two requests of a connection; 0 is no limit",
+    ),
+    flag("http-max-body-size", Kind::Value("BYTES"), "65536", Group::Http, "Largest request body"),
+    flag(
+        "http-max-connections",
+        Kind::Value("COUNT"),
+        "10000",
+        Group::Http,
+        "Connections served at once; more wait in the kernel's backlog",
+    ),
+    flag("http-threads", Kind::Value("COUNT"), "", Group::Http, "Worker threads (default: one for each core)"),
+    flag(
+        "tls-cert",
+        Kind::Value("FILE"),
+        "",
+        Group::Tls,
+        "Certificate chain in PEM; with --tls-key, serves HTTPS instead of HTTP",
+    ),
+    flag("tls-key", Kind::Value("FILE"), "", Group::Tls, "Private key in PEM"),
+    flag(
+        "statsd-host",
+        Kind::Value("HOST"),
+        "127.0.0.1",
+        Group::Statsd,
+        "StatsD's address or name; a name is looked up again every 30 s",
+    ),
+    flag("statsd-port", Kind::Value("PORT"), "8125", Group::Statsd, "StatsD's UDP port"),
+    flag(
+        "statsd-packet-size",
+        Kind::Value("BYTES"),
+        "1432",
+        Group::Statsd,
+        "Largest datagram; a longer line goes alone",
+    ),
+    flag(
+        "metric-prefix",
+        Kind::Value("PREFIX"),
+        "",
+        Group::Statsd,
+        "Put before every metric name, with or without its final dot",
+    ),
+    flag(
+        "jwt-secret",
+        Kind::Value("SECRET"),
+        "",
+        Group::Access,
+        "Require a JSON Web Token signed with this secret; process lists show it, so prefer the file or the environment",
+    ),
+    flag(
+        "jwt-secret-file",
+        Kind::Value("FILE"),
+        "",
+        Group::Access,
+        "Read that secret from a file; one final newline is not part of it",
+    ),
+    flag(
+        "demo",
+        Kind::Switch,
+        "false",
+        Group::Operation,
+        "Start a StatsD receiver too, send to it, and print what arrives; the port is then 8080 unless given",
+    ),
+    flag("verbose", Kind::Switch, "false", Group::Operation, "Log every request"),
+    flag("log-format", Kind::Value("FORMAT"), "text", Group::Operation, "text or json"),
+    flag("version", Kind::Switch, "false", Group::Operation, "Print name, version and commit, and exit"),
+    flag("help", Kind::Switch, "false", Group::Operation, "Print this text, and exit"),
+    flag("http-router-name", Kind::Value("NAME"), "", Group::Compatibility, "Router of the reference"),
+    flag("statsd-client-name", Kind::Value("NAME"), "", Group::Compatibility, "StatsD client of the reference"),
+    flag("profiler-http-port", Kind::Value("PORT"), "", Group::Compatibility, "Go profiler of the reference"),
+];
+
+/// Finds a flag by its name.
+fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.name == name)
+}
+
+/// A value with the name of where it came from, as an error shall call it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Given {
+    /// `--http-port` or `STATSD_HTTP_PROXY_HTTP_PORT`.
+    pub origin: String,
+    /// The text as typed.
+    pub value: String,
+}
+
+/// The flags as typed, and what could not be read.
+#[derive(Debug, Default)]
+pub struct CommandLine {
+    given: BTreeMap<&'static str, Given>,
+    /// One sentence for each argument that is no flag, or a flag that lacks its value.
+    pub errors: Vec<String>,
+}
+
+impl CommandLine {
+    /// Reads arguments (without the program's name), then the environment for flags that were not given.
+    ///
+    /// A variable that is empty counts as unset. A flag that is given twice takes its last value, as in Go.
+    pub fn read(args: impl IntoIterator<Item = String>, env: impl Fn(&str) -> Option<String>) -> Self {
+        let mut line = Self::default();
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            line.read_one(arg, &mut args);
+        }
+        for flag in FLAGS {
+            let origin = flag.env();
+            if !line.given.contains_key(flag.name)
+                && let Some(value) = env(&origin).filter(|value| !value.is_empty())
+            {
+                line.given.insert(flag.name, Given { origin, value });
+            }
+        }
+        line
+    }
+
+    fn read_one(&mut self, arg: String, rest: &mut impl Iterator<Item = String>) {
+        let Some(body) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|body| !body.is_empty())
+        else {
+            self.errors.push(format!("unexpected argument {arg:?}: a switch takes its value as in --verbose=true"));
+            return;
+        };
+        let (name, value) = match body.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (body, None),
+        };
+        let name = if name == "h" { "help" } else { name };
+        let Some(flag) = find(name) else {
+            self.errors.push(format!("unknown flag --{name}: see --help"));
+            return;
+        };
+        let value = match (flag.kind, value) {
+            (_, Some(value)) => value,
+            (Kind::Switch, None) => "true".to_owned(),
+            (Kind::Value(_), None) => match rest.next() {
+                Some(value) => value,
+                None => {
+                    self.errors.push(format!("--{name} needs a value"));
+                    return;
+                }
+            },
+        };
+        self.given.insert(flag.name, Given { origin: format!("--{}", flag.name), value });
+    }
+
+    /// Whether a switch is given, and not as false: for those that are looked at before anything is checked.
+    pub fn asks(&self, name: &str) -> bool {
+        self.given(name).is_some_and(|given| given.value == "true")
+    }
+
+    /// What was given for a flag, be it empty.
+    pub fn given(&self, name: &str) -> Option<&Given> {
+        debug_assert!(find(name).is_some(), "{name} is not in the table");
+        self.given.get(name)
+    }
+
+    /// What was given for a flag, or its default; an empty string counts as unset.
+    pub fn value(&self, name: &str) -> Option<Given> {
+        let flag = find(name)?;
+        let given = self.given.get(name).filter(|given| !given.value.is_empty()).cloned();
+        given.or_else(|| {
+            let default = Given { origin: format!("--{name}"), value: flag.default.to_owned() };
+            (!flag.default.is_empty()).then_some(default)
+        })
+    }
+}
+
+/// The text of `--help`.
+pub fn help() -> String {
+    let mut text = String::from(
+        "Takes metrics over HTTP(S) from browsers, apps and scripts, and forwards them to StatsD over UDP.\n\n\
+         Usage: statsd-http-proxy [FLAGS]\n",
+    );
+    for group in Group::ALL {
+        let _ = write!(text, "\n{}:\n", group.heading());
+        for flag in FLAGS.iter().filter(|flag| flag.group == group) {
+            let head = match flag.kind {
+                Kind::Switch => format!("--{}", flag.name),
+                Kind::Value(what) => format!("--{} {what}", flag.name),
+            };
+            let default = match flag.kind {
+                Kind::Value(_) if !flag.default.is_empty() => format!(" [{}]", flag.default),
+                _ => String::new(),
+            };
+            let _ = writeln!(text, "  {head:<30} {}{default}", flag.help);
+        }
+    }
+    let _ = write!(
+        text,
+        "\nOne dash or two, and --flag=value or --flag value, are the same. Each flag has an environment twin, such as\n\
+         {} for --http-port; the flag wins.\n",
+        find("http-port").map(Flag::env).unwrap_or_default()
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(args: &[&str]) -> CommandLine {
+        CommandLine::read(args.iter().map(|a| (*a).to_owned()), |_| None)
+    }
+
+    fn value(line: &CommandLine, name: &str) -> Option<String> {
+        line.value(name).map(|given| given.value)
+    }
+
+    #[test]
+    fn go_syntax_is_read() {
+        let line = read(&["-http-port", "8080", "--statsd-port=9125", "-verbose", "--metric-prefix", "a.b"]);
+        assert!(line.errors.is_empty(), "{:?}", line.errors);
+        assert_eq!(value(&line, "http-port").as_deref(), Some("8080"));
+        assert_eq!(value(&line, "statsd-port").as_deref(), Some("9125"));
+        assert_eq!(value(&line, "verbose").as_deref(), Some("true"));
+        assert_eq!(value(&line, "metric-prefix").as_deref(), Some("a.b"));
+        assert_eq!(value(&read(&["--verbose=false"]), "verbose").as_deref(), Some("false"));
+        assert_eq!(value(&read(&["--http-port=1", "--http-port=2"]), "http-port").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn an_empty_value_is_unset() {
+        let line = read(&["--jwt-secret=", "--http-port", "", "--http-host="]);
+        assert_eq!(value(&line, "jwt-secret"), None);
+        assert_eq!(value(&line, "http-port").as_deref(), Some("80"));
+        assert_eq!(line.given("http-host").map(|g| g.value.as_str()), Some(""));
+    }
+
+    #[test]
+    fn a_flag_beats_its_environment_twin() {
+        let env = |name: &str| match name {
+            "STATSD_HTTP_PROXY_HTTP_PORT" => Some("1".to_owned()),
+            "STATSD_HTTP_PROXY_STATSD_PORT" => Some("2".to_owned()),
+            "STATSD_HTTP_PROXY_METRIC_PREFIX" => Some(String::new()),
+            _ => None,
+        };
+        let line = CommandLine::read(["--http-port=3".to_owned()], env);
+        assert_eq!(value(&line, "http-port").as_deref(), Some("3"));
+        assert_eq!(line.value("statsd-port").map(|g| g.origin).as_deref(), Some("STATSD_HTTP_PROXY_STATSD_PORT"));
+        assert_eq!(line.given("metric-prefix"), None);
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let line = read(&["--nope", "--verbose", "true", "-", "--http-port"]);
+        assert_eq!(line.errors.len(), 4, "{:?}", line.errors);
+        assert!(line.errors[0].contains("--nope"));
+        assert!(line.errors[1].contains("\"true\""));
+        assert!(line.errors[3].contains("--http-port"));
+    }
+
+    #[test]
+    fn help_shows_every_flag_with_its_default() {
+        let text = help();
+        for flag in FLAGS {
+            let line = text.lines().find(|l| l.trim_start().starts_with(&format!("--{} ", flag.name)));
+            let line = line.unwrap_or_else(|| panic!("--{} is not in --help", flag.name));
+            assert!(line.contains(flag.help));
+            if matches!(flag.kind, Kind::Value(_)) && !flag.default.is_empty() {
+                assert!(line.ends_with(&format!("[{}]", flag.default)), "{line}");
+            }
+        }
+    }
+}

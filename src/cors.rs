@@ -1,0 +1,39 @@
+//! Cross-origin resource sharing (Fetch standard, "HTTP-responses"): which pages may read an answer.
+//!
+//! Any origin may, as in the reference; access is a matter of tokens. The headers are on errors too, or a page could
+//! not read them.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+    HeaderMap, HeaderValue, ORIGIN, VARY,
+};
+
+/// The methods of the reference's preflight answer.
+const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, HEAD, OPTIONS");
+
+/// The reference's list, and what tokens and compressed bodies need.
+const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
+    "X-JWT-Token, X-Requested-With, Origin, Accept, Content-Type, Content-Encoding, Authentication, Authorization",
+);
+
+/// Seconds for which a browser may keep a preflight answer: the most that Chromium honours.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
+
+/// Lets the page that asked read the answer. Without an `Origin` there is no page to let.
+pub fn allow_origin(request: &HeaderMap, answer: &mut HeaderMap) {
+    if let Some(origin) = request.get(ORIGIN) {
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        answer.insert(VARY, VARY_ORIGIN);
+    }
+}
+
+/// Says which requests a page may make.
+pub fn allow_requests(request: &HeaderMap, answer: &mut HeaderMap) {
+    if request.contains_key(ORIGIN) {
+        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS);
+        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS);
+        answer.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    }
+}

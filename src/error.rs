@@ -1,0 +1,78 @@
+//! Every way to refuse a request, and the one match from refusal to status and text.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use thiserror::Error;
+
+use crate::auth::AuthError;
+use crate::http::body::BodyError;
+use crate::http::head::HeadError;
+use crate::params::ParamsError;
+use crate::route::RouteError;
+
+/// Why a request is not answered with 200. When it is not, no datagram leaves.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The head breaks a rule of HTTP that the parser lets pass.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// Nothing there, or not for this method.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// No token, or a bad one.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The body is too long, too slow or broken.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The key in the path is no metric name.
+    #[error("Invalid key specified")]
+    Key,
+    /// A parameter is not what the resource needs.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The line would be longer than any daemon takes whole.
+    #[error("Metric longer than {} bytes", crate::statsd::line::MAX_LINE)]
+    TooLong,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Head(HeadError::Expectation) => StatusCode::EXPECTATION_FAILED,
+            Self::Head(HeadError::TransferCoding) => StatusCode::NOT_IMPLEMENTED,
+            Self::Head(HeadError::Host | HeadError::Framing | HeadError::Target) => StatusCode::BAD_REQUEST,
+            Self::Route(RouteError::NotFound) => StatusCode::NOT_FOUND,
+            Self::Route(RouteError::MethodNotAllowed(_)) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Auth(AuthError::Missing) => StatusCode::UNAUTHORIZED,
+            Self::Auth(AuthError::Invalid) => StatusCode::FORBIDDEN,
+            Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(BodyError::Broken) | Self::Key | Self::Params(_) | Self::TooLong => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The body of the answer: the reference's text where it has one, and a newline.
+    pub fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::Route(RouteError::NotFound) => "404 page not found\n".into(),
+            Self::Route(RouteError::MethodNotAllowed(_)) => "Method Not Allowed\n".into(),
+            other => format!("{other}\n").into(),
+        }
+    }
+
+    /// The methods of the path, where that is what is wrong.
+    pub fn allow(&self) -> Option<&'static str> {
+        match self {
+            Self::Route(RouteError::MethodNotAllowed(allow)) => Some(allow),
+            _ => None,
+        }
+    }
+
+    /// Whether what follows on an HTTP/1.1 connection cannot be trusted to be a request.
+    pub fn closes(&self) -> bool {
+        matches!(self, Self::Head(_) | Self::Body(_))
+    }
+}

@@ -1,0 +1,208 @@
+//! A request's way through the house, step by step, and the answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tracing::info;
+
+use crate::cors;
+use crate::error::Refusal;
+use crate::http::body::{self, Collect};
+use crate::http::deadline::Watch;
+use crate::http::head;
+use crate::metric::{Metric, Name};
+use crate::params::Params;
+use crate::route::{self, Resource, Route};
+use crate::statsd::line;
+use crate::worker::Worker;
+
+/// What every answer's body is.
+type Answer = Response<Full<Bytes>>;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// What the head of a request asks for, once it may.
+enum Admitted {
+    Heartbeat,
+    Preflight(&'static str),
+    Metric(Resource),
+}
+
+/// What is left to do.
+enum Step {
+    /// Wait for the body, then send the metric.
+    Receive(Resource, Collect),
+    /// Give the answer.
+    Answer(Answer),
+    /// Nothing: the answer was given.
+    Done,
+}
+
+/// One request and its answer, as a future that waits for nothing but the body.
+///
+/// Between the last byte of the body and the hand-over of the line nothing waits: hyper drops this future when the
+/// peer closes, and a metric must not be lost by a client that does not stay for the answer.
+pub struct Exchange {
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+    head: Parts,
+    step: Step,
+}
+
+impl Exchange {
+    /// Takes the steps that need no body.
+    pub fn begin(worker: Rc<Worker>, watch: Rc<Watch>, request: Request<Incoming>) -> Self {
+        let since = watch.begin_request();
+        let (head, body) = request.into_parts();
+        let step = match admit(&worker, &head, &body) {
+            Ok(Admitted::Metric(resource)) => {
+                let cap = worker.config.max_body_size;
+                Step::Receive(resource, Collect::new(body, cap, since, Rc::clone(&worker.deadlines)))
+            }
+            Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
+            Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
+            Err(refusal) => {
+                if !http_body::Body::is_end_stream(&body) {
+                    watch.ask_linger();
+                }
+                Step::Answer(refuse(&head, &refusal))
+            }
+        };
+        Self { worker, watch, head, step }
+    }
+
+    fn finish(&mut self, mut answer: Answer) -> Answer {
+        if self.worker.deadlines.draining() && self.head.version < Version::HTTP_2 {
+            answer.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        if self.worker.config.verbose {
+            // The path only: a query may hold a token.
+            info!(method = %self.head.method, path = self.head.uri.path(), status = answer.status().as_u16(), "request");
+        }
+        answer
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Answer, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match std::mem::replace(&mut self.step, Step::Done) {
+            Step::Receive(resource, mut collect) => {
+                let Poll::Ready(body) = collect.poll(cx) else {
+                    self.step = Step::Receive(resource, collect);
+                    return Poll::Pending;
+                };
+                let sent = match body {
+                    Ok(body) => send(&self.worker, &self.head, resource, &body),
+                    Err(error) => {
+                        if collect.is_unread() {
+                            self.watch.ask_linger();
+                        }
+                        Err(error.into())
+                    }
+                };
+                match sent {
+                    Ok(()) => accepted(&self.head),
+                    Err(refusal) => refuse(&self.head, &refusal),
+                }
+            }
+            Step::Answer(answer) => answer,
+            Step::Done => return Poll::Pending,
+        };
+        Poll::Ready(Ok(self.finish(answer)))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.watch.end_request();
+    }
+}
+
+/// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413.
+fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Refusal> {
+    head::check(head)?;
+    if head.uri.path() == "*" {
+        return Ok(Admitted::Preflight(route::ALL_METHODS));
+    }
+    let resource = match route::find(&head.method, head.uri.path())? {
+        Route::Heartbeat => return Ok(Admitted::Heartbeat),
+        Route::Preflight(allow) => return Ok(Admitted::Preflight(allow)),
+        Route::Metric(resource) => resource,
+    };
+    if let Some(verifier) = &worker.verifier {
+        verifier.check(&head.headers, head.uri.query())?;
+    }
+    body::check_length(body, worker.config.max_body_size)?;
+    Ok(Admitted::Metric(resource))
+}
+
+/// The steps after the body: parameters, name, line, datagram.
+fn send(worker: &Worker, head: &Parts, resource: Resource, body: &Bytes) -> Result<(), Refusal> {
+    let prefix = &worker.config.prefix;
+    let key = route::key(head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
+    let name = Name::parse(prefix, &key).map_err(|_| Refusal::Key)?;
+    let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let params = Params::read(content_type, body)?;
+    let metric = Metric { name, value: params.value(resource)? };
+    if line::len(prefix, &metric) > line::MAX_LINE {
+        return Err(Refusal::TooLong);
+    }
+    if worker.keeps(metric.value.rate()) {
+        worker.upstream.push(prefix, &metric);
+    }
+    Ok(())
+}
+
+fn accepted(head: &Parts) -> Answer {
+    answer(head, StatusCode::OK, Bytes::new())
+}
+
+fn heartbeat(head: &Parts) -> Answer {
+    let mut answer = answer(head, StatusCode::OK, Bytes::from_static(b"OK"));
+    answer.headers_mut().insert(CONTENT_TYPE, TEXT);
+    answer
+}
+
+fn preflight(head: &Parts, allow: &'static str) -> Answer {
+    let mut answer = answer(head, StatusCode::NO_CONTENT, Bytes::new());
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    cors::allow_requests(&head.headers, answer.headers_mut());
+    answer
+}
+
+fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
+    let text = match refusal.text() {
+        std::borrow::Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        std::borrow::Cow::Owned(text) => Bytes::from(text),
+    };
+    let mut answer = answer(head, refusal.status(), text);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if let Some(allow) = refusal.allow() {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if refusal.closes() && head.version < Version::HTTP_2 {
+        headers.insert(CONNECTION, CLOSE);
+    }
+    answer
+}
+
+fn answer(head: &Parts, status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    cors::allow_origin(&head.headers, answer.headers_mut());
+    answer
+}

@@ -1,0 +1,570 @@
+//! Deadlines without a timer for each request.
+//!
+//! A worker keeps a coarse clock. Each connection notes in its [`Watch`] what it waits for and since when, a store to
+//! a cell; ten times a second a sweep walks all watches and orders the late ones to end. A deadline is thus kept to
+//! within a tenth of a second.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::config::Timeouts;
+
+/// The time between two sweeps.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// How long an idle connection keeps its HTTP state, two 8 KiB buffers, before it is put to sleep.
+const AWAKE: u32 = ticks(Duration::from_millis(300));
+
+/// How long an idle connection is kept once a shutdown began: its next request may be on its way, and gets an answer
+/// that says `Connection: close`. Longer than any sane round trip.
+const DRAIN_IDLE: u32 = ticks(Duration::from_secs(2));
+
+/// How long an idle connection is kept while others wait for its place.
+const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
+
+/// How long a peer may take to notice that its refused request was answered, before the socket is closed.
+pub const LINGER: u32 = ticks(Duration::from_secs(2));
+
+const fn ticks(time: Duration) -> u32 {
+    time.as_millis().div_ceil(TICK.as_millis()) as u32
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// It has sent nothing yet, or is in its TLS handshake.
+    New,
+    /// A head has begun.
+    Head,
+    /// A request is being read, handled or answered; its body has a deadline of its own.
+    Request,
+    /// Between two requests.
+    Idle,
+    /// Answered and closed on our side; what still comes is thrown away.
+    Linger,
+}
+
+/// What the sweep wants of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Free the HTTP state, and wait for the next byte.
+    Sleep,
+    /// HTTP/2: say goodbye, finish what was begun.
+    Goodbye,
+    /// End at once.
+    Close,
+}
+
+/// A deadline that may have passed, of a connection or a body.
+#[derive(Default)]
+struct Alarm(Cell<Option<Waker>>);
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
+impl Alarm {
+    /// Sees to it that the task of `cx` is woken when the alarm rings.
+    fn set(&self, cx: &Context<'_>) {
+        let waker = match self.0.take() {
+            Some(waker) if waker.will_wake(cx.waker()) => waker,
+            _ => cx.waker().clone(),
+        };
+        self.0.set(Some(waker));
+    }
+
+    fn ring(&self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// What one connection waits for, and since when.
+#[derive(Debug)]
+pub struct Watch {
+    phase: Cell<Phase>,
+    since: Cell<u32>,
+    /// Since when the peer has not taken what was written.
+    stuck: Cell<Option<u32>>,
+    /// HTTP/2: requests under way; and whether goodbye was said, and when.
+    streams: Cell<Option<u32>>,
+    goodbye: Cell<Option<u32>>,
+    /// HTTP/1.1: whether the answer is ready, so that the write that completes it ends the request.
+    answered: Cell<bool>,
+    /// HTTP/1.1: whether buffers are held.
+    awake: Cell<bool>,
+    linger: Cell<bool>,
+    order: Cell<Option<Order>>,
+    alarm: Alarm,
+    deadlines: Rc<Deadlines>,
+}
+
+impl Watch {
+    /// Takes the sweep's order, and sees to it that the next one wakes the task of `cx`.
+    pub fn order(&self, cx: &Context<'_>) -> Option<Order> {
+        self.alarm.set(cx);
+        self.order.take()
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.deadlines.now());
+    }
+
+    /// Bytes came in.
+    pub fn received(&self) {
+        if matches!(self.phase.get(), Phase::Idle | Phase::New) && self.streams.get().is_none() {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// From now on the connection speaks HTTP/2, where requests overlap.
+    pub fn multiplex(&self) {
+        self.streams.set(Some(0));
+        self.enter(Phase::Idle);
+    }
+
+    /// A head is complete. Returns since when its request has been coming in.
+    pub fn begin_request(&self) -> u32 {
+        self.linger.set(false);
+        match self.streams.get() {
+            Some(streams) => {
+                self.streams.set(Some(streams + 1));
+                self.deadlines.now()
+            }
+            None => {
+                self.phase.set(Phase::Request);
+                self.since.get()
+            }
+        }
+    }
+
+    /// The answer is ready to be written.
+    pub fn end_request(&self) {
+        match self.streams.get() {
+            Some(streams) => {
+                self.streams.set(Some(streams.saturating_sub(1)));
+                self.since.set(self.deadlines.now());
+            }
+            None => self.answered.set(true),
+        }
+    }
+
+    /// The transport took all that was written.
+    pub fn written(&self) {
+        self.stuck.set(None);
+        if self.answered.replace(false) {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// The transport has passed on all that was written.
+    pub fn flushed(&self) {
+        if self.phase.get() == Phase::Idle || self.streams.get().is_some() {
+            self.stuck.set(None);
+        }
+    }
+
+    /// The transport took nothing, or not all.
+    pub fn blocked(&self) {
+        if self.stuck.get().is_none() {
+            self.stuck.set(Some(self.deadlines.now()));
+        }
+    }
+
+    /// Whether HTTP/1.1 is between two requests, with nothing left to write.
+    pub fn may_sleep(&self) -> bool {
+        self.phase.get() == Phase::Idle && self.stuck.get().is_none()
+    }
+
+    /// Notes whether HTTP state is held.
+    pub fn set_awake(&self, awake: bool) {
+        self.awake.set(awake);
+    }
+
+    /// What was read but not asked for yet begins a head.
+    pub fn begin_head(&self) {
+        self.enter(Phase::Head);
+    }
+
+    /// Asks for a lingering close: the peer may still be sending what was refused.
+    pub fn ask_linger(&self) {
+        self.linger.set(true);
+    }
+
+    /// Whether a lingering close was asked for.
+    pub fn wants_linger(&self) -> bool {
+        self.linger.get()
+    }
+
+    /// Begins the lingering close.
+    pub fn begin_linger(&self) {
+        self.stuck.set(None);
+        self.enter(Phase::Linger);
+    }
+
+    /// What the sweep finds at `now`.
+    fn overdue(&self, now: u32, deadlines: &Deadlines) -> Option<Order> {
+        let limits = &deadlines.limits;
+        let late = |since: u32, limit: Option<u32>| limit.is_some_and(|limit| now.wrapping_sub(since) >= limit);
+        if let Some(stuck) = self.stuck.get()
+            && late(stuck, limits.write)
+        {
+            return Some(Order::Close);
+        }
+        if let Some(goodbye) = self.goodbye.get() {
+            return late(goodbye, limits.write.or(limits.read)).then_some(Order::Close);
+        }
+        let since = self.since.get();
+        let draining = deadlines.draining.get();
+        let idle = |since: u32| match draining {
+            Some(drain) => late(since.max(drain), Some(DRAIN_IDLE)),
+            None if deadlines.crowded.load(Ordering::Relaxed) => late(since, Some(CROWDED_IDLE)),
+            None => late(since, limits.idle),
+        };
+        match self.phase.get() {
+            Phase::New if late(since, limits.read) => Some(Order::Close),
+            Phase::New if draining.is_some() && idle(since) => Some(Order::Close),
+            Phase::Head => late(since, limits.read).then_some(Order::Close),
+            Phase::Linger => late(since, Some(LINGER)).then_some(Order::Close),
+            Phase::Idle => match self.streams.get() {
+                Some(0) if idle(since) => Some(Order::Goodbye),
+                Some(_) => None,
+                None if idle(since) => Some(Order::Close),
+                None => {
+                    (self.awake.get() && self.stuck.get().is_none() && late(since, Some(AWAKE))).then_some(Order::Sleep)
+                }
+            },
+            Phase::New | Phase::Request => None,
+        }
+    }
+
+    fn give(&self, order: Order, now: u32) {
+        if order == Order::Goodbye {
+            self.goodbye.set(Some(now));
+        }
+        self.order.set(Some(order));
+        self.alarm.ring();
+    }
+}
+
+/// The deadline of one request's body.
+#[derive(Debug)]
+pub struct BodyWatch {
+    since: u32,
+    expired: Cell<bool>,
+    alarm: Alarm,
+}
+
+impl BodyWatch {
+    /// Whether the body is late; if not, the task of `cx` is woken when it is.
+    pub fn expired(&self, cx: &Context<'_>) -> bool {
+        self.alarm.set(cx);
+        self.expired.get()
+    }
+}
+
+/// The limits in ticks; `None` where there is none.
+#[derive(Debug)]
+struct Limits {
+    read: Option<u32>,
+    write: Option<u32>,
+    idle: Option<u32>,
+}
+
+/// One worker's clock, and all that it watches. Bounded by the connection limit, and 64 bodies for each HTTP/2
+/// connection.
+#[derive(Debug)]
+pub struct Deadlines {
+    now: Cell<u32>,
+    limits: Limits,
+    connections: RefCell<Slab<Rc<Watch>>>,
+    bodies: RefCell<Slab<Rc<BodyWatch>>>,
+    /// When the shutdown began.
+    draining: Cell<Option<u32>>,
+    /// Rings when the last connection ends.
+    empty: Alarm,
+    /// Set while connections wait for a place.
+    crowded: Arc<AtomicBool>,
+}
+
+impl Deadlines {
+    /// A worker's deadlines, which tighten while `crowded` is set.
+    pub fn new(timeouts: &Timeouts, crowded: Arc<AtomicBool>) -> Self {
+        Self {
+            now: Cell::new(0),
+            limits: Limits {
+                read: timeouts.read.map(ticks),
+                write: timeouts.write.map(ticks),
+                idle: timeouts.idle.map(ticks),
+            },
+            connections: RefCell::default(),
+            bodies: RefCell::default(),
+            draining: Cell::new(None),
+            empty: Alarm::default(),
+            crowded,
+        }
+    }
+
+    /// The coarse time.
+    pub fn now(&self) -> u32 {
+        self.now.get()
+    }
+
+    /// Whether a shutdown has begun.
+    pub fn draining(&self) -> bool {
+        self.draining.get().is_some()
+    }
+
+    /// How many connections are watched.
+    pub fn connections(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    /// Watches a new connection until the guard is dropped.
+    pub fn watch(self: &Rc<Self>) -> WatchGuard {
+        let watch = Rc::new(Watch {
+            phase: Cell::new(Phase::New),
+            since: Cell::new(self.now()),
+            stuck: Cell::new(None),
+            streams: Cell::new(None),
+            goodbye: Cell::new(None),
+            answered: Cell::new(false),
+            awake: Cell::new(false),
+            linger: Cell::new(false),
+            order: Cell::new(None),
+            alarm: Alarm::default(),
+            deadlines: Rc::clone(self),
+        });
+        let key = self.connections.borrow_mut().insert(Rc::clone(&watch));
+        WatchGuard { key, watch }
+    }
+
+    /// Watches a body that has been coming in since `since`.
+    pub fn watch_body(self: &Rc<Self>, since: u32) -> BodyGuard {
+        let watch = Rc::new(BodyWatch { since, expired: Cell::new(false), alarm: Alarm::default() });
+        let key = self.bodies.borrow_mut().insert(Rc::clone(&watch));
+        BodyGuard { key, watch, deadlines: Rc::clone(self) }
+    }
+
+    /// One tick later: orders what is late to end.
+    pub fn sweep(&self) {
+        let now = self.now.get().wrapping_add(1);
+        self.now.set(now);
+        for (_, watch) in self.connections.borrow().iter() {
+            if let Some(order) = watch.overdue(now, self) {
+                watch.give(order, now);
+            }
+        }
+        if let Some(limit) = self.limits.read {
+            for (_, body) in self.bodies.borrow().iter() {
+                if now.wrapping_sub(body.since) >= limit {
+                    body.expired.set(true);
+                    body.alarm.ring();
+                }
+            }
+        }
+    }
+
+    /// From now on connections end when they can.
+    pub fn drain(&self) {
+        let now = self.now();
+        self.draining.set(Some(now));
+        for (_, watch) in self.connections.borrow().iter() {
+            if watch.streams.get().is_some() {
+                watch.give(Order::Goodbye, now);
+            }
+        }
+    }
+
+    /// Waits until no connection is left.
+    pub async fn drained(&self) {
+        poll_fn(|cx| {
+            if self.connections.borrow().is_empty() {
+                return Poll::Ready(());
+            }
+            self.empty.set(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Ends all connections at once.
+    pub fn close_all(&self) {
+        for (_, watch) in self.connections.borrow().iter() {
+            watch.give(Order::Close, self.now());
+        }
+    }
+}
+
+/// Keeps a connection watched.
+#[derive(Debug)]
+pub struct WatchGuard {
+    key: usize,
+    watch: Rc<Watch>,
+}
+
+impl WatchGuard {
+    /// The watch, to be shared with the parts of the connection.
+    pub fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+}
+
+impl Drop for WatchGuard {
+    fn drop(&mut self) {
+        let deadlines = &self.watch.deadlines;
+        let mut connections = deadlines.connections.borrow_mut();
+        connections.remove(self.key);
+        if connections.is_empty() {
+            deadlines.empty.ring();
+        }
+    }
+}
+
+/// Keeps a body watched.
+#[derive(Debug)]
+pub struct BodyGuard {
+    key: usize,
+    watch: Rc<BodyWatch>,
+    deadlines: Rc<Deadlines>,
+}
+
+impl BodyGuard {
+    /// See [`BodyWatch::expired`].
+    pub fn expired(&self, cx: &Context<'_>) -> bool {
+        self.watch.expired(cx)
+    }
+}
+
+impl Drop for BodyGuard {
+    fn drop(&mut self) {
+        self.deadlines.bodies.borrow_mut().remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadlines() -> Rc<Deadlines> {
+        let seconds = |s| Some(Duration::from_secs(s));
+        let timeouts = Timeouts { read: seconds(5), write: seconds(3), idle: seconds(75) };
+        Rc::new(Deadlines::new(&timeouts, Arc::default()))
+    }
+
+    /// Sweeps until an order is given, and says which and after how many ticks.
+    fn order_after(deadlines: &Deadlines, watch: &Watch, most: u32) -> Option<(Order, u32)> {
+        (1..=most).find_map(|tick| {
+            deadlines.sweep();
+            watch.order.take().map(|order| (order, tick))
+        })
+    }
+
+    #[test]
+    fn a_silent_connection_is_closed_after_the_read_timeout() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 50)));
+    }
+
+    #[test]
+    fn a_dripped_head_does_not_move_its_deadline() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        for _ in 0..30 {
+            guard.watch().received();
+            deadlines.sweep();
+        }
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 20)));
+    }
+
+    #[test]
+    fn an_idle_connection_sleeps_then_is_closed() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        let watch = guard.watch();
+        watch.set_awake(true);
+        watch.received();
+        watch.begin_request();
+        watch.end_request();
+        watch.written();
+        assert_eq!(order_after(&deadlines, watch, 10), Some((Order::Sleep, AWAKE)));
+        watch.set_awake(false);
+        assert_eq!(order_after(&deadlines, watch, 800), Some((Order::Close, 750 - AWAKE)));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_closed() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        guard.watch().received();
+        guard.watch().begin_request();
+        guard.watch().blocked();
+        guard.watch().blocked();
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 30)));
+    }
+
+    #[test]
+    fn http2_is_told_goodbye_then_closed() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        guard.watch().multiplex();
+        guard.watch().begin_request();
+        assert_eq!(order_after(&deadlines, guard.watch(), 800), None);
+        guard.watch().end_request();
+        assert_eq!(order_after(&deadlines, guard.watch(), 800), Some((Order::Goodbye, 750)));
+        assert_eq!(order_after(&deadlines, guard.watch(), 800), Some((Order::Close, 30)));
+    }
+
+    #[test]
+    fn draining_gives_idle_connections_two_seconds() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        let watch = guard.watch();
+        watch.received();
+        watch.begin_request();
+        watch.end_request();
+        watch.written();
+        deadlines.drain();
+        assert_eq!(order_after(&deadlines, watch, 60), Some((Order::Close, DRAIN_IDLE)));
+    }
+
+    #[test]
+    fn a_crowd_shortens_idleness() {
+        let crowded = Arc::new(AtomicBool::new(true));
+        let timeouts = Timeouts { read: None, write: None, idle: Some(Duration::from_secs(75)) };
+        let deadlines = Rc::new(Deadlines::new(&timeouts, crowded));
+        let guard = deadlines.watch();
+        guard.watch().received();
+        guard.watch().begin_request();
+        guard.watch().end_request();
+        guard.watch().written();
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, CROWDED_IDLE)));
+    }
+
+    #[test]
+    fn a_late_body_expires() {
+        let deadlines = deadlines();
+        let body = deadlines.watch_body(deadlines.now());
+        for _ in 0..49 {
+            deadlines.sweep();
+        }
+        assert!(!body.watch.expired.get());
+        deadlines.sweep();
+        assert!(body.watch.expired.get());
+        drop(body);
+        assert!(deadlines.bodies.borrow().is_empty());
+    }
+}

@@ -1,0 +1,28 @@
+//! A StatsD HTTP proxy: metrics come in over HTTP(S) from browsers, apps and scripts, and leave as UDP datagrams.
+//!
+//! The map of the house. Data flows one way, one room for each step:
+//!
+//! `accept -> TLS -> HTTP head -> route -> CORS -> auth -> body -> metric -> StatsD line -> datagram`
+//!
+//! [`handler`] reads as that list. The pure rooms, [`route`], [`metric`], [`params`] and [`statsd::line`], know neither
+//! sockets nor hyper.
+
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod cors;
+pub mod demo;
+pub mod error;
+pub mod flood;
+pub mod handler;
+pub mod http;
+pub mod listener;
+pub mod log;
+pub mod metric;
+pub mod params;
+pub mod route;
+pub mod server;
+pub mod shutdown;
+pub mod statsd;
+pub mod tls;
+pub mod worker;

@@ -1,0 +1,118 @@
+//! The listening socket: opened with a clear error, and emptied before it is closed.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use thiserror::Error;
+
+/// Connections that the kernel holds until they are accepted; it caps this at `net.core.somaxconn`, 4096 by default.
+const BACKLOG: i32 = 4096;
+
+/// Why there is nothing to accept from.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// `--http-host` is no address, and no name of one.
+    #[error("--http-host {host:?} cannot be resolved")]
+    Resolve {
+        /// As given.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}{}", advice(.source))]
+    Bind {
+        /// Host and port.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+fn advice(error: &io::Error) -> impl fmt::Display {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => ": the port is taken; stop what uses it, or choose another with --http-port",
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --http-port, such as 8080"
+        }
+        io::ErrorKind::AddrNotAvailable => ": this machine has no such address; see --http-host",
+        _ => "",
+    }
+}
+
+/// Opens the socket; an empty host is any address, IPv6 and IPv4 alike.
+pub fn bind(host: &str, port: u16) -> Result<TcpListener, ListenError> {
+    if host.is_empty() {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        return match listen(any) {
+            // A kernel without IPv6.
+            Err(error) if error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => {
+                let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+                listen(any).map_err(|source| ListenError::Bind { address: any, source })
+            }
+            result => result.map_err(|source| ListenError::Bind { address: any, source }),
+        };
+    }
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let unresolved = |source| ListenError::Resolve { host: host.to_owned(), source };
+    let mut addresses = (bare, port).to_socket_addrs().map_err(unresolved)?;
+    let address = addresses.next().ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))?;
+    listen(address).map_err(|source| ListenError::Bind { address, source })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Past connections in TIME_WAIT do not keep a restart from its port; another listener does.
+    socket.set_reuse_address(true)?;
+    if address == SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())) {
+        socket.set_only_v6(false)?;
+    }
+    // Inherited by what is accepted: answers are whole writes, and must not wait for an acknowledgement.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A listener in a worker's event loop.
+#[derive(Debug)]
+pub struct Listener(tokio::net::TcpListener);
+
+impl Listener {
+    /// Registers a non-blocking listener with the current runtime.
+    pub fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener).map(Self)
+    }
+
+    /// Waits for a connection.
+    pub async fn accept(&self) -> io::Result<tokio::net::TcpStream> {
+        self.0.accept().await.map(|(stream, _)| stream)
+    }
+
+    /// A connection that is there already, or `WouldBlock`, straight from the kernel. The stream is non-blocking.
+    pub fn try_accept(&self) -> io::Result<TcpStream> {
+        Ok(rustix::net::accept_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
+    }
+
+    /// Makes the kernel ignore new connection attempts, while those that have begun still complete.
+    ///
+    /// A listener that is closed resets what waits in its backlog, and between the last accept and the close there is
+    /// always a moment in which a connection can slip in. With this the backlog can be emptied first; a client that
+    /// comes later tries again in a second, when the port is closed, or open in a new process.
+    pub fn refuse_new(&self) -> io::Result<()> {
+        // Classic BPF over the TCP header: load the flags, keep SYN and ACK, drop the segment if only SYN is set.
+        let program = [
+            SockFilter::new(0x30, 0, 0, 13),
+            SockFilter::new(0x54, 0, 0, 0x12),
+            SockFilter::new(0x15, 0, 1, 0x02),
+            SockFilter::new(0x06, 0, 0, 0),
+            SockFilter::new(0x06, 0, 0, u32::MAX),
+        ];
+        SockRef::from(&self.0).attach_filter(&program)
+    }
+}

@@ -1,0 +1,84 @@
+//! Start and exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use statsd_http_proxy::cli::{self, CommandLine};
+use statsd_http_proxy::config::Config;
+use statsd_http_proxy::statsd::resolver::Endpoint;
+use statsd_http_proxy::tls::Tls;
+use statsd_http_proxy::{demo, listener, log, server, shutdown};
+use tracing::{info, warn};
+
+/// Thousands of small buffers come and go: this allocator gives idle ones back to the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The exit code for a command line that cannot be read, as Go's flag package has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    let line = CommandLine::read(args, |name| std::env::var(name).ok());
+    if line.asks("help") {
+        print!("{}", cli::help());
+        return ExitCode::SUCCESS;
+    }
+    if line.asks("version") {
+        println!("{} {} ({})", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
+        return ExitCode::SUCCESS;
+    }
+    let config = match Config::new(&line) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    log::init(config.log_format);
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+    let listener = listener::bind(&config.http_host, config.http_port)?;
+    let http = listener.local_addr()?;
+    let receiver = if config.demo { Some(demo::start()?) } else { None };
+    if let Some(receiver) = receiver {
+        config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
+    }
+    info!(
+        "listening on {}://{http}, sending to StatsD at {}, tokens {}required",
+        if tls.is_some() { "https" } else { "http" },
+        config.statsd,
+        if config.jwt_secret.is_some() { "" } else { "not " },
+    );
+    if let Some(receiver) = receiver {
+        demo::greet(&config, http, receiver)?;
+    }
+    let counters = server::serve(Arc::new(config), listener, tls, shutdown::requested())?;
+    info!("stopped: {counters}");
+    Ok(())
+}
+
+/// An error with its causes, each told once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

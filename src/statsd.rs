@@ -1,0 +1,7 @@
+//! The StatsD side: from a sound metric to datagrams on the wire.
+
+pub mod counters;
+pub mod datagram;
+pub mod line;
+pub mod resolver;
+pub mod upstream;

@@ -1,0 +1,38 @@
+//! What became of the metrics that were accepted.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters of one process, shared by its workers. They are touched once for each flush, not for each request.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Metrics handed to the kernel.
+    pub sent: AtomicU64,
+    /// Datagrams that carried them.
+    pub datagrams: AtomicU64,
+    /// Datagrams sent a second time, since the kernel answered the first time with an older datagram's refusal.
+    pub retried: AtomicU64,
+    /// Metrics accepted with a 200 that could not be sent.
+    pub dropped: AtomicU64,
+}
+
+impl Counters {
+    /// Adds `count` to `counter`. Relaxed: the figures are read for people, and order nothing.
+    pub fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        write!(
+            f,
+            "{} metrics sent in {} datagrams, {} datagrams retried, {} metrics dropped",
+            read(&self.sent),
+            read(&self.datagrams),
+            read(&self.retried),
+            read(&self.dropped)
+        )
+    }
+}

@@ -1,0 +1,282 @@
+//! The socket towards StatsD: one for each worker, with the lines that wait for it.
+//!
+//! A line is handed over by [`Upstream::push`] and leaves when the worker has polled everything that was ready: the
+//! flusher is a task like the others, woken by the first line, so it runs after those that were woken before it.
+//! When idle that is at once; under load a whole turn of the event loop shares its datagrams.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use nix::sys::socket::{MsgFlags, MultiHeaders, sendmmsg};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::warn;
+
+use crate::flood::Flood;
+use crate::metric::{Metric, Prefix};
+use crate::statsd::counters::Counters;
+use crate::statsd::datagram::Packer;
+use crate::statsd::line;
+use crate::statsd::resolver::Target;
+
+/// Datagrams that leave in one system call. The kernel takes up to 1024 (`UIO_MAXIOV`); 64 already make the cost of
+/// the call itself vanish, and keep the headers on one page.
+const BURST: usize = 64;
+
+/// How long to wait when the kernel says that it has no buffers (ENOBUFS): unlike EAGAIN, it then promises no event.
+const NO_BUFFERS_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a flush left behind.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Flush {
+    /// Nothing waits.
+    Empty,
+    /// The socket's buffer is full: wait until it is writable.
+    Blocked,
+    /// The kernel is short of buffers: wait a little.
+    NoBuffers,
+    /// StatsD's address is not known yet.
+    NoTarget,
+}
+
+/// One worker's way to StatsD.
+pub struct Upstream {
+    queue: RefCell<Packer>,
+    socket: RefCell<Option<Arc<UdpSocket>>>,
+    target: RefCell<watch::Receiver<Target>>,
+    /// Set while the flusher waits for a first line.
+    flusher: Cell<Option<Waker>>,
+    counters: Arc<Counters>,
+    /// Tells the resolver that sending failed.
+    failed: Arc<Notify>,
+    dropped: Flood,
+}
+
+impl Upstream {
+    /// An upstream that sends datagrams of at most `packet_size` bytes to where `target` says.
+    pub fn new(
+        packet_size: usize,
+        target: watch::Receiver<Target>,
+        failed: Arc<Notify>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            queue: RefCell::new(Packer::new(packet_size)),
+            socket: RefCell::new(None),
+            target: RefCell::new(target),
+            flusher: Cell::new(None),
+            counters,
+            failed,
+            dropped: Flood::default(),
+        }
+    }
+
+    /// Hands over the line of `metric`. Never waits: when the queue is full, the metric is dropped and counted.
+    pub fn push(&self, prefix: &Prefix, metric: &Metric<'_>) {
+        let (taken, waiting) = {
+            let mut queue = self.queue.borrow_mut();
+            (queue.push(|out| line::write(out, prefix, metric)), queue.len())
+        };
+        if !taken {
+            self.drop_metrics(1, "the queue to StatsD is full");
+        } else if waiting >= BURST {
+            // A very long turn must not overrun the bound of a queue that could have been sent.
+            self.flush();
+        }
+        if let Some(flusher) = self.flusher.take() {
+            flusher.wake();
+        }
+    }
+
+    /// Sends what is pushed, for ever.
+    pub async fn run(&self) {
+        let mut target = self.target.borrow().clone();
+        loop {
+            match self.flush() {
+                Flush::Empty => {
+                    tokio::select! {
+                        biased;
+                        () = self.pushed() => {}
+                        changed = target.changed() => match changed {
+                            Ok(()) => self.reconnect(),
+                            // The resolver has ended: the last address it gave stays.
+                            Err(_) => self.pushed().await,
+                        }
+                    }
+                }
+                Flush::Blocked => {
+                    let socket = self.socket.borrow().clone();
+                    if let Some(socket) = socket
+                        && let Err(error) = socket.writable().await
+                    {
+                        warn!("waiting for the socket to StatsD: {error}");
+                        sleep(NO_BUFFERS_PAUSE).await;
+                    }
+                }
+                Flush::NoBuffers => sleep(NO_BUFFERS_PAUSE).await,
+                Flush::NoTarget => {
+                    if target.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what waits, until `deadline`; then drops and counts the rest.
+    pub async fn finish(&self, deadline: Instant) {
+        loop {
+            let waited = match self.flush() {
+                Flush::Empty => return,
+                Flush::Blocked => {
+                    let socket = self.socket.borrow().clone();
+                    match socket {
+                        Some(socket) => timeout_at(deadline, socket.writable()).await.is_ok(),
+                        None => false,
+                    }
+                }
+                Flush::NoBuffers => timeout_at(deadline, sleep(NO_BUFFERS_PAUSE)).await.is_ok(),
+                Flush::NoTarget => {
+                    let mut target = self.target.borrow().clone();
+                    matches!(timeout_at(deadline, target.changed()).await, Ok(Ok(())))
+                }
+            };
+            if !waited {
+                return self.drop_all("there was no time left to send them");
+            }
+        }
+    }
+
+    /// Waits for the first line after an empty queue.
+    async fn pushed(&self) {
+        poll_fn(|cx| {
+            if self.queue.borrow().is_empty() {
+                self.flusher.set(Some(cx.waker().clone()));
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+
+    /// Sends all that waits, without ever waiting itself.
+    fn flush(&self) -> Flush {
+        if self.queue.borrow().is_empty() {
+            return Flush::Empty;
+        }
+        if self.socket.borrow().is_none() {
+            let target = *self.target.borrow().borrow();
+            match target {
+                Target::Unknown => return Flush::NoTarget,
+                Target::Unresolved => {
+                    self.drop_all("--statsd-host does not resolve");
+                    return Flush::Empty;
+                }
+                Target::At(_) => self.reconnect(),
+            }
+        }
+        let socket = self.socket.borrow();
+        let Some(socket) = socket.as_deref() else {
+            self.drop_all("there is no socket to send them");
+            return Flush::Empty;
+        };
+        let mut refused = false;
+        loop {
+            let result = send_some(socket, &self.queue.borrow());
+            match result {
+                Ok(0) => return Flush::Empty,
+                Ok(sent) => {
+                    let metrics = self.queue.borrow_mut().pop(sent);
+                    Counters::add(&self.counters.sent, metrics);
+                    Counters::add(&self.counters.datagrams, sent as u64);
+                    refused = false;
+                }
+                // An older datagram's ICMP answer, told in place of sending this one: once more, and it goes.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && !refused => {
+                    refused = true;
+                    Counters::add(&self.counters.retried, 1);
+                    self.failed.notify_one();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flush::Blocked,
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => return Flush::NoBuffers,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failed.notify_one();
+                    let metrics = self.queue.borrow_mut().pop(1);
+                    refused = false;
+                    self.drop_metrics(metrics, &format!("the datagram could not be sent: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Opens a socket towards the target as it is now known.
+    fn reconnect(&self) {
+        let target = *self.target.borrow().borrow();
+        let Target::At(address) = target else { return };
+        match connect(address) {
+            Ok(socket) => *self.socket.borrow_mut() = Some(Arc::new(socket)),
+            Err(error) => {
+                self.failed.notify_one();
+                warn!("cannot open a UDP socket to StatsD at {address}: {error}");
+            }
+        }
+    }
+
+    fn drop_all(&self, why: &str) {
+        let metrics = {
+            let mut queue = self.queue.borrow_mut();
+            let waiting = queue.len();
+            queue.pop(waiting)
+        };
+        self.drop_metrics(metrics, why);
+    }
+
+    fn drop_metrics(&self, metrics: u64, why: &str) {
+        Counters::add(&self.counters.dropped, metrics);
+        self.dropped.note(metrics, |metrics| warn!("{metrics} metrics dropped: {why}"));
+    }
+}
+
+/// A socket that is bound to any port of its family, connected, and never blocks.
+fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any = match address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let socket = std::net::UdpSocket::bind(any)?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}
+
+/// Sends the oldest datagrams in one system call, and says how many left.
+fn send_some(socket: &UdpSocket, queue: &Packer) -> io::Result<usize> {
+    let mut waiting = queue.waiting();
+    match queue.len() {
+        0 => Ok(0),
+        1 => match waiting.next() {
+            Some(datagram) => socket.try_send(datagram).map(|_| 1),
+            None => Ok(0),
+        },
+        _ => {
+            let slices: Vec<[IoSlice<'_>; 1]> = waiting.take(BURST).map(|d| [IoSlice::new(d)]).collect();
+            // The socket is connected: no message names an address.
+            let addresses: Vec<Option<()>> = vec![None; slices.len()];
+            let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
+            socket.try_io(Interest::WRITABLE, || {
+                let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &addresses, [], MsgFlags::MSG_DONTWAIT)?;
+                Ok(sent.count())
+            })
+        }
+    }
+}

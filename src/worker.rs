@@ -1,0 +1,187 @@
+//! One core's share of the work: its connections, its clock, its socket to StatsD. Nothing on a request's way is
+//! shared with another worker.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{Instant, interval, timeout_at};
+use tracing::warn;
+
+use crate::auth::Verifier;
+use crate::config::Config;
+use crate::http::deadline::{Deadlines, TICK};
+use crate::http::serve::{self, Protocols};
+use crate::metric::Rate;
+use crate::statsd::counters::Counters;
+use crate::statsd::resolver::Target;
+use crate::statsd::upstream::Upstream;
+use crate::tls::{Negotiated, Tls};
+
+/// How long connections have to end once they were all told to, at the end of a shutdown.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
+/// The stream of a connection that was accepted.
+#[derive(Debug)]
+pub enum Stream {
+    /// Registered with the runtime that accepted it, which is also the one to serve it.
+    Registered(TcpStream),
+    /// Non-blocking, and registered with no runtime.
+    Loose(std::net::TcpStream),
+}
+
+/// A connection that was accepted, on its way to a worker.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The stream.
+    pub stream: Stream,
+    /// Its place among the connections served at once.
+    pub place: Place,
+}
+
+/// A place among the connections served at once, given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    /// Of all workers.
+    pub permit: OwnedSemaphorePermit,
+    /// Of the worker that serves it.
+    pub load: Arc<AtomicUsize>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a worker is made of; it can be sent to the worker's thread.
+pub struct Blueprint {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// HTTPS, if so.
+    pub tls: Option<Tls>,
+    /// StatsD's address.
+    pub target: watch::Receiver<Target>,
+    /// Tells the resolver that sending failed.
+    pub failed: Arc<Notify>,
+    /// The process's counters.
+    pub counters: Arc<Counters>,
+    /// Set while all places are taken.
+    pub crowded: Arc<AtomicBool>,
+    /// Connections to serve; a shutdown begins when it ends.
+    pub inbox: mpsc::UnboundedReceiver<Accepted>,
+    /// How long a shutdown may take.
+    pub drain: Duration,
+}
+
+/// What the requests of one worker share.
+pub struct Worker {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Checks tokens, where they are required.
+    pub verifier: Option<Verifier>,
+    /// The way to StatsD.
+    pub upstream: Upstream,
+    /// The clock.
+    pub deadlines: Rc<Deadlines>,
+    /// hyper, configured.
+    pub protocols: Protocols,
+    tls: Option<Tls>,
+}
+
+impl Worker {
+    /// Whether a request of this sample rate is among those sent on.
+    pub fn keeps(&self, rate: Rate) -> bool {
+        !rate.is_sampled() || rate.keeps(fastrand::f64())
+    }
+
+    /// Serves until the inbox ends, then drains.
+    pub async fn run(blueprint: Blueprint) {
+        let Blueprint { config, tls, target, failed, counters, crowded, mut inbox, drain } = blueprint;
+        let worker = Rc::new(Self {
+            verifier: config.jwt_secret.as_ref().map(Verifier::new),
+            upstream: Upstream::new(config.packet_size, target, failed, counters),
+            deadlines: Rc::new(Deadlines::new(&config.timeouts, crowded)),
+            protocols: Protocols::default(),
+            tls,
+            config,
+        });
+        let flusher = spawn_local({
+            let worker = Rc::clone(&worker);
+            async move { worker.upstream.run().await }
+        });
+        let sweeper = worker.sweep();
+        while let Some(accepted) = inbox.recv().await {
+            worker.connect(accepted);
+        }
+        let deadline = Instant::now() + drain;
+        worker.drain(deadline).await;
+        flusher.abort();
+        worker.upstream.finish(deadline).await;
+        sweeper.abort();
+    }
+
+    fn sweep(&self) -> JoinHandle<()> {
+        let deadlines = Rc::clone(&self.deadlines);
+        spawn_local(async move {
+            let mut ticks = interval(TICK);
+            loop {
+                ticks.tick().await;
+                deadlines.sweep();
+            }
+        })
+    }
+
+    /// Serves one connection in a task of its own.
+    fn connect(self: &Rc<Self>, accepted: Accepted) {
+        let Accepted { stream, place } = accepted;
+        let registered = match stream {
+            Stream::Registered(stream) => Ok(stream),
+            Stream::Loose(stream) => TcpStream::from_std(stream),
+        };
+        let stream = match registered {
+            Ok(stream) => stream,
+            Err(error) => return warn!("cannot serve an accepted connection: {error}"),
+        };
+        let guard = self.deadlines.watch();
+        let worker = Rc::clone(self);
+        if self.tls.is_some() {
+            spawn_local(async move {
+                let _place = place;
+                worker.serve_tls(stream, guard.watch()).await;
+                drop(guard);
+            });
+        } else {
+            spawn_local(async move {
+                let _place = place;
+                serve::http1(stream, worker, Rc::clone(guard.watch())).await;
+                drop(guard);
+            });
+        }
+    }
+
+    async fn serve_tls(self: &Rc<Self>, stream: TcpStream, watch: &Rc<crate::http::deadline::Watch>) {
+        let Some(tls) = &self.tls else { return };
+        let worker = Rc::clone(self);
+        let watch = Rc::clone(watch);
+        match tls.handshake(stream, &watch).await {
+            Some((stream, Negotiated::Http2)) => serve::http2(stream, worker, watch).await,
+            Some((stream, Negotiated::Http1)) => serve::http1(stream, worker, watch).await,
+            None => {}
+        }
+    }
+
+    async fn drain(&self, deadline: Instant) {
+        self.deadlines.drain();
+        if timeout_at(deadline, self.deadlines.drained()).await.is_err() {
+            warn!("{} connections cut at the end of the shutdown", self.deadlines.connections());
+            self.deadlines.close_all();
+            // Whoever does not end now ends with the process.
+            let _ = timeout_at(Instant::now() + LAST_MOMENT, self.deadlines.drained()).await;
+        }
+    }
+}
