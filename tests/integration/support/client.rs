@@ -1,0 +1,124 @@
+//! A client that writes exact bytes, and reads answers by the book.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use super::PATIENCE;
+
+/// One answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's value; the name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn closes(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+/// A connection.
+pub struct Client {
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the proxy accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        stream.set_nodelay(true).expect("TCP has no delay");
+        Self { reader: BufReader::new(stream) }
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
+    /// Writes all bytes. A peer that has closed already is not this function's matter: the answer tells.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let _ = self.reader.get_mut().write_all(bytes.as_ref());
+        self
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&mut self) -> &mut Self {
+        let _ = self.stream().shutdown(Shutdown::Write);
+        self
+    }
+
+    /// The next answer, or `None` when the connection is closed before its first byte.
+    pub fn try_answer(&mut self) -> Option<Answer> {
+        self.read_answer(true)
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Answer {
+        self.try_answer().expect("an answer before the close")
+    }
+
+    /// The next answer, to a HEAD request.
+    pub fn answer_to_head(&mut self) -> Answer {
+        self.read_answer(false).expect("an answer before the close")
+    }
+
+    fn read_answer(&mut self, has_body: bool) -> Option<Answer> {
+        let mut line = String::new();
+        match self.reader.read_line(&mut line) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!("reading an answer: {error}"),
+        }
+        let status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("no status: {line:?}"));
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).expect("a header line");
+            let line = line.trim_end_matches(['\r', '\n']);
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').expect("a header");
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut answer = Answer { status, headers, body: String::new() };
+        let length = answer.header("content-length").map_or(0, |v| v.parse().expect("a content length"));
+        if has_body && status != 204 {
+            let mut body = vec![0; length];
+            self.reader.read_exact(&mut body).expect("the whole body");
+            answer.body = String::from_utf8(body).expect("answers are UTF-8");
+        }
+        Some(answer)
+    }
+
+    /// Whether the proxy closes, in the patience of a test, without sending more.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        match self.reader.read_to_end(&mut rest) {
+            Ok(_) => rest.is_empty(),
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A form as a request, over a connection that is kept.
+pub fn post(path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Sends one request on a fresh connection, and reads its answer.
+pub fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
+    Client::connect(address).send(request).answer()
+}

@@ -1,0 +1,10 @@
+//! What every test needs: a proxy, a StatsD that shows exact bytes, and a client that sends exact bytes.
+
+pub mod client;
+pub mod proxy;
+pub mod receiver;
+
+use std::time::Duration;
+
+/// How long a test waits for what must come. Generous: it is only ever spent when a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,62 @@
+//! A StatsD stand-in: a UDP socket that gives out what arrives, byte for byte.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use super::PATIENCE;
+
+/// A UDP socket on a free port of the loopback interface.
+pub struct Receiver {
+    socket: UdpSocket,
+}
+
+impl Receiver {
+    pub fn new() -> Self {
+        Self::bind("127.0.0.1:0")
+    }
+
+    /// Binds a given address, with the largest receive buffer that may be had.
+    pub fn bind(address: &str) -> Self {
+        let socket = UdpSocket::bind(address).expect("a UDP socket on loopback");
+        // More than the default 208 KiB: a test that counts must not lose datagrams in its own buffer.
+        let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20);
+        Self { socket }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("a bound socket has an address")
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address().port()
+    }
+
+    /// The next datagram.
+    pub fn next(&self) -> String {
+        self.next_within(PATIENCE).expect("no datagram came")
+    }
+
+    /// The next datagram, if it comes in time.
+    pub fn next_within(&self, time: Duration) -> Option<String> {
+        let mut buffer = vec![0; 65_535];
+        self.socket.set_read_timeout(Some(time)).expect("a timeout above zero");
+        match self.socket.recv(&mut buffer) {
+            Ok(len) => Some(String::from_utf8_lossy(&buffer[..len]).into_owned()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+            Err(error) => panic!("receiving: {error}"),
+        }
+    }
+
+    /// All datagrams before the one that is exactly `end`.
+    pub fn until(&self, end: &str) -> Vec<String> {
+        let mut datagrams = Vec::new();
+        loop {
+            let datagram = self.next();
+            if datagram == end {
+                return datagrams;
+            }
+            datagrams.push(datagram);
+        }
+    }
+}
