@@ -13,13 +13,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use thiserror::Error;
 
 use crate::config::Secret;
 
-/// The longest token that is looked at, in bytes: what fits a request's head with room for the rest of it.
-const MAX_TOKEN: usize = 8192;
+/// The longest token that is looked at, in bytes: half of what a request's head may have, and ten times what a token of
+/// ours needs.
+const MAX_TOKEN: usize = 4096;
 
 /// The longest token that is remembered, in bytes. With [`CACHE_SLOTS`] it bounds the memory to 2 MiB for each worker.
 const MAX_CACHED: usize = 2048;
@@ -73,7 +74,8 @@ impl<'de> Deserialize<'de> for Claims {
                         "nbf" => &mut claims.nbf,
                         "iat" => &mut claims.iat,
                         _ => {
-                            map.next_value::<IgnoredAny>()?;
+                            // Not IgnoredAny, which would follow any depth: a value is bounded to 128 levels.
+                            map.next_value::<serde_json::Value>()?;
                             continue;
                         }
                     };

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 use crate::auth;
-use crate::config::{Config, Secret};
+use crate::config::Config;
 
 /// The largest datagram that UDP carries.
 const MAX_DATAGRAM: usize = 65_535;
@@ -34,25 +34,19 @@ pub fn start() -> Result<SocketAddr, DemoError> {
     Ok(address)
 }
 
-/// Prints how to send a first metric to `http`.
-pub fn greet(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<(), DemoError> {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let insecure = if config.tls.is_some() { " -k" } else { "" };
+/// How to send a first metric to `http`.
+pub fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<String, DemoError> {
+    let (scheme, insecure) = if config.tls.is_some() { ("https", " -k") } else { ("http", "") };
     let token = match &config.jwt_secret {
-        Some(secret) => format!(" -H 'X-JWT-Token: {}'", token(secret)?),
+        Some(secret) => format!(" -H 'X-JWT-Token: {}'", auth::sample_token(secret, TOKEN_SECONDS)?),
         None => String::new(),
     };
-    let mut out = io::stdout().lock();
-    writeln!(out, "The proxy listens on {scheme}://{http} and sends to the demo's StatsD receiver on {statsd}.")?;
-    writeln!(out, "Send a first metric from another terminal:\n")?;
-    writeln!(out, "  curl -i{insecure}{token} -d value=1 {scheme}://{http}/count/demo.hello\n")?;
-    writeln!(out, "What StatsD receives is shown here, with its time (UTC):")?;
-    out.flush()?;
-    Ok(())
-}
-
-fn token(secret: &Secret) -> Result<String, jsonwebtoken::errors::Error> {
-    auth::sample_token(secret, TOKEN_SECONDS)
+    Ok(format!(
+        "The proxy listens on {scheme}://{http} and sends to the demo's StatsD receiver on {statsd}.\n\
+         Send a first metric from another terminal:\n\n  \
+         curl -i{insecure}{token} -d value=1 {scheme}://{http}/count/demo.hello\n\n\
+         What StatsD receives is shown here, with its time (UTC):"
+    ))
 }
 
 /// Prints every line that arrives, until nobody reads.

@@ -42,6 +42,8 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Head(HeadError::Expectation) => StatusCode::EXPECTATION_FAILED,
+            Self::Head(HeadError::TargetTooLong) => StatusCode::URI_TOO_LONG,
+            Self::Head(HeadError::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Head(HeadError::TransferCoding) => StatusCode::NOT_IMPLEMENTED,
             Self::Head(HeadError::Host | HeadError::Framing | HeadError::Target) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::NotFound) => StatusCode::NOT_FOUND,

@@ -82,7 +82,7 @@ impl Exchange {
     }
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
-        if self.worker.deadlines.draining() && self.head.version < Version::HTTP_2 {
+        if self.worker.deadlines.closing() && self.head.version < Version::HTTP_2 {
             answer.headers_mut().insert(CONNECTION, CLOSE);
         }
         if self.worker.config.verbose {

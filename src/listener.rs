@@ -11,6 +11,10 @@ use thiserror::Error;
 /// Connections that the kernel holds until they are accepted; it caps this at `net.core.somaxconn`, 4096 by default.
 const BACKLOG: i32 = 4096;
 
+/// The kernel's send buffer of a connection, in bytes (it doubles this for its own book-keeping). Answers are under
+/// 1 KiB; left to itself the kernel lets a peer that never reads pile up megabytes of them.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// Why there is nothing to accept from.
 #[derive(Debug, Error)]
 pub enum ListenError {
@@ -70,8 +74,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     if address == SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())) {
         socket.set_only_v6(false)?;
     }
-    // Inherited by what is accepted: answers are whole writes, and must not wait for an acknowledgement.
+    // Both are inherited by what is accepted. Answers are whole writes, and must not wait for an acknowledgement.
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;

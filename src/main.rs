@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use statsd_http_proxy::cli::{self, CommandLine};
 use statsd_http_proxy::config::Config;
+use statsd_http_proxy::shutdown::Signals;
 use statsd_http_proxy::statsd::resolver::Endpoint;
 use statsd_http_proxy::tls::Tls;
-use statsd_http_proxy::{demo, listener, log, server, shutdown};
+use statsd_http_proxy::{demo, listener, log, server};
 use tracing::{info, warn};
 
 /// Thousands of small buffers come and go: this allocator gives idle ones back to the system.
@@ -57,16 +58,29 @@ fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
     if let Some(receiver) = receiver {
         config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
     }
-    info!(
+    let start_line = format!(
         "listening on {}://{http}, sending to StatsD at {}, tokens {}required",
         if tls.is_some() { "https" } else { "http" },
         config.statsd,
         if config.jwt_secret.is_some() { "" } else { "not " },
     );
-    if let Some(receiver) = receiver {
-        demo::greet(&config, http, receiver)?;
-    }
-    let counters = server::serve(Arc::new(config), listener, tls, shutdown::requested())?;
+    let greeting = receiver.map(|receiver| demo::greeting(&config, http, receiver)).transpose()?;
+    let shutdown = async move {
+        let signals = Signals::catch();
+        // Only now: whoever reads that we listen may send a signal.
+        info!("{start_line}");
+        if let Some(greeting) = greeting {
+            println!("{greeting}");
+        }
+        match signals {
+            Ok(signals) => signals.first().await,
+            Err(error) => {
+                warn!("signals end the process without a drain: {error}");
+                std::future::pending().await
+            }
+        }
+    };
+    let counters = server::serve(Arc::new(config), listener, tls, shutdown)?;
     info!("stopped: {counters}");
     Ok(())
 }

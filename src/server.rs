@@ -3,7 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::flood::Flood;
+use crate::http::deadline::Doors;
 use crate::listener::Listener;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::{self, Target};
@@ -56,7 +57,7 @@ pub fn serve(
 ) -> Result<Arc<Counters>, ServeError> {
     let counters = Arc::new(Counters::default());
     let failed = Arc::new(Notify::new());
-    let crowded = Arc::new(AtomicBool::new(false));
+    let doors = Arc::new(Doors::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
     let mut desks = Vec::new();
     let mut blueprints = Vec::new();
@@ -69,7 +70,7 @@ pub fn serve(
             target: target.clone(),
             failed: Arc::clone(&failed),
             counters: Arc::clone(&counters),
-            crowded: Arc::clone(&crowded),
+            doors: Arc::clone(&doors),
             inbox,
             // The accept loop's last moments come before.
             drain: DRAIN - 2 * LAST_ACCEPTS,
@@ -81,32 +82,31 @@ pub fn serve(
     for (index, blueprint) in blueprints.into_iter().enumerate() {
         let runtime_ready = std::thread::Builder::new().name(format!("worker-{}", index + 1)).spawn(move || {
             let runtime = runtime()?;
-            runtime.block_on(Worker::run(blueprint));
-            // A name look-up under way must not hold the exit up.
-            runtime.shutdown_background();
-            Ok::<_, io::Error>(())
+            runtime.block_on(work(blueprint))
         });
         threads.push(runtime_ready.map_err(ServeError::Worker)?);
     }
-    let entrance = Entrance { desks, places: places(&config), crowded };
+    let entrance = Entrance { desks, places: places(&config), doors };
     let endpoint = config.statsd.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
         spawn_local(async move { resolver::run(endpoint, &failed, target_sender).await });
         // When the accept loop ends it drops the workers' inboxes, and they drain.
         spawn_local(entrance.run(listener, shutdown));
-        Worker::run(own).await;
-        Ok(())
+        work(own).await.map_err(ServeError::Worker)
     });
+    // A name look-up under way must not hold the exit up.
     main_runtime.shutdown_background();
     for thread in threads {
-        match thread.join() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(ServeError::Worker(error)),
-            Err(_) => return Err(ServeError::Worker(io::Error::other("a worker panicked"))),
-        }
+        let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
+        ended.map_err(ServeError::Worker)?;
     }
     result.map(|()| counters)
+}
+
+/// Runs a worker as a task: what wakes the runtime's root future costs a system call each time, a task's waking none.
+async fn work(blueprint: Blueprint) -> io::Result<()> {
+    Ok(spawn_local(Worker::run(blueprint)).await?)
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -143,7 +143,7 @@ struct Desk {
 struct Entrance {
     desks: Vec<Desk>,
     places: usize,
-    crowded: Arc<AtomicBool>,
+    doors: Arc<Doors>,
 }
 
 impl Entrance {
@@ -156,6 +156,7 @@ impl Entrance {
         if let Err(error) = listener.refuse_new() {
             warn!("connections that begin in this very moment may be reset: {error}");
         }
+        self.doors.closing.store(true, Ordering::Relaxed);
         let _ = timeout(LAST_ACCEPTS, self.accept_all(&listener, &places)).await;
         while let (Ok(permit), Ok(stream)) = (Arc::clone(&places).try_acquire_owned(), listener.try_accept()) {
             self.admit(permit, |_| Ok(Stream::Loose(stream)));
@@ -169,10 +170,10 @@ impl Entrance {
             let permit = match Arc::clone(places).try_acquire_owned() {
                 Ok(permit) => permit,
                 Err(_) => {
-                    self.crowded.store(true, Ordering::Relaxed);
+                    self.doors.crowded.store(true, Ordering::Relaxed);
                     full.note(1, |_| warn!("all {} places are taken: further connections wait", self.places));
                     let permit = Arc::clone(places).acquire_owned().await;
-                    self.crowded.store(false, Ordering::Relaxed);
+                    self.doors.crowded.store(false, Ordering::Relaxed);
                     match permit {
                         Ok(permit) => permit,
                         // Nobody closes the semaphore.

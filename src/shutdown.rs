@@ -8,30 +8,33 @@ use tracing::info;
 /// The exit code of a process that a signal ended, as shells count it, for SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// Ends at the first SIGINT or SIGTERM. From then on another one ends the process without a drain.
-pub async fn requested() {
-    let (mut interrupt, mut terminate) = match (listen(SignalKind::interrupt()), listen(SignalKind::terminate())) {
-        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!("signals end the process without a drain: {error}");
-            return std::future::pending().await;
+/// SIGINT and SIGTERM, caught from the moment this is made.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Catches both signals; needs a runtime.
+    pub fn catch() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Ends at the first signal. From then on another one ends the process without a drain.
+    pub async fn first(mut self) {
+        let name = self.next().await;
+        info!("{name}: finishing what has begun; once more ends at once");
+        tokio::task::spawn_local(async move {
+            self.next().await;
+            std::process::exit(INTERRUPTED);
+        });
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
         }
-    };
-    let name = either(&mut interrupt, &mut terminate).await;
-    info!("{name}: finishing what has begun; once more ends at once");
-    tokio::task::spawn_local(async move {
-        either(&mut interrupt, &mut terminate).await;
-        std::process::exit(INTERRUPTED);
-    });
-}
-
-fn listen(kind: SignalKind) -> io::Result<Signal> {
-    signal(kind)
-}
-
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
     }
 }

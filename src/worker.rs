@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::auth::Verifier;
 use crate::config::Config;
-use crate::http::deadline::{Deadlines, TICK};
+use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
 use crate::http::serve::{self, Protocols};
 use crate::metric::Rate;
 use crate::statsd::counters::Counters;
@@ -70,8 +70,8 @@ pub struct Blueprint {
     pub failed: Arc<Notify>,
     /// The process's counters.
     pub counters: Arc<Counters>,
-    /// Set while all places are taken.
-    pub crowded: Arc<AtomicBool>,
+    /// What the accept loop has to say.
+    pub doors: Arc<Doors>,
     /// Connections to serve; a shutdown begins when it ends.
     pub inbox: mpsc::UnboundedReceiver<Accepted>,
     /// How long a shutdown may take.
@@ -101,11 +101,11 @@ impl Worker {
 
     /// Serves until the inbox ends, then drains.
     pub async fn run(blueprint: Blueprint) {
-        let Blueprint { config, tls, target, failed, counters, crowded, mut inbox, drain } = blueprint;
+        let Blueprint { config, tls, target, failed, counters, doors, mut inbox, drain } = blueprint;
         let worker = Rc::new(Self {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, failed, counters),
-            deadlines: Rc::new(Deadlines::new(&config.timeouts, crowded)),
+            deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
             protocols: Protocols::default(),
             tls,
             config,
@@ -164,13 +164,13 @@ impl Worker {
         }
     }
 
-    async fn serve_tls(self: &Rc<Self>, stream: TcpStream, watch: &Rc<crate::http::deadline::Watch>) {
+    async fn serve_tls(self: &Rc<Self>, stream: TcpStream, watch: &Rc<Watch>) {
         let Some(tls) = &self.tls else { return };
         let worker = Rc::clone(self);
         let watch = Rc::clone(watch);
-        match tls.handshake(stream, &watch).await {
-            Some((stream, Negotiated::Http2)) => serve::http2(stream, worker, watch).await,
-            Some((stream, Negotiated::Http1)) => serve::http1(stream, worker, watch).await,
+        match Box::pin(tls.handshake(stream, &watch)).await {
+            Some((stream, Negotiated::Http2)) => Box::pin(serve::http2(stream, worker, watch)).await,
+            Some((stream, Negotiated::Http1)) => serve::http1(Box::new(stream), worker, watch).await,
             None => {}
         }
     }

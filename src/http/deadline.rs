@@ -20,7 +20,7 @@ use crate::config::Timeouts;
 /// The time between two sweeps.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// How long an idle connection keeps its HTTP state, two 8 KiB buffers, before it is put to sleep.
+/// How long an idle connection that was busy keeps its HTTP state, two 8 KiB buffers, before it is put to sleep.
 const AWAKE: u32 = ticks(Duration::from_millis(300));
 
 /// How long an idle connection is kept once a shutdown began: its next request may be on its way, and gets an answer
@@ -50,6 +50,17 @@ pub enum Phase {
     Idle,
     /// Answered and closed on our side; what still comes is thrown away.
     Linger,
+}
+
+/// Whether an HTTP/1.1 connection holds hyper's state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wakefulness {
+    /// No.
+    Asleep,
+    /// For one request, after a long time without any.
+    Brief,
+    /// Also between requests, which follow each other.
+    Lasting,
 }
 
 /// What the sweep wants of a connection.
@@ -102,8 +113,12 @@ pub struct Watch {
     goodbye: Cell<Option<u32>>,
     /// HTTP/1.1: whether the answer is ready, so that the write that completes it ends the request.
     answered: Cell<bool>,
-    /// HTTP/1.1: whether buffers are held.
-    awake: Cell<bool>,
+    /// HTTP/1.1: whether buffers are held, and between requests too.
+    wakefulness: Cell<Wakefulness>,
+    /// HTTP/1.1: when sleep began.
+    asleep_since: Cell<u32>,
+    /// HTTP/1.1: whether it was awake before.
+    used: Cell<bool>,
     linger: Cell<bool>,
     order: Cell<Option<Order>>,
     alarm: Alarm,
@@ -183,14 +198,23 @@ impl Watch {
         }
     }
 
-    /// Whether HTTP/1.1 is between two requests, with nothing left to write.
-    pub fn may_sleep(&self) -> bool {
-        self.phase.get() == Phase::Idle && self.stuck.get().is_none()
+    /// HTTP state is held from now on: briefly if it is the first request in a long time.
+    pub fn wake(&self) {
+        let nap = self.deadlines.now().wrapping_sub(self.asleep_since.get());
+        let used = self.used.replace(true);
+        self.wakefulness.set(if used && nap < AWAKE { Wakefulness::Lasting } else { Wakefulness::Brief });
     }
 
-    /// Notes whether HTTP state is held.
-    pub fn set_awake(&self, awake: bool) {
-        self.awake.set(awake);
+    /// Whether HTTP state is held for nothing: HTTP/1.1 is between two requests, with nothing left to write, and the
+    /// next is not expected soon.
+    pub fn may_sleep(&self) -> bool {
+        self.wakefulness.get() == Wakefulness::Brief && self.phase.get() == Phase::Idle && self.stuck.get().is_none()
+    }
+
+    /// HTTP state is no longer held.
+    pub fn fall_asleep(&self) {
+        self.wakefulness.set(Wakefulness::Asleep);
+        self.asleep_since.set(self.deadlines.now());
     }
 
     /// What was read but not asked for yet begins a head.
@@ -230,7 +254,7 @@ impl Watch {
         let draining = deadlines.draining.get();
         let idle = |since: u32| match draining {
             Some(drain) => late(since.max(drain), Some(DRAIN_IDLE)),
-            None if deadlines.crowded.load(Ordering::Relaxed) => late(since, Some(CROWDED_IDLE)),
+            None if deadlines.doors.crowded.load(Ordering::Relaxed) => late(since, Some(CROWDED_IDLE)),
             None => late(since, limits.idle),
         };
         match self.phase.get() {
@@ -243,7 +267,7 @@ impl Watch {
                 Some(_) => None,
                 None if idle(since) => Some(Order::Close),
                 None => {
-                    (self.awake.get() && self.stuck.get().is_none() && late(since, Some(AWAKE))).then_some(Order::Sleep)
+                    (self.wakefulness.get() == Wakefulness::Lasting && late(since, Some(AWAKE))).then_some(Order::Sleep)
                 }
             },
             Phase::New | Phase::Request => None,
@@ -251,6 +275,9 @@ impl Watch {
     }
 
     fn give(&self, order: Order, now: u32) {
+        if order == Order::Sleep {
+            self.wakefulness.set(Wakefulness::Brief);
+        }
         if order == Order::Goodbye {
             self.goodbye.set(Some(now));
         }
@@ -283,6 +310,15 @@ struct Limits {
     idle: Option<u32>,
 }
 
+/// What the accept loop tells all workers: read on their way, written a few times in a process's life.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// Set while all places are taken.
+    pub crowded: AtomicBool,
+    /// Set once a shutdown has begun.
+    pub closing: AtomicBool,
+}
+
 /// One worker's clock, and all that it watches. Bounded by the connection limit, and 64 bodies for each HTTP/2
 /// connection.
 #[derive(Debug)]
@@ -295,13 +331,13 @@ pub struct Deadlines {
     draining: Cell<Option<u32>>,
     /// Rings when the last connection ends.
     empty: Alarm,
-    /// Set while connections wait for a place.
-    crowded: Arc<AtomicBool>,
+    /// What the accept loop has to say.
+    doors: Arc<Doors>,
 }
 
 impl Deadlines {
-    /// A worker's deadlines, which tighten while `crowded` is set.
-    pub fn new(timeouts: &Timeouts, crowded: Arc<AtomicBool>) -> Self {
+    /// A worker's deadlines, which tighten as `doors` says.
+    pub fn new(timeouts: &Timeouts, doors: Arc<Doors>) -> Self {
         Self {
             now: Cell::new(0),
             limits: Limits {
@@ -313,7 +349,7 @@ impl Deadlines {
             bodies: RefCell::default(),
             draining: Cell::new(None),
             empty: Alarm::default(),
-            crowded,
+            doors,
         }
     }
 
@@ -322,9 +358,9 @@ impl Deadlines {
         self.now.get()
     }
 
-    /// Whether a shutdown has begun.
-    pub fn draining(&self) -> bool {
-        self.draining.get().is_some()
+    /// Whether a shutdown has begun, and each answer must say that it is the last.
+    pub fn closing(&self) -> bool {
+        self.doors.closing.load(Ordering::Relaxed)
     }
 
     /// How many connections are watched.
@@ -341,7 +377,9 @@ impl Deadlines {
             streams: Cell::new(None),
             goodbye: Cell::new(None),
             answered: Cell::new(false),
-            awake: Cell::new(false),
+            wakefulness: Cell::new(Wakefulness::Asleep),
+            asleep_since: Cell::new(0),
+            used: Cell::new(false),
             linger: Cell::new(false),
             order: Cell::new(None),
             alarm: Alarm::default(),
@@ -495,13 +533,21 @@ mod tests {
         let deadlines = deadlines();
         let guard = deadlines.watch();
         let watch = guard.watch();
-        watch.set_awake(true);
-        watch.received();
-        watch.begin_request();
-        watch.end_request();
-        watch.written();
+        let serve = || {
+            watch.received();
+            watch.wake();
+            watch.begin_request();
+            watch.end_request();
+            watch.written();
+        };
+        serve();
+        assert!(watch.may_sleep(), "one request wakes it briefly");
+        watch.fall_asleep();
+        serve();
+        assert!(!watch.may_sleep(), "another at once wakes it for longer");
         assert_eq!(order_after(&deadlines, watch, 10), Some((Order::Sleep, AWAKE)));
-        watch.set_awake(false);
+        assert!(watch.may_sleep());
+        watch.fall_asleep();
         assert_eq!(order_after(&deadlines, watch, 800), Some((Order::Close, 750 - AWAKE)));
     }
 
@@ -543,9 +589,10 @@ mod tests {
 
     #[test]
     fn a_crowd_shortens_idleness() {
-        let crowded = Arc::new(AtomicBool::new(true));
+        let doors = Arc::new(Doors::default());
+        doors.crowded.store(true, Ordering::Relaxed);
         let timeouts = Timeouts { read: None, write: None, idle: Some(Duration::from_secs(75)) };
-        let deadlines = Rc::new(Deadlines::new(&timeouts, crowded));
+        let deadlines = Rc::new(Deadlines::new(&timeouts, doors));
         let guard = deadlines.watch();
         guard.watch().received();
         guard.watch().begin_request();

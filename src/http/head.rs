@@ -1,10 +1,14 @@
 //! Rules of a request's head that hyper's parser lets pass, and that a proxy in front could read otherwise.
 
-use http::header::{EXPECT, HOST, HeaderMap, TRANSFER_ENCODING};
+use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{Method, Version};
 use thiserror::Error;
+
+/// The most bytes that a head may have, cookies aside. A request of ours needs some hundred, and a token up to 4 KiB.
+/// Cookies come on top, since browsers send a site's cookies with every beacon: what hyper buffers bounds both together.
+const MAX_HEAD: usize = 8 * 1024;
 
 /// What is wrong with a head.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -21,6 +25,12 @@ pub enum HeadError {
     /// A request target that is no path (RFC 9112 section 3.2).
     #[error("Invalid request target specified")]
     Target,
+    /// The request target alone is longer than a head may be.
+    #[error("Request target too long")]
+    TargetTooLong,
+    /// The head is longer than it may be, cookies aside (RFC 6585 section 5).
+    #[error("Request head too large")]
+    TooLarge,
     /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
     #[error("Expectation not supported")]
     Expectation,
@@ -32,11 +42,23 @@ pub fn check(head: &Parts) -> Result<(), HeadError> {
         host(head)?;
         transfer_encoding(&head.headers)?;
     }
+    size(head)?;
     target(head)?;
     match head.headers.get(EXPECT) {
         Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(HeadError::Expectation),
         _ => Ok(()),
     }
+}
+
+fn size(head: &Parts) -> Result<(), HeadError> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_HEAD {
+        return Err(HeadError::TargetTooLong);
+    }
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        if *name == COOKIE { 0 } else { name.as_str().len() + ": ".len() + value.len() + "\r\n".len() }
+    };
+    if target + head.headers.iter().map(line).sum::<usize>() > MAX_HEAD { Err(HeadError::TooLarge) } else { Ok(()) }
 }
 
 fn host(head: &Parts) -> Result<(), HeadError> {
@@ -112,9 +134,9 @@ fn target(head: &Parts) -> Result<(), HeadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderValue, Request};
+    use http::Request;
 
-    fn with(headers: &[(http::HeaderName, &str)], target: &str) -> Result<(), HeadError> {
+    fn with(headers: &[(HeaderName, &str)], target: &str) -> Result<(), HeadError> {
         let mut request = Request::post(target).version(Version::HTTP_11);
         for (name, value) in headers {
             request = request.header(name, HeaderValue::from_str(value).expect("a header value"));
@@ -157,6 +179,16 @@ mod tests {
         assert_eq!(with(&host, "*"), Err(HeadError::Target));
         assert_eq!(with(&host, "a"), Err(HeadError::Target));
         assert_eq!(with(&host, "http://u@h/count/a"), Err(HeadError::Target));
+    }
+
+    #[test]
+    fn heads_are_bounded_but_for_cookies() {
+        let long = "x".repeat(7 * 1024);
+        let longer = "x".repeat(8 * 1024);
+        assert_eq!(with(&[(HOST, "h"), (COOKIE, &long), (http::header::REFERER, &long)], "/"), Ok(()));
+        assert_eq!(with(&[(HOST, "h"), (http::header::REFERER, &longer)], "/"), Err(HeadError::TooLarge));
+        assert_eq!(with(&[(HOST, "h"), (http::header::REFERER, &long)], &format!("/{long}")), Err(HeadError::TooLarge));
+        assert_eq!(with(&[(HOST, "h")], &format!("/{longer}")), Err(HeadError::TargetTooLong));
     }
 
     #[test]

@@ -8,29 +8,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::http::deadline::Watch;
 use crate::http::frames::FrameMeter;
 
-/// A byte stream over TCP.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The TCP connection at its bottom.
-    fn tcp(&self) -> &TcpStream;
-}
+/// A byte stream: TCP, or TLS over it.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {}
 
-impl Transport for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
-    }
-}
-
-impl Transport for TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
-    }
-}
+impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Transport for T {}
 
 /// A transport whose traffic is noted in a [`Watch`].
 pub struct Metered<T> {
@@ -55,12 +40,8 @@ impl<T: Transport> Metered<T> {
 
     /// Puts back what was read too early.
     pub fn unread(&mut self, leftover: Bytes) {
-        self.leftover = leftover;
-    }
-
-    /// Ready when there may be something to read, be it the end.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.leftover.is_empty() { self.transport.tcp().poll_read_ready(cx) } else { Poll::Ready(Ok(())) }
+        // Empty bytes can still hold on to the whole buffer that they were cut from.
+        self.leftover = if leftover.is_empty() { Bytes::new() } else { leftover };
     }
 
     fn note_written(&self, result: &Poll<io::Result<usize>>, wanted: usize) {
@@ -79,6 +60,9 @@ impl<T: Transport> AsyncRead for Metered<T> {
         if !this.leftover.is_empty() {
             let taken = this.leftover.split_to(this.leftover.len().min(buf.remaining()));
             buf.put_slice(&taken);
+            if this.leftover.is_empty() {
+                this.leftover = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let result = Pin::new(&mut this.transport).poll_read(cx, buf);

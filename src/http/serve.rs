@@ -1,7 +1,8 @@
 //! One connection, from its first byte to its close.
 //!
-//! An HTTP/1.1 connection holds hyper's state only while it has something to do: new and idle ones are asleep, a
-//! socket and a [`Watch`](crate::http::deadline::Watch), under 1 KiB. The first byte wakes them.
+//! An HTTP/1.1 connection holds hyper's state, some 20 KiB with its buffers, only while it has something to do. New and
+//! idle ones are asleep: a socket and a [`Watch`], under 1 KiB. The first bytes wake them. One that was idle for long
+//! goes back to sleep as soon as it is answered; one that sends request after request stays awake in between.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tracing::debug;
 
 use crate::handler::Exchange;
@@ -37,6 +39,9 @@ const WINDOW: u32 = 64 * 1024;
 /// How often a quiet HTTP/2 peer is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Bytes read at most to wake a connection, on the stack: a whole request of a browser, mostly.
+const FIRST_READ: usize = 2048;
+
 /// Configured builders, made once for each worker.
 pub struct Protocols {
     http1: http1::Builder,
@@ -47,7 +52,8 @@ impl Default for Protocols {
     fn default() -> Self {
         let mut http1 = http1::Builder::new();
         // No timer: the sweep keeps the deadlines. Flat writes: an answer is one small buffer and one system call.
-        http1.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false);
+        // Half-close: a script that sends its request and shuts its side down still gets its answer, as from the reference.
+        http1.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false).half_close(true);
         let mut http2 = http2::Builder::new(LocalExecutor);
         http2
             .timer(TokioTimer::new())
@@ -104,38 +110,52 @@ enum Turn<T> {
 pub async fn http1<T: Transport>(transport: T, worker: Rc<Worker>, watch: Rc<Watch>) {
     let mut metered = Metered::new(transport, Rc::clone(&watch));
     loop {
-        let readable = poll_fn(|cx| match watch.order(cx) {
-            Some(Order::Close) => Poll::Ready(false),
-            _ => metered.poll_readable(cx).map(|ready| ready.is_ok()),
-        });
-        if !readable.await {
-            return;
-        }
-        watch.set_awake(true);
-        let turn = awake(metered, &worker, &watch).await;
-        watch.set_awake(false);
-        match turn {
+        let Some(first) = asleep(&mut metered, &watch).await else { return };
+        metered.unread(first);
+        // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no room for it.
+        match Box::pin(awake(metered, &worker, &watch)).await {
             Turn::Sleep(back) => metered = back,
-            Turn::Close(back, true) => return linger::close(back, watch).await,
+            Turn::Close(back, true) => return Box::pin(linger::close(back, watch)).await,
             Turn::Close(_, false) | Turn::Gone => return,
         }
     }
 }
 
+/// Waits for the first bytes of a head. `None` when there will be none.
+async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Watch) -> Option<Bytes> {
+    poll_fn(|cx| {
+        if watch.order(cx) == Some(Order::Close) {
+            return Poll::Ready(None);
+        }
+        let mut scrap = [0; FIRST_READ];
+        let mut buf = ReadBuf::new(&mut scrap);
+        Pin::new(&mut *metered).poll_read(cx, &mut buf).map(|read| match (read, buf.filled()) {
+            (Err(_), _) | (Ok(()), []) => None,
+            (Ok(()), first) => Some(Bytes::copy_from_slice(first)),
+        })
+    })
+    .await
+}
+
 async fn awake<T: Transport>(metered: Metered<T>, worker: &Rc<Worker>, watch: &Rc<Watch>) -> Turn<T> {
     let handler = Handler { worker: Rc::clone(worker), watch: Rc::clone(watch) };
-    // Boxed, so that a sleeping connection's task does not keep room for it.
-    let mut connection = Box::new(worker.protocols.http1.serve_connection(TokioIo::new(metered), handler));
+    let mut connection = worker.protocols.http1.serve_connection(TokioIo::new(metered), handler);
+    watch.wake();
     let result = poll_fn(|cx| match watch.order(cx) {
         Some(Order::Close | Order::Goodbye) => Poll::Ready(None),
-        Some(Order::Sleep) if watch.may_sleep() => Poll::Ready(None),
-        _ => connection.poll_without_shutdown(cx).map(Some),
+        _ => match connection.poll_without_shutdown(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if watch.may_sleep() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        },
     })
     .await;
+    let sleep = watch.may_sleep();
+    watch.fall_asleep();
     let parts = connection.into_parts();
     let mut metered = parts.io.into_inner();
     match result {
-        None if watch.may_sleep() => {
+        None if sleep => {
             // Half a head that came with the last request begins its deadline now.
             if !parts.read_buf.is_empty() {
                 watch.begin_head();

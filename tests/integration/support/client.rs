@@ -31,7 +31,10 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the proxy accepts");
+        Self::over(TcpStream::connect(address).expect("the proxy accepts"))
+    }
+
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
         stream.set_nodelay(true).expect("TCP has no delay");
