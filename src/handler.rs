@@ -64,6 +64,10 @@ impl Exchange {
     pub fn begin(worker: Rc<Worker>, watch: Rc<Watch>, request: Request<Incoming>) -> Self {
         let since = watch.begin_request();
         let (head, body) = request.into_parts();
+        let has_body = !http_body::Body::is_end_stream(&body);
+        if !has_body {
+            watch.end_body();
+        }
         let step = match admit(&worker, &head, &body) {
             Ok(Admitted::Metric(resource)) => {
                 let cap = worker.config.max_body_size;
@@ -72,7 +76,7 @@ impl Exchange {
             Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
             Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
             Err(refusal) => {
-                if !http_body::Body::is_end_stream(&body) {
+                if has_body {
                     watch.ask_linger();
                 }
                 Step::Answer(refuse(&head, &refusal))
@@ -104,11 +108,12 @@ impl Future for Exchange {
                     return Poll::Pending;
                 };
                 let sent = match body {
-                    Ok(body) => send(&self.worker, &self.head, resource, &body),
+                    Ok(body) => {
+                        self.watch.end_body();
+                        send(&self.worker, &self.head, resource, &body)
+                    }
                     Err(error) => {
-                        if collect.is_unread() {
-                            self.watch.ask_linger();
-                        }
+                        self.watch.ask_linger();
                         Err(error.into())
                     }
                 };

@@ -81,9 +81,4 @@ impl Collect {
         let guard = self.guard.get_or_insert_with(|| self.deadlines.watch_body(self.since));
         if guard.expired(cx) { Poll::Ready(()) } else { Poll::Pending }
     }
-
-    /// Whether the peer may still be sending the body.
-    pub fn is_unread(&self) -> bool {
-        !self.body.is_end_stream()
-    }
 }

@@ -115,6 +115,8 @@ pub struct Watch {
     answered: Cell<bool>,
     /// HTTP/1.1: whether buffers are held, and between requests too.
     wakefulness: Cell<Wakefulness>,
+    /// HTTP/1.1: whether the last request was read to its end, so that what comes next is a head.
+    read_whole: Cell<bool>,
     /// HTTP/1.1: when sleep began.
     asleep_since: Cell<u32>,
     /// HTTP/1.1: whether it was awake before.
@@ -153,6 +155,7 @@ impl Watch {
     /// A head is complete. Returns since when its request has been coming in.
     pub fn begin_request(&self) -> u32 {
         self.linger.set(false);
+        self.read_whole.set(false);
         match self.streams.get() {
             Some(streams) => {
                 self.streams.set(Some(streams + 1));
@@ -163,6 +166,11 @@ impl Watch {
                 self.since.get()
             }
         }
+    }
+
+    /// The body was read to its end.
+    pub fn end_body(&self) {
+        self.read_whole.set(true);
     }
 
     /// The answer is ready to be written.
@@ -207,8 +215,14 @@ impl Watch {
 
     /// Whether HTTP state is held for nothing: HTTP/1.1 is between two requests, with nothing left to write, and the
     /// next is not expected soon.
+    ///
+    /// Never after a body that was not read to its end: hyper may still be about to close, and what was read already
+    /// is no head.
     pub fn may_sleep(&self) -> bool {
-        self.wakefulness.get() == Wakefulness::Brief && self.phase.get() == Phase::Idle && self.stuck.get().is_none()
+        self.wakefulness.get() == Wakefulness::Brief
+            && self.phase.get() == Phase::Idle
+            && self.read_whole.get()
+            && self.stuck.get().is_none()
     }
 
     /// HTTP state is no longer held.
@@ -378,6 +392,7 @@ impl Deadlines {
             goodbye: Cell::new(None),
             answered: Cell::new(false),
             wakefulness: Cell::new(Wakefulness::Asleep),
+            read_whole: Cell::new(false),
             asleep_since: Cell::new(0),
             used: Cell::new(false),
             linger: Cell::new(false),
@@ -537,6 +552,7 @@ mod tests {
             watch.received();
             watch.wake();
             watch.begin_request();
+            watch.end_body();
             watch.end_request();
             watch.written();
         };

@@ -44,6 +44,11 @@ impl<T: Transport> Metered<T> {
         self.leftover = if leftover.is_empty() { Bytes::new() } else { leftover };
     }
 
+    /// Takes what was put back.
+    pub fn take_unread(&mut self) -> Option<Bytes> {
+        Some(std::mem::take(&mut self.leftover)).filter(|leftover| !leftover.is_empty())
+    }
+
     fn note_written(&self, result: &Poll<io::Result<usize>>, wanted: usize) {
         match result {
             Poll::Ready(Ok(taken)) if *taken == wanted => self.watch.written(),

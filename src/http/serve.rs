@@ -123,6 +123,9 @@ pub async fn http1<T: Transport>(transport: T, worker: Rc<Worker>, watch: Rc<Wat
 
 /// Waits for the first bytes of a head. `None` when there will be none.
 async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Watch) -> Option<Bytes> {
+    if let Some(leftover) = metered.take_unread() {
+        return Some(leftover);
+    }
     poll_fn(|cx| {
         if watch.order(cx) == Some(Order::Close) {
             return Poll::Ready(None);

@@ -90,6 +90,46 @@ fn the_answer_to_an_oversized_body_survives_a_client_that_sends_it_all() {
 }
 
 #[test]
+fn a_refused_body_is_never_read_as_a_request() {
+    let (receiver, proxy) = start();
+    let inner = post("/count/smuggled", "value=1").repeat(1200);
+    let length = format!("Content-Length: {}\r\n\r\n", inner.len());
+    let chunk = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", inner.len());
+    for line in ["POST /nope HTTP/1.1", "GET /count/a HTTP/1.1", "POST /count/a HTTP/1.1", "POST /count/%0A HTTP/1.1"] {
+        for framing in [&length, &chunk] {
+            for warm in ["", &post("/gauge/warm", "value=1")] {
+                let mut client = Client::connect(proxy.address);
+                if !warm.is_empty() {
+                    assert_eq!(client.send(warm).answer().status, 200);
+                    assert_eq!(receiver.next(), "warm:1|g");
+                }
+                client.send(format!("{line}\r\nHost: localhost\r\n{framing}{inner}"));
+                assert!(client.answer().status >= 400);
+                assert!(client.is_closed(), "{line} {framing:?}: something came after the refusal");
+            }
+        }
+    }
+    proxy.assert_sent(&receiver, &[]);
+}
+
+#[test]
+fn many_pipelined_requests_in_one_write_are_all_served() {
+    let (receiver, proxy) = start();
+    for _ in 0..5 {
+        let mut client = Client::connect(proxy.address);
+        client.send((0..100).map(|i| post("/count/p", &format!("value={i}"))).collect::<String>());
+        for _ in 0..100 {
+            assert_eq!(client.answer().status, 200);
+        }
+        let mut lines = Vec::new();
+        while lines.len() < 100 {
+            lines.extend(receiver.next().lines().map(str::to_owned));
+        }
+        assert_eq!(lines, (0..100).map(|i| format!("p:{i}|c")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_body_of_exactly_the_cap_is_taken() {
     let (receiver, proxy) = start();
     let body = format!("value=3&pad={}", "x".repeat(65536 - "value=3&pad=".len()));
