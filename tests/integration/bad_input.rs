@@ -51,7 +51,8 @@ fn transfer_encodings_other_than_chunked() {
     let request = |coding: &str| format!("{HEAD}Transfer-Encoding: {coding}\r\n\r\n7\r\nvalue=1\r\n0\r\n\r\n");
     refused_and_closed(named(&codings, request), &[400]);
     let others = [
-        "POST /count/a HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nvalue=1\r\n0\r\n\r\n".to_owned(),
+        "POST /count/a HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nvalue=1\r\n0\r\n\r\n"
+            .to_owned(),
         format!("{HEAD}Transfer-Encoding : chunked\r\n\r\n7\r\nvalue=1\r\n0\r\n\r\n"),
     ];
     refused_and_closed(others.into_iter().map(|request| (request.clone(), request.into_bytes())), &[400]);
@@ -80,7 +81,10 @@ fn a_body_over_the_cap_is_refused_unread() {
 fn the_answer_to_an_oversized_body_survives_a_client_that_sends_it_all() {
     let (receiver, proxy) = start();
     let body = "x".repeat(2_000_000);
-    for head in [format!("Content-Length: {}\r\n\r\n", body.len()), format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len())] {
+    for head in [
+        format!("Content-Length: {}\r\n\r\n", body.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len()),
+    ] {
         let mut client = Client::connect(proxy.address);
         client.send(HEAD).send(head).send(&body);
         assert_eq!(client.answer().status, 413);
@@ -161,7 +165,19 @@ fn chunks_out_of_form() {
 
 #[test]
 fn headers_out_of_form() {
-    let headers = ["a\0b: c", "a: b\0c", "a: b\u{7f}c", "a: b\rc", "a: b\r\n c", "abc", ": c", "a b: c", "é: c", " a: b", "a: \u{1}"];
+    let headers = [
+        "a\0b: c",
+        "a: b\0c",
+        "a: b\u{7f}c",
+        "a: b\rc",
+        "a: b\r\n c",
+        "abc",
+        ": c",
+        "a b: c",
+        "é: c",
+        " a: b",
+        "a: \u{1}",
+    ];
     refused_and_closed(named(&headers, |header| format!("{HEAD}{header}\r\n\r\n")), &[400]);
 }
 
@@ -240,8 +256,25 @@ fn a_large_cookie_is_a_browsers_business() {
 fn keys_that_could_forge_or_crash() {
     let (receiver, proxy) = start();
     let keys = [
-        "a%0Ab", "a%0Db", "a%00b", "a%7Cc", "a%3A1", "a%7f", "%c2%85", "%ff", "%c3%28", "a%", "a%zz", "constructor", "__proto__",
-        "toString", "valueOf", "hasOwnProperty", "to%25String", "%20_proto_%20", "a%0Aevil%3A1%7Cc",
+        "a%0Ab",
+        "a%0Db",
+        "a%00b",
+        "a%7Cc",
+        "a%3A1",
+        "a%7f",
+        "%c2%85",
+        "%ff",
+        "%c3%28",
+        "a%",
+        "a%zz",
+        "constructor",
+        "__proto__",
+        "toString",
+        "valueOf",
+        "hasOwnProperty",
+        "to%25String",
+        "%20_proto_%20",
+        "a%0Aevil%3A1%7Cc",
     ];
     for key in keys {
         for resource in ["count", "gauge", "set"] {
@@ -255,7 +288,22 @@ fn keys_that_could_forge_or_crash() {
 #[test]
 fn values_that_are_no_plain_finite_number() {
     let (receiver, proxy) = start();
-    let values = ["NaN", "nan", "inf", "-Infinity", "1e999", "1e3", "0x1", "1%7Cc", "1%0Ab%3A1", "%ff", "1,5", "--1", "1+1", "%D9%A3"];
+    let values = [
+        "NaN",
+        "nan",
+        "inf",
+        "-Infinity",
+        "1e999",
+        "1e3",
+        "0x1",
+        "1%7Cc",
+        "1%0Ab%3A1",
+        "%ff",
+        "1,5",
+        "--1",
+        "1+1",
+        "%D9%A3",
+    ];
     for value in values {
         for (path, parameter, text) in [
             ("/count/a", "value", "Invalid value specified\n"),
@@ -296,9 +344,13 @@ fn a_line_beyond_8_kib() {
 #[test]
 fn multipart_out_of_form() {
     let (receiver, proxy) = start();
-    let bodies = ["", "--XX\r\n", "--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42", "--YY\r\n\r\n--YY--\r\n"];
+    let bodies =
+        ["", "--XX\r\n", "--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42", "--YY\r\n\r\n--YY--\r\n"];
     for body in bodies {
-        let request = format!("{HEAD}Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!(
+            "{HEAD}Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         assert_eq!(proxy.expect(request, 400).body, "Invalid form specified\n");
     }
     proxy.expect(format!("{HEAD}Content-Type: multipart/form-data\r\nContent-Length: 0\r\n\r\n"), 400);
@@ -325,17 +377,22 @@ fn a_refusal_of_parameters_leaves_the_connection_right() {
 fn pipelined_requests_are_answered_in_order() {
     let (receiver, proxy) = start();
     let mut client = Client::connect(proxy.address);
-    let requests: String = (0..1000).map(|i| if i % 10 == 9 { post("/count/a", "value=x") } else { post("/count/a", "") }).collect();
+    let requests: String =
+        (0..1000).map(|i| if i % 10 == 9 { post("/count/a", "value=x") } else { post("/count/a", "") }).collect();
     let mut writer = client.stream().try_clone().expect("a second handle");
     let sender = std::thread::spawn(move || std::io::Write::write_all(&mut writer, requests.as_bytes()));
     for i in 0..1000 {
         assert_eq!(client.answer().status, if i % 10 == 9 { 400 } else { 200 }, "request {i}");
     }
     sender.join().expect("the sender ends").expect("all was taken");
-    let lines: usize = (0..).map_while(|_| Some(receiver.next().lines().count())).scan(0, |sum, n| {
-        *sum += n;
-        Some(*sum)
-    }).find(|sum| *sum >= 900).expect("an endless iterator");
+    let lines: usize = (0..)
+        .map_while(|_| Some(receiver.next().lines().count()))
+        .scan(0, |sum, n| {
+            *sum += n;
+            Some(*sum)
+        })
+        .find(|sum| *sum >= 900)
+        .expect("an endless iterator");
     assert_eq!(lines, 900);
     proxy.assert_sent(&receiver, &[]);
 }
@@ -343,7 +400,12 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_client_that_leaves_in_mid_request_sends_nothing() {
     let (receiver, proxy) = start();
-    for part in ["POST /cou", HEAD, &format!("{HEAD}Content-Length: 7\r\n\r\nvalue="), &format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n7\r\nvalue=1\r\n")] {
+    for part in [
+        "POST /cou",
+        HEAD,
+        &format!("{HEAD}Content-Length: 7\r\n\r\nvalue="),
+        &format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n7\r\nvalue=1\r\n"),
+    ] {
         let mut client = Client::connect(proxy.address);
         client.send(part).finish();
         if let Some(answer) = client.try_answer() {
@@ -374,7 +436,8 @@ fn good_requests_of_odd_form_are_served() {
     ] {
         assert_eq!(exchange(proxy.address, request).body, "OK", "{request:?}");
     }
-    let head = Client::connect(proxy.address).send("HEAD /heartbeat HTTP/1.1\r\nHost: localhost\r\n\r\n").answer_to_head();
+    let head =
+        Client::connect(proxy.address).send("HEAD /heartbeat HTTP/1.1\r\nHost: localhost\r\n\r\n").answer_to_head();
     assert_eq!((head.status, head.header("content-length")), (200, Some("2")));
     proxy.expect("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 204);
     let mut client = Client::connect(proxy.address);

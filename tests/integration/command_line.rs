@@ -84,9 +84,27 @@ fn an_old_start_script_works_unchanged() {
     let receiver = Receiver::new();
     let statsd = receiver.port().to_string();
     let flags = [
-        "-verbose", "-http-host", "127.0.0.1", "--http-timeout-read=1", "-http-timeout-write", "1", "-http-timeout-idle=1",
-        "--tls-cert=", "--tls-key=", "-statsd-host", "127.0.0.1", "-statsd-port", &statsd, "-jwt-secret", "",
-        "-metric-prefix", "front.", "-http-router-name", "HttpRouter", "-statsd-client-name", "GoMetric",
+        "-verbose",
+        "-http-host",
+        "127.0.0.1",
+        "--http-timeout-read=1",
+        "-http-timeout-write",
+        "1",
+        "-http-timeout-idle=1",
+        "--tls-cert=",
+        "--tls-key=",
+        "-statsd-host",
+        "127.0.0.1",
+        "-statsd-port",
+        &statsd,
+        "-jwt-secret",
+        "",
+        "-metric-prefix",
+        "front.",
+        "-http-router-name",
+        "HttpRouter",
+        "-statsd-client-name",
+        "GoMetric",
     ];
     let mut proxy = Proxy::start_with(&mut command(&flags));
     proxy.expect(post("/count/a", "value=2"), 200);
@@ -116,7 +134,8 @@ fn the_demo_shows_the_first_metric_and_a_token_that_works() {
 
     let mut demo: Command = command(&["--demo", "--jwt-secret=a secret of more than thirty-two bytes"]);
     let mut child = demo.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("standard output is piped")).lines().map_while(Result::ok);
+    let mut lines =
+        BufReader::new(child.stdout.take().expect("standard output is piped")).lines().map_while(Result::ok);
     let curl = lines.find(|line| line.trim_start().starts_with("curl ")).expect("a curl line");
     let token = curl.split("X-JWT-Token: ").nth(1).and_then(|rest| rest.split('\'').next()).expect("a token");
     let address = curl.split("://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");

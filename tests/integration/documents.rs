@@ -47,7 +47,14 @@ fn the_configuration_page_has_every_flag_with_its_twin() {
 
 #[test]
 fn every_local_link_leads_somewhere() {
-    for path in ["README.md", "CONTRIBUTING.md", "docs/http-api.md", "docs/configuration.md", "docs/architecture.md", "docs/migrating-from-gometric.md"] {
+    for path in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/http-api.md",
+        "docs/configuration.md",
+        "docs/architecture.md",
+        "docs/migrating-from-gometric.md",
+    ] {
         let text = document(path);
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let folder = folder.parent().expect("a document lies in a folder");

@@ -127,16 +127,19 @@ fn http2_serves_many_requests_at_once() {
     let statuses: Vec<u16> = runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(address).await.expect("the proxy accepts");
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
+        let stream =
+            tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let (sender, connection) = h2::client::handshake(stream).await.expect("a preface");
         tokio::spawn(connection);
         let mut sender = sender.ready().await.expect("a peer that takes requests");
         let mut answers = Vec::new();
-        for (method, path) in [("GET", "/heartbeat"), ("POST", "/count/a"), ("POST", "/nope/a"), ("DELETE", "/count/a")] {
+        for (method, path) in [("GET", "/heartbeat"), ("POST", "/count/a"), ("POST", "/nope/a"), ("DELETE", "/count/a")]
+        {
             let uri = format!("https://localhost{path}");
             let request = http::Request::builder().method(method).uri(uri).header("origin", "https://shop.example");
-            let (answer, mut body) = sender.send_request(request.body(()).expect("a request"), false).expect("a stream");
+            let (answer, mut body) =
+                sender.send_request(request.body(()).expect("a request"), false).expect("a stream");
             body.send_data(Bytes::from_static(b"value=1"), true).expect("a body");
             answers.push(answer);
             sender = sender.ready().await.expect("a peer that takes requests");
@@ -165,7 +168,8 @@ fn http2_forwards_metrics_and_caps_bodies() {
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(address).await.expect("the proxy accepts");
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
+        let stream =
+            tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake");
         let (mut sender, connection) = h2::client::handshake(stream).await.expect("a preface");
         tokio::spawn(connection);
         let post = || http::Request::post("https://localhost/count/b").body(()).expect("a request");
@@ -219,7 +223,8 @@ fn slow_peers_over_tls_are_closed() {
 fn http2_floods_are_cut_off() {
     let https = Https::start(&[]);
     let request = |stream: u32| frame(1, 5, stream, REQUEST);
-    let floods: [(&str, Box<dyn Fn(u32) -> Vec<u8>>); 6] = [
+    type Flood = Box<dyn Fn(u32) -> Vec<u8>>;
+    let floods: [(&str, Flood); 6] = [
         ("PING", Box::new(|_| frame(6, 0, 0, &[0; 8]))),
         ("SETTINGS", Box::new(|_| frame(4, 0, 0, &[]))),
         ("PRIORITY", Box::new(|_| frame(2, 0, 3, &[0, 0, 0, 0, 1]))),

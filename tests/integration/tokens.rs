@@ -75,7 +75,8 @@ fn the_first_place_with_a_token_decides() {
 #[test]
 fn all_three_algorithms_are_taken() {
     let (receiver, proxy) = start();
-    for (name, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)] {
+    for (name, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
+    {
         let token = sign_with(algorithm, SECRET, &format!(r#"{{"alg":"{name}"}}"#), "{}");
         proxy.expect(with_header("X-JWT-Token", &token), 200);
     }
@@ -85,7 +86,12 @@ fn all_three_algorithms_are_taken() {
 #[test]
 fn claims_that_do_not_matter_may_be_anything() {
     let (receiver, proxy) = start();
-    let claims = format!(r#"{{"aud":["a"],"iss":"x","sub":5,"iat":{},"nbf":{}.5,"exp":{}.5,"x":[{{}}]}}"#, now(), now() - 9, now() + 60);
+    let claims = format!(
+        r#"{{"aud":["a"],"iss":"x","sub":5,"iat":{},"nbf":{}.5,"exp":{}.5,"x":[{{}}]}}"#,
+        now(),
+        now() - 9,
+        now() + 60
+    );
     proxy.expect(with_header("X-JWT-Token", &sign(HS256, &claims)), 200);
     last_good(&receiver, &proxy, &["a:1|c"]);
 }
@@ -224,7 +230,10 @@ fn errors_come_in_the_order_of_the_contract() {
     proxy.expect(post("/count/a%0A", "value=x"), 401);
     proxy.expect(format!("POST /count/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", 1 << 30), 401);
     let good = sign(HS256, "{}");
-    let large = format!("POST /count/a%0A HTTP/1.1\r\nHost: localhost\r\nX-JWT-Token: {good}\r\nContent-Length: {}\r\n\r\n", 1 << 30);
+    let large = format!(
+        "POST /count/a%0A HTTP/1.1\r\nHost: localhost\r\nX-JWT-Token: {good}\r\nContent-Length: {}\r\n\r\n",
+        1 << 30
+    );
     proxy.expect(large, 413);
     last_good(&receiver, &proxy, &[]);
 }

@@ -77,7 +77,11 @@ fn a_name_that_does_not_resolve_is_a_warning() {
     assert!(warning.contains("statsd.invalid"));
     proxy.expect(post("/count/a", ""), 200);
     assert!(proxy.stop().success());
-    assert!(proxy.seen.iter().any(|line| line.contains("0 metrics sent") && line.contains("1 metrics dropped")), "{:?}", proxy.seen);
+    assert!(
+        proxy.seen.iter().any(|line| line.contains("0 metrics sent") && line.contains("1 metrics dropped")),
+        "{:?}",
+        proxy.seen
+    );
 }
 
 #[test]
@@ -100,7 +104,8 @@ fn a_sample_rate_keeps_its_share_and_marks_the_lines() {
 fn statsd_goes_and_comes_back_under_load() {
     let receiver = Receiver::new();
     let address = receiver.address().to_string();
-    let mut proxy = Proxy::start_with(&mut command(&[&format!("--statsd-port={}", receiver.port()), "--http-threads=2"]));
+    let mut proxy =
+        Proxy::start_with(&mut command(&[&format!("--statsd-port={}", receiver.port()), "--http-threads=2"]));
     let stop = Arc::new(AtomicBool::new(false));
     let load: Vec<_> = (0..8)
         .map(|_| {

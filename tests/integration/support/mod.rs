@@ -3,6 +3,7 @@
 pub mod client;
 pub mod proxy;
 pub mod receiver;
+pub mod statsd;
 
 use std::time::Duration;
 

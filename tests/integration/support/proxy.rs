@@ -45,7 +45,7 @@ impl Proxy {
         let mut proxy = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), log, seen: Vec::new() };
         let line = proxy.wait_for_log("listening on ");
         let after = line.split("://").nth(1).expect("a URL in the start line");
-        let address = after.split(|c: char| c == ',' || c == '"').next().expect("an address in the start line");
+        let address = after.split([',', '"']).next().expect("an address in the start line");
         proxy.address = address.trim().parse().unwrap_or_else(|_| panic!("no address in {line:?}"));
         proxy
     }
@@ -66,7 +66,9 @@ impl Proxy {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("no log line with {part:?} in {:?}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("ended without a log line with {part:?}: {:?}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended without a log line with {part:?}: {:?}", self.seen)
+                }
             }
         }
     }

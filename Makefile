@@ -1,0 +1,38 @@
+# Each target installs what it needs on Debian and its kin, and does no more than it says.
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# What is there already is not asked for again, so that no network is needed twice.
+need = @command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $(2); }
+
+.PHONY: all test lint deny bench
+
+all: test
+
+# The whole test suite: unit, property and integration tests, the latter against a real StatsD too.
+test: tests/statsd/node_modules/.installed
+	$(call need,cc,build-essential)
+	REQUIRE_STATSD=1 cargo test --locked
+
+tests/statsd/node_modules/.installed: tests/statsd/package-lock.json
+	$(call need,node,nodejs npm)
+	$(call need,npm,npm)
+	npm ci --prefix tests/statsd --omit=optional --no-audit --no-fund
+	touch $@
+
+# Formatting, and the compiler's and clippy's warnings as errors.
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Bans, licences and sources of the dependencies, after the policy in deny.toml.
+deny:
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version 0.20.2
+	cargo deny --locked check bans licenses sources
+
+# CPU time for a request beside a bare epoll loop and nginx; writes bench/results/.
+bench:
+	$(call need,wrk,wrk)
+	$(call need,nginx,nginx-light)
+	$(call need,taskset,util-linux)
+	cargo build --locked --release --workspace
+	target/release/bench
