@@ -202,7 +202,8 @@ pub struct CommandLine {
 impl CommandLine {
     /// Reads arguments (without the program's name), then the environment for flags that were not given.
     ///
-    /// A variable that is empty counts as unset. A flag that is given twice takes its last value, as in Go.
+    /// Empty counts as unset, for a variable and for a flag: `--jwt-secret=` does not hide a secret in the environment.
+    /// A flag that is given twice takes its last value, as in Go.
     pub fn read(args: impl IntoIterator<Item = String>, env: impl Fn(&str) -> Option<String>) -> Self {
         let mut line = Self::default();
         let mut args = args.into_iter();
@@ -211,13 +212,18 @@ impl CommandLine {
         }
         for flag in FLAGS {
             let origin = flag.env();
-            if !line.given.contains_key(flag.name)
+            if line.leaves_open(flag.name)
                 && let Some(value) = env(&origin).filter(|value| !value.is_empty())
             {
                 line.given.insert(flag.name, Given { origin, value });
             }
         }
         line
+    }
+
+    /// Whether the environment may say what a flag is. An empty host is a value: any address.
+    fn leaves_open(&self, name: &str) -> bool {
+        self.given.get(name).is_none_or(|given| given.value.is_empty() && name != "http-host")
     }
 
     fn read_one(&mut self, arg: String, rest: &mut impl Iterator<Item = String>) {
@@ -251,7 +257,7 @@ impl CommandLine {
 
     /// Whether a switch is given, and not as false: for those that are looked at before anything is checked.
     pub fn asks(&self, name: &str) -> bool {
-        self.given(name).is_some_and(|given| given.value == "true")
+        self.given(name).is_some_and(|given| parse_switch(&given.value) == Some(true))
     }
 
     /// What was given for a flag, be it empty.
@@ -268,6 +274,15 @@ impl CommandLine {
             let default = Given { origin: format!("--{name}"), value: flag.default.to_owned() };
             (!flag.default.is_empty()).then_some(default)
         })
+    }
+}
+
+/// Reads what Go's `strconv.ParseBool` takes.
+pub fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
 }
 
@@ -344,6 +359,11 @@ mod tests {
         assert_eq!(value(&line, "http-port").as_deref(), Some("3"));
         assert_eq!(line.value("statsd-port").map(|g| g.origin).as_deref(), Some("STATSD_HTTP_PROXY_STATSD_PORT"));
         assert_eq!(line.given("metric-prefix"), None);
+        let line = CommandLine::read(["--statsd-port=".to_owned(), "--http-host=".to_owned()], |name| {
+            Some(if name.ends_with("PORT") { "2" } else { "x" }.to_owned())
+        });
+        assert_eq!(value(&line, "statsd-port").as_deref(), Some("2"));
+        assert_eq!(line.given("http-host").map(|g| g.value.as_str()), Some(""));
     }
 
     #[test]

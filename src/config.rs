@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::cli::{CommandLine, Given};
+use crate::cli::{CommandLine, Given, parse_switch};
 use crate::metric::Prefix;
 use crate::statsd::datagram::MAX_DATAGRAM;
 use crate::statsd::resolver::Endpoint;
@@ -172,15 +172,10 @@ impl Check<'_> {
 
     fn switch(&mut self, name: &str) -> bool {
         let Some(given) = self.line.value(name) else { return false };
-        match given.value.as_str() {
-            // What Go's strconv.ParseBool takes.
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-            _ => {
-                self.bad(&given, "must be true or false");
-                false
-            }
-        }
+        parse_switch(&given.value).unwrap_or_else(|| {
+            self.bad(&given, "must be true or false");
+            false
+        })
     }
 
     fn number(&mut self, name: &str, min: u64, max: u64) -> u64 {

@@ -26,6 +26,9 @@ pub enum Refusal {
     /// The body is too long, too slow or broken.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The body is compressed.
+    #[error("Content encoding not supported")]
+    ContentEncoding,
     /// The key in the path is no metric name.
     #[error("Invalid key specified")]
     Key,
@@ -51,6 +54,7 @@ impl Refusal {
             Self::Auth(AuthError::Missing) => StatusCode::UNAUTHORIZED,
             Self::Auth(AuthError::Invalid) => StatusCode::FORBIDDEN,
             Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Broken) | Self::Key | Self::Params(_) | Self::TooLong => StatusCode::BAD_REQUEST,
         }

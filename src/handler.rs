@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
@@ -150,6 +150,10 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Ref
         verifier.check(&head.headers, head.uri.query())?;
     }
     body::check_length(body, worker.config.max_body_size)?;
+    // A compressed form read as it is would count 1, whatever it says.
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Refusal::ContentEncoding);
+    }
     Ok(Admitted::Metric(resource))
 }
 

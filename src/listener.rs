@@ -109,6 +109,9 @@ impl Listener {
     /// A listener that is closed resets what waits in its backlog, and between the last accept and the close there is
     /// always a moment in which a connection can slip in. With this the backlog can be emptied first; a client that
     /// comes later tries again in a second, when the port is closed, or open in a new process.
+    ///
+    /// Where the kernel lets only root attach a filter, a backlog of none does nearly as well: the first connection
+    /// that waits keeps others out.
     pub fn refuse_new(&self) -> io::Result<()> {
         // Classic BPF over the TCP header: load the flags, keep SYN and ACK, drop the segment if only SYN is set.
         let program = [
@@ -118,6 +121,7 @@ impl Listener {
             SockFilter::new(0x06, 0, 0, 0),
             SockFilter::new(0x06, 0, 0, u32::MAX),
         ];
-        SockRef::from(&self.0).attach_filter(&program)
+        let socket = SockRef::from(&self.0);
+        socket.attach_filter(&program).or_else(|_| socket.listen(0))
     }
 }

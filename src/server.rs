@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::spawn_local;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::warn;
 
 use crate::config::Config;
@@ -157,7 +157,7 @@ impl Entrance {
             warn!("connections that begin in this very moment may be reset: {error}");
         }
         self.doors.closing.store(true, Ordering::Relaxed);
-        let _ = timeout(LAST_ACCEPTS, self.accept_all(&listener, &places)).await;
+        sleep(LAST_ACCEPTS).await;
         while let (Ok(permit), Ok(stream)) = (Arc::clone(&places).try_acquire_owned(), listener.try_accept()) {
             self.admit(permit, |_| Ok(Stream::Loose(stream)));
         }

@@ -33,8 +33,10 @@ const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
 /// How long a peer may take to notice that its refused request was answered, before the socket is closed.
 pub const LINGER: u32 = ticks(Duration::from_secs(2));
 
+/// A time in ticks, and one more: what begins within a tick began up to a tick later than the clock says, and no
+/// deadline may come early.
 const fn ticks(time: Duration) -> u32 {
-    time.as_millis().div_ceil(TICK.as_millis()) as u32
+    time.as_millis().div_ceil(TICK.as_millis()) as u32 + 1
 }
 
 /// What a connection is doing.
@@ -529,7 +531,7 @@ mod tests {
     fn a_silent_connection_is_closed_after_the_read_timeout() {
         let deadlines = deadlines();
         let guard = deadlines.watch();
-        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 50)));
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 51)));
     }
 
     #[test]
@@ -540,7 +542,7 @@ mod tests {
             guard.watch().received();
             deadlines.sweep();
         }
-        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 20)));
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 21)));
     }
 
     #[test]
@@ -564,7 +566,7 @@ mod tests {
         assert_eq!(order_after(&deadlines, watch, 10), Some((Order::Sleep, AWAKE)));
         assert!(watch.may_sleep());
         watch.fall_asleep();
-        assert_eq!(order_after(&deadlines, watch, 800), Some((Order::Close, 750 - AWAKE)));
+        assert_eq!(order_after(&deadlines, watch, 800), Some((Order::Close, 751 - AWAKE)));
     }
 
     #[test]
@@ -575,7 +577,7 @@ mod tests {
         guard.watch().begin_request();
         guard.watch().blocked();
         guard.watch().blocked();
-        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 30)));
+        assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 31)));
     }
 
     #[test]
@@ -586,8 +588,8 @@ mod tests {
         guard.watch().begin_request();
         assert_eq!(order_after(&deadlines, guard.watch(), 800), None);
         guard.watch().end_request();
-        assert_eq!(order_after(&deadlines, guard.watch(), 800), Some((Order::Goodbye, 750)));
-        assert_eq!(order_after(&deadlines, guard.watch(), 800), Some((Order::Close, 30)));
+        assert_eq!(order_after(&deadlines, guard.watch(), 800), Some((Order::Goodbye, 751)));
+        assert_eq!(order_after(&deadlines, guard.watch(), 800), Some((Order::Close, 31)));
     }
 
     #[test]
@@ -621,7 +623,7 @@ mod tests {
     fn a_late_body_expires() {
         let deadlines = deadlines();
         let body = deadlines.watch_body(deadlines.now());
-        for _ in 0..49 {
+        for _ in 0..50 {
             deadlines.sweep();
         }
         assert!(!body.watch.expired.get());

@@ -27,7 +27,7 @@ use crate::http::metered::{Metered, Transport};
 use crate::worker::Worker;
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
-/// browser's cookies some thousand, a token up to 8 KiB. hyper's default lets in 500 KB.
+/// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.
 const MAX_BUFFER: usize = 16 * 1024;
 
 /// Requests that one HTTP/2 connection may have under way: more than any page needs at once.

@@ -243,7 +243,7 @@ impl Upstream {
 
     fn drop_metrics(&self, metrics: u64, why: &str) {
         Counters::add(&self.counters.dropped, metrics);
-        self.dropped.note(metrics, |metrics| warn!("{metrics} metrics dropped: {why}"));
+        self.dropped.note(metrics, |metrics| warn!("metrics dropped: {metrics}; {why}"));
     }
 }
 

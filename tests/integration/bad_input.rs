@@ -358,6 +358,17 @@ fn multipart_out_of_form() {
 }
 
 #[test]
+fn a_compressed_body_is_not_taken_for_a_form() {
+    let (receiver, proxy) = start();
+    let coded = |coding: &str| format!("{HEAD}Content-Encoding: {coding}\r\nContent-Length: 7\r\n\r\nvalue=5");
+    for coding in ["gzip", "deflate", "br", "gzip, gzip", ""] {
+        assert_eq!(proxy.expect(coded(coding), 415).body, "Content encoding not supported\n", "{coding}");
+    }
+    proxy.expect(coded("identity"), 200);
+    proxy.assert_sent(&receiver, &["a:5|c"]);
+}
+
+#[test]
 fn a_refusal_of_parameters_leaves_the_connection_right() {
     let (receiver, proxy) = start();
     let mut client = Client::connect(proxy.address);

@@ -72,7 +72,8 @@ fn version_and_help_need_nothing_else() {
     assert_eq!(words.next(), Some("statsd-http-proxy"));
     assert_eq!(words.next(), Some(env!("CARGO_PKG_VERSION")));
     assert!(words.next().is_some_and(|commit| commit.starts_with('(') && commit.ends_with(')')), "{text}");
-    for flag in ["--help", "-help", "-h"] {
+    assert!(run(&["-version=1"]).status.success());
+    for flag in ["--help", "-help", "-h", "--help=T"] {
         let help = run(&[flag]);
         assert!(help.status.success());
         assert!(String::from_utf8_lossy(&help.stdout).contains("--statsd-packet-size BYTES"));

@@ -33,7 +33,10 @@ fn sixty_four_files_under_500_connections() {
     for client in &mut clients {
         assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
     }
-    assert!((0..30).all(|_| receiver.next() == "a:1|c"));
+    let mut arrived = 0;
+    while arrived < 30 {
+        arrived += receiver.next().lines().filter(|line| *line == "a:1|c").count();
+    }
 }
 
 #[test]
