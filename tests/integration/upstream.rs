@@ -95,7 +95,7 @@ fn a_sample_rate_keeps_its_share_and_marks_the_lines() {
     }
     assert_eq!(client.send(post("/count/end", "")).answer().status, 200);
     let kept = receiver.until("end:1|c");
-    assert!(kept.iter().all(|datagram| datagram == "s:1|c|@0.5"));
+    assert!(kept.iter().all(|line| line == "s:1|c|@0.5"));
     // Ten standard deviations: by chance once in 10^23 runs.
     assert!((340..=660).contains(&kept.len()), "{} of 1000", kept.len());
 }

@@ -48,8 +48,21 @@ impl Receiver {
         }
     }
 
-    /// All datagrams before the one that is exactly `end`.
+    /// All lines before the one that is `end`, however they were packed.
     pub fn until(&self, end: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            lines.extend(self.next().lines().map(str::to_owned));
+            if let Some(at) = lines.iter().position(|line| line == end) {
+                assert_eq!(lines[at + 1..], [] as [&str; 0], "after the last line");
+                lines.truncate(at);
+                return lines;
+            }
+        }
+    }
+
+    /// All datagrams before the one that is exactly `end`.
+    pub fn datagrams_until(&self, end: &str) -> Vec<String> {
         let mut datagrams = Vec::new();
         loop {
             let datagram = self.next();
