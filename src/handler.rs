@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
@@ -86,8 +86,13 @@ impl Exchange {
     }
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
-        if self.worker.deadlines.closing() && self.head.version < Version::HTTP_2 {
-            answer.headers_mut().insert(CONNECTION, CLOSE);
+        if self.head.version < Version::HTTP_2 {
+            if self.worker.deadlines.closing() {
+                answer.headers_mut().insert(CONNECTION, CLOSE);
+            }
+            if asks_to_close(&self.head.headers) || asks_to_close(answer.headers()) {
+                self.watch.end_with_answer();
+            }
         }
         if self.worker.config.verbose {
             // The path only: a query may hold a token.
@@ -133,6 +138,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.watch.end_request();
     }
+}
+
+/// Whether nothing may follow on the connection, as nearly all who ask for it write it.
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    headers.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413.

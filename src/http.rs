@@ -7,3 +7,4 @@ pub mod head;
 pub mod linger;
 pub mod metered;
 pub mod serve;
+pub mod socket;

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 
-use rustix::net::SocketFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use thiserror::Error;
+use tokio::io::Interest;
 
 /// Connections that the kernel holds until they are accepted; it caps this at `net.core.somaxconn`, 4096 by default.
 const BACKLOG: i32 = 4096;
@@ -84,24 +87,38 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// A listener in a worker's event loop.
+///
+/// tokio's own accepts until there is none, and an accept that comes back empty-handed is dear: the kernel makes a
+/// socket and a file before it looks. This one asks first whether anybody waits. To tokio it is a stream, which here is
+/// no more than a descriptor that becomes readable.
 #[derive(Debug)]
-pub struct Listener(tokio::net::TcpListener);
+pub struct Listener(tokio::net::TcpStream);
 
 impl Listener {
-    /// Registers a non-blocking listener with the current runtime.
+    /// Registers a listener with the current runtime.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        tokio::net::TcpListener::from_std(listener).map(Self)
+        tokio::net::TcpStream::from_std(TcpStream::from(OwnedFd::from(listener))).map(Self)
     }
 
-    /// Waits for a connection.
-    pub async fn accept(&self) -> io::Result<tokio::net::TcpStream> {
-        self.0.accept().await.map(|(stream, _)| stream)
+    /// Waits for a connection. The stream is non-blocking, and registered with no runtime.
+    pub async fn accept(&self) -> io::Result<TcpStream> {
+        loop {
+            self.0.readable().await?;
+            match self.0.try_io(Interest::READABLE, || self.try_accept()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                accepted => return accepted,
+            }
+        }
     }
 
-    /// A connection that is there already, or `WouldBlock`, straight from the kernel. The stream is non-blocking.
+    /// A connection that is there already, or `WouldBlock`.
     pub fn try_accept(&self) -> io::Result<TcpStream> {
-        Ok(rustix::net::accept_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now))? == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(accept_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
     }
 
     /// Makes the kernel ignore new connection attempts, while those that have begun still complete.

@@ -1,7 +1,7 @@
 //! Workers, the accept loop, and the end of both.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::listener::Listener;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::{self, Target};
 use crate::tls::Tls;
-use crate::worker::{Accepted, Blueprint, Place, Stream, Worker};
+use crate::worker::{Accepted, Blueprint, Place, Worker};
 
 /// How long a shutdown may take, from the signal to the exit: half of what Kubernetes and systemd grant at the least.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -159,7 +159,7 @@ impl Entrance {
         self.doors.closing.store(true, Ordering::Relaxed);
         sleep(LAST_ACCEPTS).await;
         while let (Ok(permit), Ok(stream)) = (Arc::clone(&places).try_acquire_owned(), listener.try_accept()) {
-            self.admit(permit, |_| Ok(Stream::Loose(stream)));
+            self.admit(permit, stream);
         }
     }
 
@@ -182,9 +182,7 @@ impl Entrance {
                 }
             };
             match listener.accept().await {
-                Ok(stream) => self.admit(permit, |own| {
-                    if own { Ok(Stream::Registered(stream)) } else { stream.into_std().map(Stream::Loose) }
-                }),
+                Ok(stream) => self.admit(permit, stream),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     failures.note(1, |times| warn!("cannot accept connections ({times} times): {error}"));
@@ -194,20 +192,13 @@ impl Entrance {
         }
     }
 
-    /// Gives a connection to the worker with the fewest; `stream` is told whether that is the one on this thread.
-    fn admit(&self, permit: OwnedSemaphorePermit, stream: impl FnOnce(bool) -> io::Result<Stream>) {
-        let loads = self.desks.iter().map(|desk| desk.load.load(Ordering::Relaxed));
-        let Some((index, _)) = loads.enumerate().min_by_key(|(_, load)| *load) else { return };
-        let desk = &self.desks[index];
+    /// Gives a connection to the worker with the fewest.
+    fn admit(&self, permit: OwnedSemaphorePermit, stream: TcpStream) {
+        let Some(desk) = self.desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed)) else { return };
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = Place { permit, load: Arc::clone(&desk.load) };
-        match stream(index == 0) {
-            Ok(stream) => {
-                if desk.sender.send(Accepted { stream, place }).is_err() {
-                    warn!("a connection came after its worker had ended");
-                }
-            }
-            Err(error) => warn!("a connection cannot be handed to its worker: {error}"),
+        if desk.sender.send(Accepted { stream, place }).is_err() {
+            warn!("a connection came after its worker had ended");
         }
     }
 }

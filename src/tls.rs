@@ -13,13 +13,13 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use crate::config::TlsFiles;
 use crate::http::deadline::{Order, Watch};
+use crate::http::socket::Socket;
 
 /// Why HTTPS cannot be served.
 #[derive(Debug, Error)]
@@ -83,7 +83,7 @@ impl Tls {
     }
 
     /// Shakes hands until the sweep says that it took too long.
-    pub async fn handshake(&self, stream: TcpStream, watch: &Rc<Watch>) -> Option<(TlsStream<TcpStream>, Negotiated)> {
+    pub async fn handshake(&self, stream: Socket, watch: &Rc<Watch>) -> Option<(TlsStream<Socket>, Negotiated)> {
         let mut accept = pin!(self.0.accept(stream));
         let done: Option<io::Result<_>> = poll_fn(|cx| match watch.order(cx) {
             Some(Order::Close) => Poll::Ready(None),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, interval, timeout_at};
@@ -16,6 +15,7 @@ use crate::auth::Verifier;
 use crate::config::Config;
 use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
 use crate::http::serve::{self, Protocols};
+use crate::http::socket::Socket;
 use crate::metric::Rate;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::Target;
@@ -25,20 +25,11 @@ use crate::tls::{Negotiated, Tls};
 /// How long connections have to end once they were all told to, at the end of a shutdown.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
-/// The stream of a connection that was accepted.
-#[derive(Debug)]
-pub enum Stream {
-    /// Registered with the runtime that accepted it, which is also the one to serve it.
-    Registered(TcpStream),
-    /// Non-blocking, and registered with no runtime.
-    Loose(std::net::TcpStream),
-}
-
 /// A connection that was accepted, on its way to a worker.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The stream.
-    pub stream: Stream,
+    /// Non-blocking, and registered with no runtime yet.
+    pub stream: std::net::TcpStream,
     /// Its place among the connections served at once.
     pub place: Place,
 }
@@ -139,14 +130,7 @@ impl Worker {
     /// Serves one connection in a task of its own.
     fn connect(self: &Rc<Self>, accepted: Accepted) {
         let Accepted { stream, place } = accepted;
-        let registered = match stream {
-            Stream::Registered(stream) => Ok(stream),
-            Stream::Loose(stream) => TcpStream::from_std(stream),
-        };
-        let stream = match registered {
-            Ok(stream) => stream,
-            Err(error) => return warn!("cannot serve an accepted connection: {error}"),
-        };
+        let stream = Socket::new(stream);
         let guard = self.deadlines.watch();
         let worker = Rc::clone(self);
         if self.tls.is_some() {
@@ -164,7 +148,7 @@ impl Worker {
         }
     }
 
-    async fn serve_tls(self: &Rc<Self>, stream: TcpStream, watch: &Rc<Watch>) {
+    async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Watch>) {
         let Some(tls) = &self.tls else { return };
         let worker = Rc::clone(self);
         let watch = Rc::clone(watch);

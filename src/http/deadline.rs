@@ -124,6 +124,8 @@ pub struct Watch {
     /// HTTP/1.1: whether it was awake before.
     used: Cell<bool>,
     linger: Cell<bool>,
+    /// HTTP/1.1: whether the connection ends with the answer under way.
+    last: Cell<bool>,
     order: Cell<Option<Order>>,
     alarm: Alarm,
     deadlines: Rc<Deadlines>,
@@ -236,6 +238,16 @@ impl Watch {
     /// What was read but not asked for yet begins a head.
     pub fn begin_head(&self) {
         self.enter(Phase::Head);
+    }
+
+    /// The answer under way is the last.
+    pub fn end_with_answer(&self) {
+        self.last.set(true);
+    }
+
+    /// Whether the answer under way is the last.
+    pub fn is_last(&self) -> bool {
+        self.last.get()
     }
 
     /// Asks for a lingering close: the peer may still be sending what was refused.
@@ -398,6 +410,7 @@ impl Deadlines {
             asleep_since: Cell::new(0),
             used: Cell::new(false),
             linger: Cell::new(false),
+            last: Cell::new(false),
             order: Cell::new(None),
             alarm: Alarm::default(),
             deadlines: Rc::clone(self),

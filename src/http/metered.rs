@@ -8,14 +8,44 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
 
 use crate::http::deadline::Watch;
 use crate::http::frames::FrameMeter;
+use crate::http::socket::Socket;
 
 /// A byte stream: TCP, or TLS over it.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {}
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Told before the last answer is written.
+    fn hold_for_end(&mut self) {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + 'static> Transport for T {}
+    /// Whether closing says all there is to say, so that a shutdown before it would be a system call for nothing.
+    fn ends_by_closing(&self) -> bool {
+        false
+    }
+}
+
+impl Transport for Socket {
+    fn hold_for_end(&mut self) {
+        Socket::hold_for_end(self);
+    }
+
+    fn ends_by_closing(&self) -> bool {
+        true
+    }
+}
+
+impl Transport for TlsStream<Socket> {}
+
+impl<T: Transport> Transport for Box<T> {
+    fn hold_for_end(&mut self) {
+        T::hold_for_end(self);
+    }
+
+    fn ends_by_closing(&self) -> bool {
+        T::ends_by_closing(self)
+    }
+}
 
 /// A transport whose traffic is noted in a [`Watch`].
 pub struct Metered<T> {
@@ -42,6 +72,11 @@ impl<T: Transport> Metered<T> {
     pub fn unread(&mut self, leftover: Bytes) {
         // Empty bytes can still hold on to the whole buffer that they were cut from.
         self.leftover = if leftover.is_empty() { Bytes::new() } else { leftover };
+    }
+
+    /// The transport, for what is not HTTP any more.
+    pub fn into_transport(self) -> T {
+        self.transport
     }
 
     /// Takes what was put back.
@@ -87,24 +122,12 @@ impl<T: Transport> AsyncRead for Metered<T> {
 impl<T: Transport> AsyncWrite for Metered<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.watch.is_last() {
+            this.transport.hold_for_end();
+        }
         let result = Pin::new(&mut this.transport).poll_write(cx, buf);
         this.note_written(&result, buf.len());
         result
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.transport).poll_write_vectored(cx, bufs);
-        this.note_written(&result, bufs.iter().map(|buf| buf.len()).sum());
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,6 +142,11 @@ impl<T: Transport> AsyncWrite for Metered<T> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.transport.ends_by_closing() {
+            // A lingering close has a shutdown of its own.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.transport).poll_shutdown(cx)
     }
 }

@@ -115,7 +115,7 @@ pub async fn http1<T: Transport>(transport: T, worker: Rc<Worker>, watch: Rc<Wat
         // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no room for it.
         match Box::pin(awake(metered, &worker, &watch)).await {
             Turn::Sleep(back) => metered = back,
-            Turn::Close(back, true) => return Box::pin(linger::close(back, watch)).await,
+            Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), watch)).await,
             Turn::Close(_, false) | Turn::Gone => return,
         }
     }
@@ -146,7 +146,8 @@ async fn awake<T: Transport>(metered: Metered<T>, worker: &Rc<Worker>, watch: &R
     watch.wake();
     let result = poll_fn(|cx| match watch.order(cx) {
         Some(Order::Close | Order::Goodbye) => Poll::Ready(None),
-        _ => match connection.poll_without_shutdown(cx) {
+        // With hyper's shutdown, not without: it is what waits until the last answer is flushed.
+        _ => match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if watch.may_sleep() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,

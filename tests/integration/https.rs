@@ -119,6 +119,19 @@ fn http1_over_tls_with_and_without_alpn() {
 }
 
 #[test]
+fn the_last_answer_over_tls_ends_with_a_goodbye() {
+    let https = Https::start(&[]);
+    let mut client = https.connect(&["http/1.1"]);
+    let request = post("/count/a", "value=2").replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    client.write_all(request.as_bytes()).expect("the request is taken");
+    let mut answer = String::new();
+    // Without close_notify (RFC 8446 section 6.1) this is an error: the answer could have been cut.
+    client.read_to_string(&mut answer).expect("a clean end");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    https.assert_sent(&["a:2|c"]);
+}
+
+#[test]
 fn http2_serves_many_requests_at_once() {
     let https = Https::start(&["--jwt-secret=a secret of more than thirty-two bytes"]);
     let config = https.client_config(&["h2", "http/1.1"]);

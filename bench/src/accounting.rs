@@ -1,0 +1,61 @@
+//! What the kernel has on a process: its CPU time, its memory, its children.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use rustix::param::clock_ticks_per_second;
+
+/// CPU time that the threads of `pid` have used so far, in user space and in the kernel.
+///
+/// The scheduler's own nanoseconds, where the kernel keeps them; else the process's times, in ticks of 10 ms.
+pub fn cpu_time(pid: u32) -> Result<Duration, Box<dyn Error>> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        match fs::read_to_string(thread?.path().join("schedstat")) {
+            Ok(line) => nanos += field(&line, 0)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return cpu_ticks(pid),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
+fn cpu_ticks(pid: u32) -> Result<Duration, Box<dyn Error>> {
+    let stat = stat(pid)?;
+    let ticks = field(&stat, 11)? + field(&stat, 12)?;
+    Ok(Duration::from_secs(ticks).div_f64(clock_ticks_per_second() as f64))
+}
+
+/// Anonymous memory of `pid` that is resident, in bytes: heap and stacks, without the program's file.
+pub fn anonymous_memory(pid: u32) -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("/proc has no RssAnon")?;
+    Ok(field(kib, 0)? * 1024)
+}
+
+/// A child of `parent`, if it has one.
+pub fn child(parent: u32) -> Result<Option<u32>, Box<dyn Error>> {
+    for entry in fs::read_dir("/proc")? {
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
+        // A process may end between the listing and the look at it.
+        let Ok(stat) = stat(pid) else { continue };
+        if field(&stat, 1)? == u64::from(parent) {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
+}
+
+/// `/proc/PID/stat` from its third field on: the second is the program's name, which may hold anything.
+fn stat(pid: u32) -> io::Result<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    stat.rsplit_once(')').map(|(_, rest)| rest.to_owned()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// A number by its place between spaces, from 0.
+fn field(line: &str, index: usize) -> Result<u64, Box<dyn Error>> {
+    let field = line.split_ascii_whitespace().nth(index).ok_or_else(|| format!("no field {index} in {line:?}"))?;
+    Ok(field.parse()?)
+}
