@@ -280,6 +280,7 @@ impl Check<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statsd::datagram::DEFAULT_PACKET_SIZE;
 
     fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
         Config::new(&CommandLine::read(args.iter().map(|a| (*a).to_owned()), |_| None))
@@ -295,6 +296,11 @@ mod tests {
         assert_eq!((seconds(read), seconds(write), seconds(idle)), (Some(5), Some(5), Some(75)));
         assert_eq!((config.max_body_size, config.max_connections, config.packet_size), (65536, 10000, 1432));
         assert!(config.jwt_secret.is_none() && config.tls.is_none() && config.warnings.is_empty());
+    }
+
+    #[test]
+    fn the_default_packet_size_is_the_one_that_is_explained() {
+        assert_eq!(config(&[]).expect("the defaults are sound").packet_size, DEFAULT_PACKET_SIZE);
     }
 
     #[test]

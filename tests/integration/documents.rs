@@ -46,6 +46,16 @@ fn the_configuration_page_has_every_flag_with_its_twin() {
 }
 
 #[test]
+fn the_readme_shows_the_latest_benchmark() {
+    let readme = document("README.md");
+    let results = document("bench/results/latest.md");
+    for row in results.lines().filter(|line| line.starts_with('|')) {
+        assert!(readme.contains(row), "README.md lacks {row:?}");
+    }
+    assert!(readme.contains("bench/results/latest.svg"));
+}
+
+#[test]
 fn every_local_link_leads_somewhere() {
     for path in [
         "README.md",
