@@ -5,6 +5,7 @@
 //! what the reference's start scripts use, and no argument crate reads it; hence the few lines below.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// What every environment twin begins with.
@@ -204,7 +205,9 @@ impl CommandLine {
     ///
     /// Empty counts as unset, for a variable and for a flag: `--jwt-secret=` does not hide a secret in the environment.
     /// A flag that is given twice takes its last value, as in Go.
-    pub fn read(args: impl IntoIterator<Item = String>, env: impl Fn(&str) -> Option<String>) -> Self {
+    ///
+    /// What is not UTF-8 is an error, not something near it: a secret must not turn into another one, or into none.
+    pub fn read(args: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<OsString>) -> Self {
         let mut line = Self::default();
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
@@ -215,7 +218,7 @@ impl CommandLine {
             if line.leaves_open(flag.name)
                 && let Some(value) = env(&origin).filter(|value| !value.is_empty())
             {
-                line.given.insert(flag.name, Given { origin, value });
+                line.give(flag.name, origin, value);
             }
         }
         line
@@ -226,7 +229,25 @@ impl CommandLine {
         self.given.get(name).is_none_or(|given| given.value.is_empty() && name != "http-host")
     }
 
-    fn read_one(&mut self, arg: String, rest: &mut impl Iterator<Item = String>) {
+    fn give(&mut self, name: &'static str, origin: String, value: OsString) {
+        match value.into_string() {
+            Ok(value) => {
+                self.given.insert(name, Given { origin, value });
+            }
+            Err(_) => self.errors.push(format!("{origin}: the value is not UTF-8")),
+        }
+    }
+
+    fn read_one(&mut self, arg: OsString, rest: &mut impl Iterator<Item = OsString>) {
+        let arg = match arg.into_string() {
+            Ok(arg) => arg,
+            Err(arg) => {
+                let shown = arg.to_string_lossy();
+                let name = shown.split('=').next().unwrap_or_default();
+                self.errors.push(format!("argument {name:?} is not UTF-8"));
+                return;
+            }
+        };
         let Some(body) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|body| !body.is_empty())
         else {
             self.errors.push(format!("unexpected argument {arg:?}: a switch takes its value as in --verbose=true"));
@@ -242,8 +263,8 @@ impl CommandLine {
             return;
         };
         let value = match (flag.kind, value) {
-            (_, Some(value)) => value,
-            (Kind::Switch, None) => "true".to_owned(),
+            (_, Some(value)) => value.into(),
+            (Kind::Switch, None) => "true".into(),
             (Kind::Value(_), None) => match rest.next() {
                 Some(value) => value,
                 None => {
@@ -252,7 +273,7 @@ impl CommandLine {
                 }
             },
         };
-        self.given.insert(flag.name, Given { origin: format!("--{}", flag.name), value });
+        self.give(flag.name, format!("--{}", flag.name), value);
     }
 
     /// Whether a switch is given, and not as false: for those that are looked at before anything is checked.
@@ -320,7 +341,7 @@ mod tests {
     use super::*;
 
     fn read(args: &[&str]) -> CommandLine {
-        CommandLine::read(args.iter().map(|a| (*a).to_owned()), |_| None)
+        CommandLine::read(args.iter().map(OsString::from), |_| None)
     }
 
     fn value(line: &CommandLine, name: &str) -> Option<String> {
@@ -350,20 +371,34 @@ mod tests {
     #[test]
     fn a_flag_beats_its_environment_twin() {
         let env = |name: &str| match name {
-            "STATSD_HTTP_PROXY_HTTP_PORT" => Some("1".to_owned()),
-            "STATSD_HTTP_PROXY_STATSD_PORT" => Some("2".to_owned()),
-            "STATSD_HTTP_PROXY_METRIC_PREFIX" => Some(String::new()),
+            "STATSD_HTTP_PROXY_HTTP_PORT" => Some("1".into()),
+            "STATSD_HTTP_PROXY_STATSD_PORT" => Some("2".into()),
+            "STATSD_HTTP_PROXY_METRIC_PREFIX" => Some(OsString::new()),
             _ => None,
         };
-        let line = CommandLine::read(["--http-port=3".to_owned()], env);
+        let line = CommandLine::read(["--http-port=3".into()], env);
         assert_eq!(value(&line, "http-port").as_deref(), Some("3"));
         assert_eq!(line.value("statsd-port").map(|g| g.origin).as_deref(), Some("STATSD_HTTP_PROXY_STATSD_PORT"));
         assert_eq!(line.given("metric-prefix"), None);
-        let line = CommandLine::read(["--statsd-port=".to_owned(), "--http-host=".to_owned()], |name| {
-            Some(if name.ends_with("PORT") { "2" } else { "x" }.to_owned())
+        let line = CommandLine::read(["--statsd-port=".into(), "--http-host=".into()], |name| {
+            Some(if name.ends_with("PORT") { "2" } else { "x" }.into())
         });
         assert_eq!(value(&line, "statsd-port").as_deref(), Some("2"));
         assert_eq!(line.given("http-host").map(|g| g.value.as_str()), Some(""));
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_an_error_that_shows_no_value() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let broken = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff\xfe"].concat());
+        let args = [broken("--jwt-secret=hidden"), "--metric-prefix".into(), broken("hidden")];
+        let line = CommandLine::read(args, |name| name.ends_with("JWT_SECRET").then(|| broken("hidden")));
+        assert_eq!(line.errors.len(), 3, "{:?}", line.errors);
+        assert!(
+            line.errors.iter().all(|error| error.contains("UTF-8") && !error.contains("hidden")),
+            "{:?}",
+            line.errors
+        );
     }
 
     #[test]

@@ -283,7 +283,7 @@ mod tests {
     use crate::statsd::datagram::DEFAULT_PACKET_SIZE;
 
     fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
-        Config::new(&CommandLine::read(args.iter().map(|a| (*a).to_owned()), |_| None))
+        Config::new(&CommandLine::read(args.iter().map(std::ffi::OsString::from), |_| None))
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
         assert!(config.warnings.is_empty());
         assert!(!format!("{config:?}").contains("s3cr3t"));
         let errors = super::Config::new(&CommandLine::read(
-            ["--jwt-secret".to_owned(), secret.to_owned(), "--jwt-secret-file=f".to_owned()],
+            ["--jwt-secret".into(), secret.into(), "--jwt-secret-file=f".into()],
             |_| None,
         ));
         assert!(!errors.expect_err("both are given").to_string().contains("s3cr3t"));

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
@@ -21,8 +23,8 @@ use crate::http::head;
 use crate::metric::{Metric, Name};
 use crate::params::Params;
 use crate::route::{self, Resource, Route};
+use crate::shared::Shared;
 use crate::statsd::line;
-use crate::worker::Worker;
 
 /// What every answer's body is.
 type Answer = Response<Full<Bytes>>;
@@ -42,6 +44,8 @@ enum Admitted {
 enum Step {
     /// Wait for the body, then send the metric.
     Receive(Resource, Collect),
+    /// Give the answer, and swallow the body if it is there: else hyper may have to close.
+    Refuse(Answer, Collect),
     /// Give the answer.
     Answer(Answer),
     /// Nothing: the answer was given.
@@ -53,7 +57,7 @@ enum Step {
 /// Between the last byte of the body and the hand-over of the line nothing waits: hyper drops this future when the
 /// peer closes, and a metric must not be lost by a client that does not stay for the answer.
 pub struct Exchange {
-    worker: Rc<Worker>,
+    shared: Rc<Shared>,
     watch: Rc<Watch>,
     head: Parts,
     step: Step,
@@ -61,40 +65,47 @@ pub struct Exchange {
 
 impl Exchange {
     /// Takes the steps that need no body.
-    pub fn begin(worker: Rc<Worker>, watch: Rc<Watch>, request: Request<Incoming>) -> Self {
+    pub fn begin(shared: Rc<Shared>, watch: Rc<Watch>, request: Request<Incoming>) -> Self {
         let since = watch.begin_request();
         let (head, body) = request.into_parts();
         let has_body = !http_body::Body::is_end_stream(&body);
         if !has_body {
             watch.end_body();
         }
-        let step = match admit(&worker, &head, &body) {
+        let step = match admit(&shared, &head, &body) {
             Ok(Admitted::Metric(resource)) => {
-                let cap = worker.config.max_body_size;
-                Step::Receive(resource, Collect::new(body, cap, since, Rc::clone(&worker.deadlines)))
+                let cap = shared.config.max_body_size;
+                Step::Receive(resource, Collect::new(body, cap, since, Rc::clone(&shared.deadlines)))
             }
             Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
             Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
             Err(refusal) => {
-                if has_body {
-                    watch.ask_linger();
+                let answer = refuse(&head, &refusal);
+                // To look at a body that waits for 100 Continue is to ask for it.
+                if has_body && !refusal.closes() && !head.headers.contains_key(EXPECT) {
+                    let cap = shared.config.max_body_size;
+                    Step::Refuse(answer, Collect::new(body, cap, since, Rc::clone(&shared.deadlines)))
+                } else {
+                    if has_body {
+                        watch.ask_linger();
+                    }
+                    Step::Answer(answer)
                 }
-                Step::Answer(refuse(&head, &refusal))
             }
         };
-        Self { worker, watch, head, step }
+        Self { shared, watch, head, step }
     }
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
         if self.head.version < Version::HTTP_2 {
-            if self.worker.deadlines.closing() {
+            if self.shared.deadlines.closing() {
                 answer.headers_mut().insert(CONNECTION, CLOSE);
             }
             if asks_to_close(&self.head.headers) || asks_to_close(answer.headers()) {
                 self.watch.end_with_answer();
             }
         }
-        if self.worker.config.verbose {
+        if self.shared.config.verbose {
             // The path only: a query may hold a token.
             info!(method = %self.head.method, path = self.head.uri.path(), status = answer.status().as_u16(), "request");
         }
@@ -115,7 +126,7 @@ impl Future for Exchange {
                 let sent = match body {
                     Ok(body) => {
                         self.watch.end_body();
-                        send(&self.worker, &self.head, resource, &body)
+                        send(&self.shared, &self.head, resource, &body)
                     }
                     Err(error) => {
                         self.watch.ask_linger();
@@ -126,6 +137,13 @@ impl Future for Exchange {
                     Ok(()) => accepted(&self.head),
                     Err(refusal) => refuse(&self.head, &refusal),
                 }
+            }
+            Step::Refuse(answer, mut collect) => {
+                match collect.poll(cx) {
+                    Poll::Ready(Ok(_)) => self.watch.end_body(),
+                    Poll::Ready(Err(_)) | Poll::Pending => self.watch.ask_linger(),
+                }
+                answer
             }
             Step::Answer(answer) => answer,
             Step::Done => return Poll::Pending,
@@ -146,7 +164,7 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
 }
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413.
-fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Refusal> {
+fn admit(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Admitted, Refusal> {
     head::check(head)?;
     if head.uri.path() == "*" {
         return Ok(Admitted::Preflight(route::ALL_METHODS));
@@ -156,10 +174,10 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Ref
         Route::Preflight(allow) => return Ok(Admitted::Preflight(allow)),
         Route::Metric(resource) => resource,
     };
-    if let Some(verifier) = &worker.verifier {
+    if let Some(verifier) = &shared.verifier {
         verifier.check(&head.headers, head.uri.query())?;
     }
-    body::check_length(body, worker.config.max_body_size)?;
+    body::check_length(body, shared.config.max_body_size)?;
     // A compressed form read as it is would count 1, whatever it says.
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Refusal::ContentEncoding);
@@ -168,8 +186,8 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Ref
 }
 
 /// The steps after the body: parameters, name, line, datagram.
-fn send(worker: &Worker, head: &Parts, resource: Resource, body: &Bytes) -> Result<(), Refusal> {
-    let prefix = &worker.config.prefix;
+fn send(shared: &Shared, head: &Parts, resource: Resource, body: &Bytes) -> Result<(), Refusal> {
+    let prefix = &shared.config.prefix;
     let key = route::key(head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
     let name = Name::parse(prefix, &key).map_err(|_| Refusal::Key)?;
     let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -178,8 +196,8 @@ fn send(worker: &Worker, head: &Parts, resource: Resource, body: &Bytes) -> Resu
     if line::len(prefix, &metric) > line::MAX_LINE {
         return Err(Refusal::TooLong);
     }
-    if worker.keeps(metric.value.rate()) {
-        worker.upstream.push(prefix, &metric);
+    if shared.keeps(metric.value.rate()) {
+        shared.upstream.push(prefix, &metric);
     }
     Ok(())
 }

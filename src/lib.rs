@@ -22,6 +22,7 @@ pub mod metric;
 pub mod params;
 pub mod route;
 pub mod server;
+pub mod shared;
 pub mod shutdown;
 pub mod statsd;
 pub mod tls;

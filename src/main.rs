@@ -20,8 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
-    let line = CommandLine::read(args, |name| std::env::var(name).ok());
+    let line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
     if line.asks("help") {
         print!("{}", cli::help());
         return ExitCode::SUCCESS;

@@ -73,18 +73,22 @@ impl<'a> Params<'a> {
         let mut parts = multer::Multipart::new(whole, boundary);
         let mut params = Self::default();
         let read = async {
-            for _ in 0..MAX_PARTS {
-                let Some(part) = parts.next_field().await? else { break };
+            let mut count = 0;
+            while let Some(part) = parts.next_field().await? {
+                count += 1;
+                if count > MAX_PARTS {
+                    return Ok(false);
+                }
                 if let Some(name) = part.name().map(str::to_owned) {
                     params.set(&name, Cow::Owned(part.text().await?));
                 }
             }
-            Ok::<_, multer::Error>(())
+            Ok::<_, multer::Error>(true)
         };
         // The whole body is there already, so reading it never waits.
         match read.now_or_never() {
-            Some(Ok(())) => Ok(params),
-            Some(Err(_)) | None => Err(ParamsError::Form),
+            Some(Ok(true)) => Ok(params),
+            Some(Ok(false) | Err(_)) | None => Err(ParamsError::Form),
         }
     }
 
@@ -189,6 +193,9 @@ mod tests {
         };
         let good = read(b"--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42\r\n--XX--\r\n");
         assert!(good.is_ok_and(|value| value.contains("42")));
+        let many = b"--XX\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n".repeat(MAX_PARTS + 1);
+        let many = Bytes::from([many.as_slice(), b"--XX--\r\n"].concat());
+        assert_eq!(Params::read(Some(kind), &many), Err(ParamsError::Form));
         let cut = read(b"--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42");
         assert_eq!(cut, Err(ParamsError::Form));
         let body = Bytes::from_static(b"");

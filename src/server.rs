@@ -4,13 +4,14 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -93,15 +94,18 @@ pub fn serve(
         spawn_local(async move { resolver::run(endpoint, &failed, target_sender).await });
         // When the accept loop ends it drops the workers' inboxes, and they drain.
         spawn_local(entrance.run(listener, shutdown));
-        work(own).await.map_err(ServeError::Worker)
+        work(own).await.map_err(ServeError::Worker)?;
+        // Off this thread, which still has a second signal to listen for.
+        let joined = spawn_blocking(move || threads.into_iter().try_for_each(join)).await;
+        joined.unwrap_or_else(|error| Err(error.into())).map_err(ServeError::Worker)
     });
     // A name look-up under way must not hold the exit up.
     main_runtime.shutdown_background();
-    for thread in threads {
-        let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
-        ended.map_err(ServeError::Worker)?;
-    }
     result.map(|()| counters)
+}
+
+fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))
 }
 
 /// Runs a worker as a task: what wakes the runtime's root future costs a system call each time, a task's waking none.
@@ -158,8 +162,12 @@ impl Entrance {
         }
         self.doors.closing.store(true, Ordering::Relaxed);
         sleep(LAST_ACCEPTS).await;
-        while let (Ok(permit), Ok(stream)) = (Arc::clone(&places).try_acquire_owned(), listener.try_accept()) {
-            self.admit(permit, stream);
+        while let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
+            match listener.try_accept() {
+                Ok(stream) => self.admit(permit, stream),
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(_) => break,
+            }
         }
     }
 
@@ -198,7 +206,9 @@ impl Entrance {
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = Place { permit, load: Arc::clone(&desk.load) };
         if desk.sender.send(Accepted { stream, place }).is_err() {
-            warn!("a connection came after its worker had ended");
+            // Only a panic ends a worker early. The others go on, and this desk looks full from now on.
+            desk.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
+            warn!("a worker has ended: its connections go to the others");
         }
     }
 }

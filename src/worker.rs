@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
 use crate::http::serve::{self, Protocols};
 use crate::http::socket::Socket;
-use crate::metric::Rate;
+use crate::shared::Shared;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::Target;
 use crate::statsd::upstream::Upstream;
@@ -69,41 +69,27 @@ pub struct Blueprint {
     pub drain: Duration,
 }
 
-/// What the requests of one worker share.
+/// One core's worker.
 pub struct Worker {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// Checks tokens, where they are required.
-    pub verifier: Option<Verifier>,
-    /// The way to StatsD.
-    pub upstream: Upstream,
-    /// The clock.
-    pub deadlines: Rc<Deadlines>,
-    /// hyper, configured.
-    pub protocols: Protocols,
+    shared: Rc<Shared>,
+    protocols: Rc<Protocols>,
     tls: Option<Tls>,
 }
 
 impl Worker {
-    /// Whether a request of this sample rate is among those sent on.
-    pub fn keeps(&self, rate: Rate) -> bool {
-        !rate.is_sampled() || rate.keeps(fastrand::f64())
-    }
-
     /// Serves until the inbox ends, then drains.
     pub async fn run(blueprint: Blueprint) {
         let Blueprint { config, tls, target, failed, counters, doors, mut inbox, drain } = blueprint;
-        let worker = Rc::new(Self {
+        let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, failed, counters),
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
-            protocols: Protocols::default(),
-            tls,
             config,
         });
+        let worker = Rc::new(Self { protocols: Rc::new(Protocols::new(Rc::clone(&shared))), shared, tls });
         let flusher = spawn_local({
-            let worker = Rc::clone(&worker);
-            async move { worker.upstream.run().await }
+            let shared = Rc::clone(&worker.shared);
+            async move { shared.upstream.run().await }
         });
         let sweeper = worker.sweep();
         while let Some(accepted) = inbox.recv().await {
@@ -112,12 +98,12 @@ impl Worker {
         let deadline = Instant::now() + drain;
         worker.drain(deadline).await;
         flusher.abort();
-        worker.upstream.finish(deadline).await;
+        worker.shared.upstream.finish(deadline).await;
         sweeper.abort();
     }
 
     fn sweep(&self) -> JoinHandle<()> {
-        let deadlines = Rc::clone(&self.deadlines);
+        let deadlines = Rc::clone(&self.shared.deadlines);
         spawn_local(async move {
             let mut ticks = interval(TICK);
             loop {
@@ -131,18 +117,19 @@ impl Worker {
     fn connect(self: &Rc<Self>, accepted: Accepted) {
         let Accepted { stream, place } = accepted;
         let stream = Socket::new(stream);
-        let guard = self.deadlines.watch();
-        let worker = Rc::clone(self);
+        let guard = self.shared.deadlines.watch();
         if self.tls.is_some() {
+            let worker = Rc::clone(self);
             spawn_local(async move {
                 let _place = place;
                 worker.serve_tls(stream, guard.watch()).await;
                 drop(guard);
             });
         } else {
+            let protocols = Rc::clone(&self.protocols);
             spawn_local(async move {
                 let _place = place;
-                serve::http1(stream, worker, Rc::clone(guard.watch())).await;
+                serve::http1(stream, protocols, Rc::clone(guard.watch())).await;
                 drop(guard);
             });
         }
@@ -150,22 +137,22 @@ impl Worker {
 
     async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Watch>) {
         let Some(tls) = &self.tls else { return };
-        let worker = Rc::clone(self);
+        let protocols = Rc::clone(&self.protocols);
         let watch = Rc::clone(watch);
         match Box::pin(tls.handshake(stream, &watch)).await {
-            Some((stream, Negotiated::Http2)) => Box::pin(serve::http2(stream, worker, watch)).await,
-            Some((stream, Negotiated::Http1)) => serve::http1(Box::new(stream), worker, watch).await,
+            Some((stream, Negotiated::Http2)) => Box::pin(serve::http2(stream, protocols, watch)).await,
+            Some((stream, Negotiated::Http1)) => serve::http1(Box::new(stream), protocols, watch).await,
             None => {}
         }
     }
 
     async fn drain(&self, deadline: Instant) {
-        self.deadlines.drain();
-        if timeout_at(deadline, self.deadlines.drained()).await.is_err() {
-            warn!("{} connections cut at the end of the shutdown", self.deadlines.connections());
-            self.deadlines.close_all();
+        self.shared.deadlines.drain();
+        if timeout_at(deadline, self.shared.deadlines.drained()).await.is_err() {
+            warn!("{} connections cut at the end of the shutdown", self.shared.deadlines.connections());
+            self.shared.deadlines.close_all();
             // Whoever does not end now ends with the process.
-            let _ = timeout_at(Instant::now() + LAST_MOMENT, self.deadlines.drained()).await;
+            let _ = timeout_at(Instant::now() + LAST_MOMENT, self.shared.deadlines.drained()).await;
         }
     }
 }

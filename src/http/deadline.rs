@@ -188,19 +188,16 @@ impl Watch {
         }
     }
 
-    /// The transport took all that was written.
+    /// The transport took all that was written, be it into a buffer of its own: only the flush tells more.
     pub fn written(&self) {
-        self.stuck.set(None);
         if self.answered.replace(false) {
             self.enter(Phase::Idle);
         }
     }
 
-    /// The transport has passed on all that was written.
+    /// The transport has passed on all that was written: hyper flushes only what it has written whole.
     pub fn flushed(&self) {
-        if self.phase.get() == Phase::Idle || self.streams.get().is_some() {
-            self.stuck.set(None);
-        }
+        self.stuck.set(None);
     }
 
     /// The transport took nothing, or not all.
@@ -223,7 +220,8 @@ impl Watch {
     /// Never after a body that was not read to its end: hyper may still be about to close, and what was read already
     /// is no head.
     pub fn may_sleep(&self) -> bool {
-        self.wakefulness.get() == Wakefulness::Brief
+        !self.last.get()
+            && self.wakefulness.get() == Wakefulness::Brief
             && self.phase.get() == Phase::Idle
             && self.read_whole.get()
             && self.stuck.get().is_none()

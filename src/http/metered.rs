@@ -23,6 +23,11 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
     fn ends_by_closing(&self) -> bool {
         false
     }
+
+    /// Whether closing now would be a reset, since bytes came that nobody read.
+    fn has_unread(&self) -> bool {
+        false
+    }
 }
 
 impl Transport for Socket {
@@ -32,6 +37,10 @@ impl Transport for Socket {
 
     fn ends_by_closing(&self) -> bool {
         true
+    }
+
+    fn has_unread(&self) -> bool {
+        Socket::has_unread(self)
     }
 }
 
@@ -44,6 +53,10 @@ impl<T: Transport> Transport for Box<T> {
 
     fn ends_by_closing(&self) -> bool {
         T::ends_by_closing(self)
+    }
+
+    fn has_unread(&self) -> bool {
+        T::has_unread(self)
     }
 }
 
@@ -72,6 +85,11 @@ impl<T: Transport> Metered<T> {
     pub fn unread(&mut self, leftover: Bytes) {
         // Empty bytes can still hold on to the whole buffer that they were cut from.
         self.leftover = if leftover.is_empty() { Bytes::new() } else { leftover };
+    }
+
+    /// See [`Transport::has_unread`].
+    pub fn has_unread(&self) -> bool {
+        self.transport.has_unread()
     }
 
     /// The transport, for what is not HTTP any more.
@@ -136,13 +154,15 @@ impl<T: Transport> AsyncWrite for Metered<T> {
         match result {
             // TLS takes what is written into a buffer of its own: only the flush tells whether the peer took it.
             Poll::Pending => this.watch.blocked(),
-            Poll::Ready(_) => this.watch.flushed(),
+            Poll::Ready(Ok(())) => this.watch.flushed(),
+            Poll::Ready(Err(_)) => {}
         }
         result
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.watch.end_with_answer();
         if this.transport.ends_by_closing() {
             // A lingering close has a shutdown of its own.
             return Poll::Ready(Ok(()));

@@ -24,7 +24,7 @@ use crate::http::deadline::{Order, Watch};
 use crate::http::frames::FrameMeter;
 use crate::http::linger;
 use crate::http::metered::{Metered, Transport};
-use crate::worker::Worker;
+use crate::shared::Shared;
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
 /// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.
@@ -42,14 +42,16 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Bytes read at most to wake a connection, on the stack: a whole request of a browser, mostly.
 const FIRST_READ: usize = 2048;
 
-/// Configured builders, made once for each worker.
+/// hyper, configured, with what its requests share: one for each worker.
 pub struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<LocalExecutor>,
+    shared: Rc<Shared>,
 }
 
-impl Default for Protocols {
-    fn default() -> Self {
+impl Protocols {
+    /// Both protocols with their limits.
+    pub fn new(shared: Rc<Shared>) -> Self {
         let mut http1 = http1::Builder::new();
         // No timer: the sweep keeps the deadlines. Flat writes: an answer is one small buffer and one system call.
         // Half-close: a script that sends its request and shuts its side down still gets its answer, as from the reference.
@@ -64,7 +66,11 @@ impl Default for Protocols {
             .max_send_buf_size(MAX_BUFFER)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_INTERVAL / 3);
-        Self { http1, http2 }
+        Self { http1, http2, shared }
+    }
+
+    fn handler(&self, watch: &Rc<Watch>) -> Handler {
+        Handler { shared: Rc::clone(&self.shared), watch: Rc::clone(watch) }
     }
 }
 
@@ -82,7 +88,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
 
 /// Hands requests to the handler.
 struct Handler {
-    worker: Rc<Worker>,
+    shared: Rc<Shared>,
     watch: Rc<Watch>,
 }
 
@@ -92,7 +98,7 @@ impl Service<Request<Incoming>> for Handler {
     type Future = Exchange;
 
     fn call(&self, request: Request<Incoming>) -> Exchange {
-        Exchange::begin(Rc::clone(&self.worker), Rc::clone(&self.watch), request)
+        Exchange::begin(Rc::clone(&self.shared), Rc::clone(&self.watch), request)
     }
 }
 
@@ -107,13 +113,13 @@ enum Turn<T> {
 }
 
 /// Serves HTTP/1.1 until either side closes.
-pub async fn http1<T: Transport>(transport: T, worker: Rc<Worker>, watch: Rc<Watch>) {
+pub async fn http1<T: Transport>(transport: T, protocols: Rc<Protocols>, watch: Rc<Watch>) {
     let mut metered = Metered::new(transport, Rc::clone(&watch));
     loop {
         let Some(first) = asleep(&mut metered, &watch).await else { return };
         metered.unread(first);
         // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no room for it.
-        match Box::pin(awake(metered, &worker, &watch)).await {
+        match Box::pin(awake(metered, &protocols, &watch)).await {
             Turn::Sleep(back) => metered = back,
             Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), watch)).await,
             Turn::Close(_, false) | Turn::Gone => return,
@@ -140,9 +146,8 @@ async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Watch) -> Option
     .await
 }
 
-async fn awake<T: Transport>(metered: Metered<T>, worker: &Rc<Worker>, watch: &Rc<Watch>) -> Turn<T> {
-    let handler = Handler { worker: Rc::clone(worker), watch: Rc::clone(watch) };
-    let mut connection = worker.protocols.http1.serve_connection(TokioIo::new(metered), handler);
+async fn awake<T: Transport>(metered: Metered<T>, protocols: &Protocols, watch: &Rc<Watch>) -> Turn<T> {
+    let mut connection = protocols.http1.serve_connection(TokioIo::new(metered), protocols.handler(watch));
     watch.wake();
     let result = poll_fn(|cx| match watch.order(cx) {
         Some(Order::Close | Order::Goodbye) => Poll::Ready(None),
@@ -168,7 +173,10 @@ async fn awake<T: Transport>(metered: Metered<T>, worker: &Rc<Worker>, watch: &R
             Turn::Sleep(metered)
         }
         None => Turn::Gone,
-        Some(Ok(())) => Turn::Close(metered, watch.wants_linger() || !parts.read_buf.is_empty()),
+        Some(Ok(())) => {
+            let linger = watch.wants_linger() || !parts.read_buf.is_empty() || metered.has_unread();
+            Turn::Close(metered, linger)
+        }
         Some(Err(error)) => {
             debug!("HTTP/1.1 connection ended: {error}");
             // A head that was refused has been answered; the peer may still be sending the rest.
@@ -178,12 +186,11 @@ async fn awake<T: Transport>(metered: Metered<T>, worker: &Rc<Worker>, watch: &R
 }
 
 /// Serves HTTP/2 until either side closes.
-pub async fn http2<T: Transport>(transport: T, worker: Rc<Worker>, watch: Rc<Watch>) {
+pub async fn http2<T: Transport>(transport: T, protocols: Rc<Protocols>, watch: Rc<Watch>) {
     watch.multiplex();
-    let frames = FrameMeter::new(Rc::clone(&worker.deadlines));
+    let frames = FrameMeter::new(Rc::clone(&protocols.shared.deadlines));
     let metered = Metered::new(transport, Rc::clone(&watch)).with_frames(frames);
-    let handler = Handler { worker: Rc::clone(&worker), watch: Rc::clone(&watch) };
-    let mut connection = Box::pin(worker.protocols.http2.serve_connection(TokioIo::new(metered), handler));
+    let mut connection = Box::pin(protocols.http2.serve_connection(TokioIo::new(metered), protocols.handler(&watch)));
     let result = poll_fn(|cx| {
         match watch.order(cx) {
             Some(Order::Close) => return Poll::Ready(Ok(())),

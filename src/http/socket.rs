@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -37,21 +37,29 @@ impl Socket {
         Self { stream: Stream::Loose(stream), last: false }
     }
 
-    /// From now on the kernel keeps what is written for the end of the connection, for 200 ms at most, so that both
-    /// leave in one segment (`MSG_MORE`, send(2)).
+    /// From now on the kernel keeps what is written for the end of the connection, for about 200 ms or a retransmission
+    /// time, so that both leave in one segment (`MSG_MORE`, send(2)).
     pub fn hold_for_end(&mut self) {
         self.last = true;
     }
 
-    /// Joins the event loop, if it has not yet. `known` says what would have to wait.
-    fn register(&mut self, known: Interest) -> io::Result<&mut TcpStream> {
+    /// Whether the peer has sent what was not read. A socket closed then is reset, and what was held is lost.
+    pub fn has_unread(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = match &self.stream {
+            Stream::Loose(stream) => recv(stream, &mut [0; 1], flags),
+            Stream::Registered(stream) => recv(stream, &mut [0; 1], flags),
+            Stream::Failed => return false,
+        };
+        peeked.is_ok_and(|(_, len)| len > 0)
+    }
+
+    /// Joins the event loop, if it has not yet.
+    fn register(&mut self) -> io::Result<&mut TcpStream> {
         if let Stream::Loose(_) = self.stream
             && let Stream::Loose(stream) = mem::replace(&mut self.stream, Stream::Failed)
         {
-            let stream = TcpStream::from_std(stream)?;
-            // tokio would try again at once; we just have.
-            let _ = stream.try_io(known, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-            self.stream = Stream::Registered(stream);
+            self.stream = Stream::Registered(TcpStream::from_std(stream)?);
         }
         match &mut self.stream {
             Stream::Registered(stream) => Ok(stream),
@@ -83,7 +91,7 @@ impl AsyncRead for Socket {
         {
             return Poll::Ready(read.map(|len| buf.advance(len)));
         }
-        Pin::new(this.register(Interest::READABLE)?).poll_read(cx, buf)
+        Pin::new(this.register()?).poll_read(cx, buf)
     }
 }
 
@@ -96,7 +104,7 @@ impl AsyncWrite for Socket {
         {
             return Poll::Ready(written);
         }
-        let stream = this.register(Interest::WRITABLE)?;
+        let stream = this.register()?;
         loop {
             ready!(stream.poll_write_ready(cx))?;
             if let Some(written) = at_once(|| stream.try_io(Interest::WRITABLE, || Ok(send(&*stream, buf, flags)?))) {

@@ -61,6 +61,8 @@ pub struct Upstream {
     flusher: Cell<Option<Waker>>,
     /// How many datagrams must wait for the flusher to be woken.
     wanted: Cell<usize>,
+    /// Whether the kernel took no more the last time: only the flusher tries again.
+    stalled: Cell<bool>,
     /// When lines last left.
     flushed: Cell<Option<Instant>>,
     counters: Arc<Counters>,
@@ -83,6 +85,7 @@ impl Upstream {
             target: RefCell::new(target),
             flusher: Cell::new(None),
             wanted: Cell::new(1),
+            stalled: Cell::new(false),
             flushed: Cell::new(None),
             counters,
             failed,
@@ -98,7 +101,7 @@ impl Upstream {
         };
         if !taken {
             self.drop_metrics(1, "the queue to StatsD is full");
-        } else if waiting >= BURST {
+        } else if waiting >= BURST && !self.stalled.get() {
             // A very long turn must not overrun the bound of a queue that could have been sent.
             self.flush();
         } else if waiting >= self.wanted.get()
@@ -126,11 +129,13 @@ impl Upstream {
                 }
                 Flush::Blocked => {
                     let socket = self.socket.borrow().clone();
-                    if let Some(socket) = socket
-                        && let Err(error) = socket.writable().await
-                    {
-                        warn!("waiting for the socket to StatsD: {error}");
-                        sleep(NO_BUFFERS_PAUSE).await;
+                    let Some(socket) = socket else { continue };
+                    tokio::select! {
+                        writable = socket.writable() => if let Err(error) = writable {
+                            warn!("waiting for the socket to StatsD: {error}");
+                            sleep(NO_BUFFERS_PAUSE).await;
+                        },
+                        Ok(()) = target.changed() => self.reconnect(),
                     }
                 }
                 Flush::NoBuffers => sleep(NO_BUFFERS_PAUSE).await,
@@ -193,6 +198,12 @@ impl Upstream {
 
     /// Sends all that waits, without ever waiting itself.
     fn flush(&self) -> Flush {
+        let result = self.send_all();
+        self.stalled.set(matches!(result, Flush::Blocked | Flush::NoBuffers));
+        result
+    }
+
+    fn send_all(&self) -> Flush {
         if self.queue.borrow().is_empty() {
             return Flush::Empty;
         }

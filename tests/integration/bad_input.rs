@@ -117,6 +117,35 @@ fn a_refused_body_is_never_read_as_a_request() {
 }
 
 #[test]
+fn the_last_answer_survives_bytes_that_nobody_asked_for() {
+    let (receiver, proxy) = start();
+    // A request of just the size of the first read, and then what old browsers send after a form.
+    let head = "POST /count/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1900\r\n";
+    let pad = 2048 - head.len() - "X: \r\n\r\n".len() - 1900;
+    let request = format!("{head}X: {}\r\n\r\nvalue=7&{}", "x".repeat(pad), "x".repeat(1900 - "value=7&".len()));
+    assert_eq!(request.len(), 2048);
+    for _ in 0..20 {
+        let mut client = Client::connect(proxy.address);
+        assert_eq!(client.send(format!("{request}\r\n")).answer().status, 200);
+        assert_eq!(receiver.next(), "a:7|c");
+    }
+    proxy.assert_sent(&receiver, &[]);
+}
+
+#[test]
+fn a_refusal_with_its_body_leaves_the_connection_open() {
+    let (receiver, proxy) = start();
+    let mut client = Client::connect(proxy.address);
+    for (path, status) in
+        [("/nope", 404), ("/heartbeat", 405), ("/count/a", 200), ("/count/%0A", 400), ("/nope/a", 404)]
+    {
+        let answer = client.send(post(path, "value=1")).answer();
+        assert_eq!((answer.status, answer.closes()), (status, false), "{path}");
+    }
+    proxy.assert_sent(&receiver, &["a:1|c"]);
+}
+
+#[test]
 fn many_pipelined_requests_in_one_write_are_all_served() {
     let (receiver, proxy) = start();
     for _ in 0..5 {

@@ -34,6 +34,16 @@ fn a_bad_environment_variable_is_named() {
 }
 
 #[test]
+fn a_secret_that_is_not_utf8_does_not_start_an_open_proxy() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut bad = command(&[]);
+    let secret = std::ffi::OsString::from_vec(b"\xff\xfe a secret of more than thirty-two bytes".to_vec());
+    let output = bad.env("STATSD_HTTP_PROXY_JWT_SECRET", secret).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("STATSD_HTTP_PROXY_JWT_SECRET: the value is not UTF-8"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_taken_port_says_so() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = format!("--http-port={}", taken.local_addr().expect("an address").port());
