@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use crate::support::PATIENCE;
 use crate::support::client::{Client, post};
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
@@ -136,7 +138,10 @@ fn statsd_goes_and_comes_back_under_load() {
         assert_eq!(client.send(post(&first, "")).answer().status, 200);
         probes += 1;
         let line = format!("back.{round}:1|c");
-        while !back.next().lines().any(|got| got == line) {}
+        let end = Instant::now() + PATIENCE;
+        while !back.next().lines().any(|got| got == line) {
+            assert!(Instant::now() < end, "the first metric after StatsD's return did not arrive");
+        }
         receiver = Some(back);
     }
     stop.store(true, Ordering::Relaxed);
