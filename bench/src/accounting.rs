@@ -11,11 +11,15 @@ use rustix::param::clock_ticks_per_second;
 ///
 /// The scheduler's own nanoseconds, where the kernel keeps them; else the process's times, in ticks of 10 ms.
 pub fn cpu_time(pid: u32) -> Result<Duration, Box<dyn Error>> {
+    if !fs::exists(format!("/proc/{pid}/schedstat"))? {
+        return cpu_ticks(pid);
+    }
     let mut nanos = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         match fs::read_to_string(thread?.path().join("schedstat")) {
             Ok(line) => nanos += field(&line, 0)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return cpu_ticks(pid),
+            // Ended since it was listed. No server ends a thread that serves.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
     }

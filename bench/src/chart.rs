@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::contest::Outcome;
+use crate::load::CONNECTIONS;
 use crate::server::Contender;
 
 /// All lengths are in the SVG's units: pixels, at its natural size.
@@ -55,7 +56,8 @@ pub fn svg(outcomes: &[Outcome]) -> String {
         height - 1.0,
     );
     text(&mut svg, MARGIN, 34.0, "title", "CPU time per request");
-    text(&mut svg, MARGIN, 56.0, "note", "µs on one core, 64 connections; less is better");
+    let note = format!("µs on one core, {CONNECTIONS} connections; less is better");
+    text(&mut svg, MARGIN, 56.0, "note", &note);
     for (index, contender) in Contender::ALL.into_iter().enumerate() {
         let x = WIDTH - MARGIN - LEGEND_PITCH * (Contender::ALL.len() - index) as f64;
         rect(&mut svg, (x, 23.0), (12.0, 12.0), contender.name());
@@ -64,11 +66,12 @@ pub fn svg(outcomes: &[Outcome]) -> String {
     svg + &body + "</svg>\n"
 }
 
-/// The text beside a bar; the floor needs no ratio to itself.
+/// The text beside a bar: its time, and its ratio to the floor, or to nginx where there is no floor.
 fn figures(outcome: &Outcome, contender: Contender, micros: f64) -> String {
-    match outcome.ratio(contender, Contender::Floor) {
-        Some(ratio) if contender != Contender::Floor => format!("{micros:.1} µs, {ratio:.2} × floor"),
-        _ => format!("{micros:.1} µs"),
+    let base = [Contender::Floor, Contender::Nginx].into_iter().find(|base| outcome.micros(*base).is_some());
+    match base.filter(|base| *base != contender).and_then(|base| Some((base, outcome.ratio(contender, base)?))) {
+        Some((base, ratio)) => format!("{micros:.1} µs, {ratio:.2} × {}", base.name()),
+        None => format!("{micros:.1} µs"),
     }
 }
 

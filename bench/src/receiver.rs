@@ -23,7 +23,7 @@ const BUFFER: usize = 64 * 1024 * 1024;
 
 /// The time between two looks: at 150,000 metrics a second, a datagram each, still no more than the buffer that a
 /// system gives to everybody (208 KiB) holds.
-const LOOK: Duration = Duration::from_millis(1);
+pub const LOOK: Duration = Duration::from_millis(1);
 
 /// Longer than any UDP payload.
 const MAX_DATAGRAM: usize = 64 * 1024;

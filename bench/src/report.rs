@@ -6,6 +6,7 @@ use crate::contest::{Delivery, Outcome, ROUNDS, TURN};
 use crate::idle::{self, Idle};
 use crate::load;
 use crate::machine::Machine;
+use crate::receiver;
 use crate::server::Contender;
 
 /// Stands for what does not exist.
@@ -66,13 +67,15 @@ impl Report {
              CPU time per request in µs, as the kernel accounts it to the server's process: wrk with {} connections on \
              one core, the server on another; the median of {ROUNDS} rounds in which the servers take turns of {} s. \
              Ratios are medians of the rounds' ratios. *floor* is an epoll loop that reads and writes a fixed answer \
-             without parsing; *nginx* returns an empty 200, and sends no metric.\n\n\
+             without parsing; *nginx* returns an empty 200, and sends no metric. The proxy's metrics go to a UDP socket \
+             on wrk's core that is read every {} ms, as if it were on another machine.\n\n\
              {}\n\
              Memory of an idle connection, of {} that made a request each:\n\n\
              {}",
             self.machine.markdown(),
             load::CONNECTIONS,
             TURN.as_secs(),
+            receiver::LOOK.as_millis(),
             self.cpu_table(),
             idle::CONNECTIONS,
             self.idle_table(),
