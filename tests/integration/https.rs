@@ -119,6 +119,29 @@ fn http1_over_tls_with_and_without_alpn() {
 }
 
 #[test]
+fn a_request_that_comes_with_the_end_of_the_handshake_is_served() {
+    let https = Https::start(&[]);
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut session = ClientConnection::new(Arc::new(https.client_config(&["http/1.1"])), name).expect("a session");
+    let mut stream = TcpStream::connect(https.proxy.address).expect("the proxy accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+    session.write_tls(&mut stream).expect("the hello is taken");
+    while session.is_handshaking() {
+        session.read_tls(&mut stream).expect("the server's flight");
+        session.process_new_packets().expect("a sound handshake");
+    }
+    // Finished and the request in one write: the proxy decrypts both in its handshake, and no event comes after.
+    session.writer().write_all(post("/count/a", "value=2").as_bytes()).expect("the session takes it");
+    let mut both = Vec::new();
+    while session.wants_write() {
+        session.write_tls(&mut both).expect("a Vec takes all");
+    }
+    stream.write_all(&both).expect("both are taken");
+    assert_eq!(https.receiver.next(), "a:2|c");
+    https.assert_sent(&[]);
+}
+
+#[test]
 fn the_last_answer_over_tls_ends_with_a_goodbye() {
     let https = Https::start(&[]);
     let mut client = https.connect(&["http/1.1"]);
