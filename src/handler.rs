@@ -72,19 +72,17 @@ impl Exchange {
         if !has_body {
             watch.end_body();
         }
+        let (cap, deadlines) = (shared.config.max_body_size, &shared.deadlines);
+        let collect = |body| Collect::new(body, cap, since, Rc::clone(deadlines));
         let step = match admit(&shared, &head, &body) {
-            Ok(Admitted::Metric(resource)) => {
-                let cap = shared.config.max_body_size;
-                Step::Receive(resource, Collect::new(body, cap, since, Rc::clone(&shared.deadlines)))
-            }
+            Ok(Admitted::Metric(resource)) => Step::Receive(resource, collect(body)),
             Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
             Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
             Err(refusal) => {
                 let answer = refuse(&head, &refusal);
                 // To look at a body that waits for 100 Continue is to ask for it.
                 if has_body && !refusal.closes() && !head.headers.contains_key(EXPECT) {
-                    let cap = shared.config.max_body_size;
-                    Step::Refuse(answer, Collect::new(body, cap, since, Rc::clone(&shared.deadlines)))
+                    Step::Refuse(answer, collect(body))
                 } else {
                     if has_body {
                         watch.ask_linger();
@@ -163,7 +161,7 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
     headers.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
-/// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413.
+/// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
 fn admit(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Admitted, Refusal> {
     head::check(head)?;
     if head.uri.path() == "*" {

@@ -28,8 +28,8 @@ use crate::statsd::line;
 use crate::statsd::resolver::Target;
 
 /// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
-/// thousand flushes a second on, those of a millisecond travel together. Sending costs a third of a whole request, so
-/// a datagram for every turn of a busy loop, which has one or two requests, would be the largest part of the work.
+/// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
+/// woken by each datagram: one for every turn of a busy loop made a request cost 1.48 times the bare epoll loop, not 1.23.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// Datagrams that leave in one system call. The kernel takes up to 1024 (`UIO_MAXIOV`); 64 already make the cost of
@@ -56,7 +56,7 @@ enum Flush {
 pub struct Upstream {
     queue: RefCell<Packer>,
     socket: RefCell<Option<Arc<UdpSocket>>>,
-    target: RefCell<watch::Receiver<Target>>,
+    target: watch::Receiver<Target>,
     /// Set while the flusher waits for lines.
     flusher: Cell<Option<Waker>>,
     /// How many datagrams must wait for the flusher to be woken.
@@ -82,7 +82,7 @@ impl Upstream {
         Self {
             queue: RefCell::new(Packer::new(packet_size)),
             socket: RefCell::new(None),
-            target: RefCell::new(target),
+            target,
             flusher: Cell::new(None),
             wanted: Cell::new(1),
             stalled: Cell::new(false),
@@ -113,7 +113,7 @@ impl Upstream {
 
     /// Sends what is pushed, for ever.
     pub async fn run(&self) {
-        let mut target = self.target.borrow().clone();
+        let mut target = self.target.clone();
         loop {
             match self.flush() {
                 Flush::Empty => {
@@ -162,7 +162,7 @@ impl Upstream {
                 }
                 Flush::NoBuffers => timeout_at(deadline, sleep(NO_BUFFERS_PAUSE)).await.is_ok(),
                 Flush::NoTarget => {
-                    let mut target = self.target.borrow().clone();
+                    let mut target = self.target.clone();
                     matches!(timeout_at(deadline, target.changed()).await, Ok(Ok(())))
                 }
             };
@@ -208,7 +208,7 @@ impl Upstream {
             return Flush::Empty;
         }
         if self.socket.borrow().is_none() {
-            let target = *self.target.borrow().borrow();
+            let target = *self.target.borrow();
             match target {
                 Target::Unknown => return Flush::NoTarget,
                 Target::Unresolved => {
@@ -256,7 +256,7 @@ impl Upstream {
 
     /// Opens a socket towards the target as it is now known.
     fn reconnect(&self) {
-        let target = *self.target.borrow().borrow();
+        let target = *self.target.borrow();
         let Target::At(address) = target else { return };
         match connect(address) {
             Ok(socket) => *self.socket.borrow_mut() = Some(Arc::new(socket)),
