@@ -18,6 +18,8 @@ pub enum Kind {
     Switch,
     /// A value follows, and the word says of what kind.
     Value(&'static str),
+    /// The same, and several times: the values are joined with commas. So may be those of one time, and of the environment.
+    List(&'static str),
 }
 
 /// The heading under which `--help` shows a flag.
@@ -109,7 +111,27 @@ pub const FLAGS: &[Flag] = &[
         Group::Http,
         "Longest time between two requests of a connection; 0 is no limit",
     ),
-    flag("http-max-body-size", Kind::Value("BYTES"), "65536", Group::Http, "Largest request body"),
+    flag(
+        "http-max-body-size",
+        Kind::Value("BYTES"),
+        "65536",
+        Group::Http,
+        "Largest body of a single metric, also when inflated",
+    ),
+    flag(
+        "http-max-batch-size",
+        Kind::Value("BYTES"),
+        "1048576",
+        Group::Http,
+        "Largest body of a batch, also when inflated",
+    ),
+    flag(
+        "http-base-path",
+        Kind::Value("PATH"),
+        "",
+        Group::Http,
+        "Path before all others, such as /some/path; nothing is served outside it",
+    ),
     flag(
         "http-max-connections",
         Kind::Value("COUNT"),
@@ -140,6 +162,20 @@ pub const FLAGS: &[Flag] = &[
         "1432",
         Group::Statsd,
         "Largest datagram; a longer line goes alone",
+    ),
+    flag(
+        "statsd-dialect",
+        Kind::Value("NAME"),
+        "statsd",
+        Group::Statsd,
+        "What StatsD is: statsd, datadog, telegraf, influxdb, librato, signalfx or gostatsd",
+    ),
+    flag(
+        "statsd-tag",
+        Kind::List("KEY=VALUE"),
+        "",
+        Group::Statsd,
+        "Tag for every metric, which no client can change; may be given several times",
     ),
     flag(
         "metric-prefix",
@@ -232,6 +268,11 @@ impl CommandLine {
     fn give(&mut self, name: &'static str, origin: String, value: OsString) {
         match value.into_string() {
             Ok(value) => {
+                let list = find(name).is_some_and(|flag| matches!(flag.kind, Kind::List(_)));
+                let value = match self.given.get(name).filter(|given| list && !given.value.is_empty()) {
+                    Some(before) => format!("{},{value}", before.value),
+                    None => value,
+                };
                 self.given.insert(name, Given { origin, value });
             }
             Err(_) => self.errors.push(format!("{origin}: the value is not UTF-8")),
@@ -265,7 +306,7 @@ impl CommandLine {
         let value = match (flag.kind, value) {
             (_, Some(value)) => value.into(),
             (Kind::Switch, None) => "true".into(),
-            (Kind::Value(_), None) => match rest.next() {
+            (Kind::Value(_) | Kind::List(_), None) => match rest.next() {
                 Some(value) => value,
                 None => {
                     self.errors.push(format!("--{name} needs a value"));
@@ -318,10 +359,10 @@ pub fn help() -> String {
         for flag in FLAGS.iter().filter(|flag| flag.group == group) {
             let head = match flag.kind {
                 Kind::Switch => format!("--{}", flag.name),
-                Kind::Value(what) => format!("--{} {what}", flag.name),
+                Kind::Value(what) | Kind::List(what) => format!("--{} {what}", flag.name),
             };
             let default = match flag.kind {
-                Kind::Value(_) if !flag.default.is_empty() => format!(" [{}]", flag.default),
+                Kind::Value(_) | Kind::List(_) if !flag.default.is_empty() => format!(" [{}]", flag.default),
                 _ => String::new(),
             };
             let _ = writeln!(text, "  {head:<30} {}{default}", flag.help);
@@ -358,6 +399,7 @@ mod tests {
         assert_eq!(value(&line, "metric-prefix").as_deref(), Some("a.b"));
         assert_eq!(value(&read(&["--verbose=false"]), "verbose").as_deref(), Some("false"));
         assert_eq!(value(&read(&["--http-port=1", "--http-port=2"]), "http-port").as_deref(), Some("2"));
+        assert_eq!(value(&read(&["-statsd-tag", "a=b", "--statsd-tag=c=d"]), "statsd-tag").as_deref(), Some("a=b,c=d"));
     }
 
     #[test]

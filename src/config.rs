@@ -8,10 +8,15 @@ use std::time::Duration;
 use crate::cli::{CommandLine, Given, parse_switch};
 use crate::metric::Prefix;
 use crate::statsd::datagram::MAX_DATAGRAM;
+use crate::statsd::dialect::{DIALECTS, Dialect};
 use crate::statsd::resolver::Endpoint;
+use crate::statsd::style::Style;
 
 /// The port of `--demo`, which needs no root.
 const DEMO_PORT: u16 = 8080;
+
+/// The largest batch that can be allowed, in bytes: a quarter of the room that a worker has for all bodies.
+const MAX_BATCH: u64 = 16 * 1024 * 1024;
 
 /// The least length of an HS256 key, in bytes (RFC 7518 section 3.2). Shorter secrets are in use: a warning.
 const SECRET_MIN: usize = 32;
@@ -76,6 +81,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Largest request body, in bytes.
     pub max_body_size: usize,
+    /// Largest body of a batch, in bytes.
+    pub max_batch_size: usize,
+    /// What stands before all paths: empty, or `/some/path`.
+    pub base_path: String,
     /// Connections served at once.
     pub max_connections: usize,
     /// Worker threads.
@@ -86,8 +95,8 @@ pub struct Config {
     pub statsd: Endpoint,
     /// Largest datagram, in bytes.
     pub packet_size: usize,
-    /// Put before every name.
-    pub prefix: Prefix,
+    /// How lines are written.
+    pub style: Style,
     /// Tokens are required when set.
     pub jwt_secret: Option<Secret>,
     /// Start the embedded receiver.
@@ -127,6 +136,8 @@ impl Config {
                 idle: check.seconds("http-timeout-idle"),
             },
             max_body_size: check.number("http-max-body-size", 1, 64 * 1024 * 1024) as usize,
+            max_batch_size: check.number("http-max-batch-size", 1, MAX_BATCH) as usize,
+            base_path: check.base_path(),
             max_connections: check.number("http-max-connections", 1, 1_000_000) as usize,
             threads: match line.value("http-threads") {
                 Some(_) => check.number("http-threads", 1, 1024) as usize,
@@ -138,7 +149,7 @@ impl Config {
                 port: check.number("statsd-port", 1, u64::from(u16::MAX)) as u16,
             },
             packet_size: check.number("statsd-packet-size", 64, MAX_DATAGRAM) as usize,
-            prefix: check.prefix(),
+            style: check.style(),
             jwt_secret: check.secret(),
             demo,
             verbose: check.switch("verbose"),
@@ -214,6 +225,44 @@ impl Check<'_> {
             }
             (None, None) => None,
         }
+    }
+
+    fn base_path(&mut self) -> String {
+        let Some(given) = self.line.value("http-base-path") else { return String::new() };
+        let path = given.value.trim_matches('/');
+        let sound = |segment: &str| {
+            !matches!(segment, "" | "." | "..")
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
+        };
+        match path {
+            "" => String::new(),
+            path if path.split('/').all(sound) => format!("/{path}"),
+            _ => {
+                self.bad(&given, "must be a path like /some/path, of letters, digits and - . _ ~");
+                String::new()
+            }
+        }
+    }
+
+    fn style(&mut self) -> Style {
+        let mut style = Style::new(self.prefix(), self.dialect());
+        if let Some(given) = self.line.value("statsd-tag") {
+            for tag in given.value.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+                if let Err(error) = style.add_tag(tag) {
+                    self.bad(&Given { value: tag.to_owned(), ..given.clone() }, &error.to_string());
+                }
+            }
+        }
+        style
+    }
+
+    fn dialect(&mut self) -> &'static Dialect {
+        let Some(given) = self.line.value("statsd-dialect") else { return DIALECTS[0] };
+        Dialect::find(&given.value).unwrap_or_else(|| {
+            let names = DIALECTS.map(|dialect| dialect.name).join(", ");
+            self.bad(&given, &format!("must be one of {names}"));
+            DIALECTS[0]
+        })
     }
 
     fn prefix(&mut self) -> Prefix {

@@ -8,8 +8,9 @@ use http::header::{
     HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 
-/// The methods of the reference's preflight answer.
+/// The methods of the reference's preflight answer, and the one that batches may be sent with too.
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, HEAD, OPTIONS");
+const ALLOW_BATCH_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, HEAD, OPTIONS");
 
 /// The reference's list, and what tokens and compressed bodies need.
 const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
@@ -29,10 +30,11 @@ pub fn allow_origin(request: &HeaderMap, answer: &mut HeaderMap) {
     }
 }
 
-/// Says which requests a page may make.
-pub fn allow_requests(request: &HeaderMap, answer: &mut HeaderMap) {
+/// Says which requests a page may make of a path that takes `methods`.
+pub fn allow_requests(methods: &str, request: &HeaderMap, answer: &mut HeaderMap) {
     if request.contains_key(ORIGIN) {
-        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOW_METHODS);
+        let methods = if methods.contains("PUT") { ALLOW_BATCH_METHODS } else { ALLOW_METHODS };
+        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
         answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS);
         answer.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     }

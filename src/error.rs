@@ -6,9 +6,12 @@ use http::StatusCode;
 use thiserror::Error;
 
 use crate::auth::AuthError;
+use crate::batch::BatchError;
+use crate::form::FormError;
 use crate::http::body::BodyError;
 use crate::http::head::HeadError;
-use crate::params::ParamsError;
+use crate::http::inflate::UnknownCoding;
+use crate::metric::MetricError;
 use crate::route::RouteError;
 
 /// Why a request is not answered with 200. When it is not, no datagram leaves.
@@ -26,18 +29,24 @@ pub enum Refusal {
     /// The body is too long, too slow or broken.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The body is compressed.
-    #[error("Content encoding not supported")]
-    ContentEncoding,
+    /// The body is compressed in a way that is not understood.
+    #[error(transparent)]
+    Coding(#[from] UnknownCoding),
     /// The key in the path is no metric name.
     #[error("Invalid key specified")]
     Key,
-    /// A parameter is not what the resource needs.
+    /// The form is broken.
     #[error(transparent)]
-    Params(#[from] ParamsError),
-    /// The line would be longer than any daemon takes whole.
-    #[error("Metric longer than {} bytes", crate::statsd::line::MAX_LINE)]
-    TooLong,
+    Form(#[from] FormError),
+    /// The batch, or the JSON of a single metric, cannot be read.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// A parameter is not what the metric needs.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// What a bug of this server leaves to say.
+    #[error("Internal server error")]
+    Internal,
 }
 
 impl Refusal {
@@ -54,9 +63,15 @@ impl Refusal {
             Self::Auth(AuthError::Missing) => StatusCode::UNAUTHORIZED,
             Self::Auth(AuthError::Invalid) => StatusCode::FORBIDDEN,
             Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Coding(_) | Self::Batch(BatchError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(BodyError::Broken) | Self::Key | Self::Params(_) | Self::TooLong => StatusCode::BAD_REQUEST,
+            Self::Body(BodyError::Crowded) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body(BodyError::Broken | BodyError::Encoding)
+            | Self::Key
+            | Self::Form(_)
+            | Self::Batch(BatchError::Json)
+            | Self::Metric(_) => StatusCode::BAD_REQUEST,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

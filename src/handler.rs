@@ -7,29 +7,37 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tracing::info;
 
+use crate::batch::{Batch, BatchError, Report};
+use crate::config::Config;
+use crate::content_type::ContentType;
 use crate::cors;
 use crate::error::Refusal;
-use crate::http::body::{self, Collect};
+use crate::form;
+use crate::http::body::{self, Body, BodyError, Collect, Limits};
 use crate::http::deadline::Watch;
 use crate::http::head;
-use crate::metric::{Metric, Name};
-use crate::params::Params;
-use crate::route::{self, Resource, Route};
+use crate::http::inflate::{CODINGS, Coding};
+use crate::json::Object;
+use crate::metric::{Kind, Metric, Sampling, Tags, TagsWriter};
+use crate::params::Members;
+use crate::route::{self, Route};
 use crate::shared::Shared;
-use crate::statsd::line;
 
 /// What every answer's body is.
 type Answer = Response<Full<Bytes>>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -37,13 +45,22 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 enum Admitted {
     Heartbeat,
     Preflight(&'static str),
-    Metric(Resource),
+    Body { want: Want, cap: usize, coding: Coding },
+}
+
+/// What a body is for.
+#[derive(Clone, Copy)]
+enum Want {
+    Metric(Kind),
+    Batch,
 }
 
 /// What is left to do.
 enum Step {
-    /// Wait for the body, then send the metric.
-    Receive(Resource, Collect),
+    /// Wait for the body, then send what it holds.
+    Receive(Want, Collect),
+    /// Wait for the rest of a long batch to be sent.
+    Work(JoinHandle<Result<Report, BatchError>>),
     /// Give the answer, and swallow the body if it is there: else hyper may have to close.
     Refuse(Answer, Collect),
     /// Give the answer.
@@ -72,17 +89,19 @@ impl Exchange {
         if !has_body {
             watch.end_body();
         }
-        let (cap, deadlines) = (shared.config.max_body_size, &shared.deadlines);
-        let collect = |body| Collect::new(body, cap, since, Rc::clone(deadlines));
+        let (deadlines, budget) = (&shared.deadlines, &shared.budget);
+        let collect = |body, cap, coding| {
+            Collect::new(body, coding, Limits { cap, since, deadlines: Rc::clone(deadlines), budget: budget.clone() })
+        };
         let step = match admit(&shared, &head, &body) {
-            Ok(Admitted::Metric(resource)) => Step::Receive(resource, collect(body)),
+            Ok(Admitted::Body { want, cap, coding }) => Step::Receive(want, collect(body, cap, coding)),
             Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
             Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
             Err(refusal) => {
                 let answer = refuse(&head, &refusal);
                 // To look at a body that waits for 100 Continue is to ask for it.
                 if has_body && !refusal.closes() && !head.headers.contains_key(EXPECT) {
-                    Step::Refuse(answer, collect(body))
+                    Step::Refuse(answer, collect(body, shared.config.max_body_size, Coding::Identity))
                 } else {
                     if has_body {
                         watch.ask_linger();
@@ -116,15 +135,19 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = match std::mem::replace(&mut self.step, Step::Done) {
-            Step::Receive(resource, mut collect) => {
+            Step::Receive(want, mut collect) => {
                 let Poll::Ready(body) = collect.poll(cx) else {
-                    self.step = Step::Receive(resource, collect);
+                    self.step = Step::Receive(want, collect);
                     return Poll::Pending;
                 };
                 let sent = match body {
                     Ok(body) => {
                         self.watch.end_body();
-                        send(&self.shared, &self.head, resource, &body)
+                        match want {
+                            Want::Metric(kind) => send(&self.shared, &self.head, kind, &body.bytes)
+                                .map(|()| Step::Answer(accepted(&self.head))),
+                            Want::Batch => send_batch(&self.shared, &self.head, body),
+                        }
                     }
                     Err(error) => {
                         self.watch.ask_linger();
@@ -132,7 +155,21 @@ impl Future for Exchange {
                     }
                 };
                 match sent {
-                    Ok(()) => accepted(&self.head),
+                    Ok(Step::Answer(answer)) => answer,
+                    Ok(step) => {
+                        self.step = step;
+                        return self.poll(cx);
+                    }
+                    Err(refusal) => refuse(&self.head, &refusal),
+                }
+            }
+            Step::Work(mut work) => {
+                let Poll::Ready(worked) = Pin::new(&mut work).poll(cx) else {
+                    self.step = Step::Work(work);
+                    return Poll::Pending;
+                };
+                match worked.map_err(|_| Refusal::Internal).and_then(|worked| Ok(worked?)) {
+                    Ok(done) => report(&self.head, &done),
                     Err(refusal) => refuse(&self.head, &refusal),
                 }
             }
@@ -163,41 +200,72 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
 fn admit(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Admitted, Refusal> {
+    let config = &shared.config;
     head::check(head)?;
     if head.uri.path() == "*" {
         return Ok(Admitted::Preflight(route::ALL_METHODS));
     }
-    let resource = match route::find(&head.method, head.uri.path())? {
+    let (want, cap) = match route::find(&config.base_path, &head.method, head.uri.path())? {
         Route::Heartbeat => return Ok(Admitted::Heartbeat),
         Route::Preflight(allow) => return Ok(Admitted::Preflight(allow)),
-        Route::Metric(resource) => resource,
+        Route::Metric(kind) => (Want::Metric(kind), config.max_body_size),
+        Route::Batch => (Want::Batch, config.max_batch_size),
     };
     if let Some(verifier) = &shared.verifier {
         verifier.check(&head.headers, head.uri.query())?;
     }
-    body::check_length(body, shared.config.max_body_size)?;
-    // A compressed form read as it is would count 1, whatever it says.
-    if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Refusal::ContentEncoding);
-    }
-    Ok(Admitted::Metric(resource))
+    body::check_length(body, cap)?;
+    let coding = Coding::of(&head.headers)?;
+    Ok(Admitted::Body { want, cap, coding })
 }
 
-/// The steps after the body: parameters, name, line, datagram.
-fn send(shared: &Shared, head: &Parts, resource: Resource, body: &Bytes) -> Result<(), Refusal> {
-    let prefix = &shared.config.prefix;
-    let key = route::key(head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
-    let name = Name::parse(prefix, &key).map_err(|_| Refusal::Key)?;
-    let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let params = Params::read(content_type, body)?;
-    let metric = Metric { name, value: params.value(resource)? };
-    if line::len(prefix, &metric) > line::MAX_LINE {
-        return Err(Refusal::TooLong);
+/// The steps after the body of a single metric: parameters, name, line, datagram.
+fn send(shared: &Shared, head: &Parts, kind: Kind, body: &Bytes) -> Result<(), Refusal> {
+    let Config { style, base_path, .. } = &*shared.config;
+    let key = route::key(base_path, head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
+    let name = style.name(&key)?;
+    let header = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let mut writer = TagsWriter::default();
+    let (params, tags) = match ContentType::of(header) {
+        ContentType::Multipart => (form::multipart(header.unwrap_or_default(), body)?, Tags::NONE),
+        content_type if content_type == ContentType::Json || content_type.may_be_object(body) => {
+            let object = serde_json::from_slice::<Object<'_>>(body).map_err(|_| BatchError::Json)?;
+            (object.params(), object.tags(&mut writer)?)
+        }
+        _ => (form::urlencoded(body), Tags::NONE),
+    };
+    let value = params.value(kind, style, Members::Integers)?;
+    Ok(shared.send(&Metric { name, value, tags }, Sampling::Here)?)
+}
+
+/// The steps after the body of a batch. One that is longer than a slice goes on in a task of its own, which hands over
+/// what is left even if the client does not stay for the answer.
+fn send_batch(shared: &Rc<Shared>, head: &Parts, body: Body) -> Result<Step, Refusal> {
+    let content_type = ContentType::of(head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+    let mut batch = Batch::new(content_type, body.bytes.clone())?;
+    if batch.advance(&shared.config.style, &mut &**shared)? {
+        return Ok(Step::Answer(report(head, &batch.into_report())));
     }
-    if shared.keeps(metric.value.rate()) {
-        shared.upstream.push(prefix, &metric);
-    }
-    Ok(())
+    let shared = Rc::clone(shared);
+    Ok(Step::Work(spawn_local(async move {
+        // Holds its share of the budget for as long.
+        let _body = body;
+        loop {
+            yield_now().await;
+            if batch.advance(&shared.config.style, &mut &*shared)? {
+                return Ok(batch.into_report());
+            }
+        }
+    })))
+}
+
+fn report(head: &Parts, report: &Report) -> Answer {
+    let status = if report.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let mut answer = answer(head, status, Bytes::from(report.to_json()));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    answer
 }
 
 fn accepted(head: &Parts) -> Answer {
@@ -213,7 +281,7 @@ fn heartbeat(head: &Parts) -> Answer {
 fn preflight(head: &Parts, allow: &'static str) -> Answer {
     let mut answer = answer(head, StatusCode::NO_CONTENT, Bytes::new());
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    cors::allow_requests(&head.headers, answer.headers_mut());
+    cors::allow_requests(allow, &head.headers, answer.headers_mut());
     answer
 }
 
@@ -228,6 +296,16 @@ fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if let Some(allow) = refusal.allow() {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    match refusal {
+        // RFC 9110 section 15.5.16: what would have been understood.
+        Refusal::Coding(_) => {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));
+        }
+        Refusal::Body(BodyError::Crowded) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
     }
     if refusal.closes() && head.version < Version::HTTP_2 {
         headers.insert(CONNECTION, CLOSE);

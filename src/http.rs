@@ -4,6 +4,7 @@ pub mod body;
 pub mod deadline;
 pub mod frames;
 pub mod head;
+pub mod inflate;
 pub mod linger;
 pub mod metered;
 pub mod serve;

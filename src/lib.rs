@@ -4,18 +4,22 @@
 //!
 //! `accept -> TLS -> HTTP head -> route -> CORS -> auth -> body -> metric -> StatsD line -> datagram`
 //!
-//! [`handler`] reads as that list. The pure rooms, [`route`], [`metric`], [`params`] and [`statsd::line`], know neither
-//! sockets nor hyper.
+//! [`handler`] reads as that list. The pure rooms, [`route`], [`metric`], [`form`], [`json`], [`batch`] and [`statsd::line`],
+//! know neither sockets nor hyper.
 
 pub mod auth;
+pub mod batch;
 pub mod cli;
 pub mod config;
+pub mod content_type;
 pub mod cors;
 pub mod demo;
 pub mod error;
 pub mod flood;
+pub mod form;
 pub mod handler;
 pub mod http;
+pub mod json;
 pub mod listener;
 pub mod log;
 pub mod metric;

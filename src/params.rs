@@ -1,204 +1,95 @@
-//! The parameters of a metric resource, from a form body to validated values.
+//! The parameters of a metric, from whatever format they came in, to a validated value.
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use futures_util::FutureExt as _;
-use futures_util::stream;
-use thiserror::Error;
+use crate::metric::{Kind, Member, MetricError, Number, Rate, Value};
+use crate::statsd::style::Style;
 
-use crate::metric::{Number, Rate, Value};
-use crate::route::Resource;
-
-/// Parts read of a multipart body: the four known names, twice over, with room for a few unknown ones.
-const MAX_PARTS: usize = 16;
-
-/// Which parameter is wrong. The texts are the reference's.
-#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub enum ParamsError {
-    /// The multipart body is broken.
-    #[error("Invalid form specified")]
-    Form,
-    /// A count.
-    #[error("Invalid value specified")]
-    Value,
-    /// A rate.
-    #[error("Invalid sample rate specified")]
-    SampleRate,
-    /// A gauge's value.
-    #[error("Invalid gauge value specified")]
-    Gauge,
-    /// A gauge's shift.
-    #[error("Invalid gauge shift specified")]
-    Shift,
-    /// A duration: missing, negative or no number.
-    #[error("Invalid time specified")]
-    Time,
-    /// A set's member.
-    #[error("Invalid set value specified")]
-    Set,
+/// One parameter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Param<'a> {
+    /// Not given, or empty.
+    #[default]
+    Absent,
+    /// Given as text.
+    Text(Cow<'a, str>),
+    /// Given as something that is no text and no number.
+    Invalid,
 }
 
-/// The parameters as text; an empty one counts as absent, the first of several counts.
-#[derive(Debug, Default, Eq, PartialEq)]
+impl<'a> Param<'a> {
+    /// A parameter from text; empty counts as absent.
+    pub fn new(text: Cow<'a, str>) -> Self {
+        if text.is_empty() { Self::Absent } else { Self::Text(text) }
+    }
+
+    /// The text, if there is one.
+    pub fn text(&self, error: MetricError) -> Result<Option<&str>, MetricError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            Self::Invalid => Err(error),
+        }
+    }
+}
+
+/// What a set takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Members {
+    /// Whole numbers, as the reference's resource.
+    Integers,
+    /// Any text that a line can carry.
+    Any,
+}
+
+/// The parameters of one metric.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Params<'a> {
-    value: Option<Cow<'a, str>>,
-    sample_rate: Option<Cow<'a, str>>,
-    shift: Option<Cow<'a, str>>,
-    time: Option<Cow<'a, str>>,
+    /// `value`
+    pub value: Param<'a>,
+    /// `sampleRate`
+    pub sample_rate: Param<'a>,
+    /// `shift`
+    pub shift: Param<'a>,
+    /// `time`
+    pub time: Param<'a>,
 }
 
-impl<'a> Params<'a> {
-    /// Reads a body. One that is not multipart is read as a URL-encoded form, whatever its type says: `fetch()` and
-    /// `sendBeacon()` send forms as text/plain or without a type.
-    pub fn read(content_type: Option<&[u8]>, body: &'a Bytes) -> Result<Self, ParamsError> {
-        match content_type.filter(|text| text.get(..10).is_some_and(|t| t.eq_ignore_ascii_case(b"multipart/"))) {
-            Some(content_type) => Self::read_multipart(content_type, body),
-            None => Ok(Self::read_form(body)),
-        }
-    }
-
-    fn read_form(body: &'a [u8]) -> Self {
-        let mut params = Self::default();
-        for (name, value) in form_urlencoded::parse(body) {
-            params.set(&name, value);
-        }
-        params
-    }
-
-    fn read_multipart(content_type: &[u8], body: &Bytes) -> Result<Self, ParamsError> {
-        let content_type = std::str::from_utf8(content_type).map_err(|_| ParamsError::Form)?;
-        let boundary = multer::parse_boundary(content_type).map_err(|_| ParamsError::Form)?;
-        let whole = stream::iter([Ok::<_, std::convert::Infallible>(body.clone())]);
-        let mut parts = multer::Multipart::new(whole, boundary);
-        let mut params = Self::default();
-        let read = async {
-            let mut count = 0;
-            while let Some(part) = parts.next_field().await? {
-                count += 1;
-                if count > MAX_PARTS {
-                    return Ok(false);
+impl Params<'_> {
+    /// The value that a metric of `kind` makes of these parameters, as `style`'s daemon takes it.
+    pub fn value(&self, kind: Kind, style: &Style, members: Members) -> Result<Value<'_>, MetricError> {
+        let sent = style.dialect().kind(kind);
+        match kind {
+            Kind::Gauge => {
+                if let Some(shift) = self.shift.text(MetricError::Shift)? {
+                    return style.shift(Number::parse(shift, MetricError::Shift)?);
                 }
-                if let Some(name) = part.name().map(str::to_owned) {
-                    params.set(&name, Cow::Owned(part.text().await?));
-                }
+                let value = self.value.text(MetricError::Gauge)?;
+                let value = value.map_or(Ok(Number::ONE), |text| Number::parse(text, MetricError::Gauge))?;
+                Ok(Value::Gauge(value))
             }
-            Ok::<_, multer::Error>(true)
-        };
-        // The whole body is there already, so reading it never waits.
-        match read.now_or_never() {
-            Some(Ok(true)) => Ok(params),
-            Some(Ok(false) | Err(_)) | None => Err(ParamsError::Form),
-        }
-    }
-
-    fn set(&mut self, name: &str, value: Cow<'a, str>) {
-        let slot = match name {
-            "value" => &mut self.value,
-            "sampleRate" => &mut self.sample_rate,
-            "shift" => &mut self.shift,
-            "time" => &mut self.time,
-            _ => return,
-        };
-        slot.get_or_insert(value);
-    }
-
-    /// The value that `resource` makes of these parameters.
-    pub fn value(&self, resource: Resource) -> Result<Value<'_>, ParamsError> {
-        match resource {
-            Resource::Count => {
-                let value = number(&self.value, Number::parse, ParamsError::Value)?;
-                Ok(Value::Count(value.unwrap_or(Number::ONE), self.rate()?))
+            Kind::Set => match (self.value.text(MetricError::Set)?, members) {
+                (None, _) => Ok(Value::Set(Member::ONE)),
+                (Some(text), Members::Integers) => Member::parse_integer(text).map(Value::Set),
+                (Some(text), Members::Any) => Member::parse(text).map(Value::Set),
+            },
+            Kind::Count => {
+                let value = self.value.text(MetricError::Value)?;
+                let value = value.map_or(Ok(Number::ONE), |text| style.number(sent, text))?;
+                Ok(Value::Sampled(sent, value.into(), self.rate()?))
             }
-            Resource::Gauge => {
-                if let Some(shift) = number(&self.shift, Number::parse, ParamsError::Shift)? {
-                    return Ok(Value::GaugeShift(shift));
-                }
-                let value = number(&self.value, Number::parse, ParamsError::Gauge)?;
-                Ok(Value::Gauge(value.unwrap_or(Number::ONE)))
+            Kind::Timing => {
+                let time = self.time.text(MetricError::Time)?.ok_or(MetricError::Time)?;
+                Ok(Value::Sampled(sent, style.number(sent, time)?.into(), self.rate()?))
             }
-            Resource::Timing => {
-                let time = number(&self.time, Number::parse_unsigned, ParamsError::Time)?.ok_or(ParamsError::Time)?;
-                Ok(Value::Timing(time, self.rate()?))
-            }
-            Resource::Set => {
-                let value = number(&self.value, Number::parse_integer, ParamsError::Set)?;
-                Ok(Value::Set(value.unwrap_or(Number::ONE)))
+            Kind::Histogram | Kind::Distribution => {
+                let value = self.value.text(MetricError::Value)?.ok_or(MetricError::Value)?;
+                Ok(Value::Sampled(sent, style.number(sent, value)?.into(), self.rate()?))
             }
         }
     }
 
-    fn rate(&self) -> Result<Rate, ParamsError> {
-        match given(&self.sample_rate) {
-            Some(text) => Rate::parse(text).map_err(|_| ParamsError::SampleRate),
-            None => Ok(Rate::ALL),
-        }
-    }
-}
-
-fn given<'p>(param: &'p Option<Cow<'_, str>>) -> Option<&'p str> {
-    param.as_deref().filter(|text| !text.is_empty())
-}
-
-fn number<'p>(
-    param: &'p Option<Cow<'_, str>>,
-    parse: impl Fn(&'p str) -> Result<Number<'p>, crate::metric::MetricError>,
-    error: ParamsError,
-) -> Result<Option<Number<'p>>, ParamsError> {
-    given(param).map(|text| parse(text).map_err(|_| error)).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn form(body: &'static str, resource: Resource) -> Result<String, ParamsError> {
-        let body = Bytes::from_static(body.as_bytes());
-        let params = Params::read(None, &body)?;
-        params.value(resource).map(|value| format!("{value:?}"))
-    }
-
-    #[test]
-    fn errors_name_the_parameter() {
-        for (body, resource, error) in [
-            ("value=x", Resource::Count, ParamsError::Value),
-            ("value=1&sampleRate=x", Resource::Count, ParamsError::SampleRate),
-            ("value=x", Resource::Gauge, ParamsError::Gauge),
-            ("shift=x", Resource::Gauge, ParamsError::Shift),
-            ("", Resource::Timing, ParamsError::Time),
-            ("time=", Resource::Timing, ParamsError::Time),
-            ("time=-1", Resource::Timing, ParamsError::Time),
-            ("value=x", Resource::Set, ParamsError::Set),
-            ("value=1.5", Resource::Set, ParamsError::Set),
-            ("value=%ff1", Resource::Count, ParamsError::Value),
-            ("value=1%0A", Resource::Count, ParamsError::Value),
-        ] {
-            assert_eq!(form(body, resource), Err(error), "{body}");
-        }
-    }
-
-    #[test]
-    fn the_first_of_several_counts_and_empty_is_absent() {
-        let body = Bytes::from_static(b"value=1&value=2&sampleRate=&x=3");
-        let params = Params::read(None, &body).expect("a form");
-        assert_eq!(params.value(Resource::Count), Ok(Value::Count(Number::ONE, Rate::ALL)));
-    }
-
-    #[test]
-    fn multipart_is_read_and_refused_when_broken() {
-        let kind = b"multipart/form-data; boundary=XX";
-        let read = |body: &'static [u8]| {
-            let body = Bytes::from_static(body);
-            Params::read(Some(kind), &body)?.value(Resource::Count).map(|value| format!("{value:?}"))
-        };
-        let good = read(b"--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42\r\n--XX--\r\n");
-        assert!(good.is_ok_and(|value| value.contains("42")));
-        let many = b"--XX\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n".repeat(MAX_PARTS + 1);
-        let many = Bytes::from([many.as_slice(), b"--XX--\r\n"].concat());
-        assert_eq!(Params::read(Some(kind), &many), Err(ParamsError::Form));
-        let cut = read(b"--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42");
-        assert_eq!(cut, Err(ParamsError::Form));
-        let body = Bytes::from_static(b"");
-        assert_eq!(Params::read(Some(b"multipart/form-data"), &body), Err(ParamsError::Form));
+    fn rate(&self) -> Result<Rate, MetricError> {
+        self.sample_rate.text(MetricError::Rate)?.map_or(Ok(Rate::ALL), Rate::parse)
     }
 }

@@ -6,18 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-/// The metric resources, one for each StatsD type.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Resource {
-    /// `/count/{key}`
-    Count,
-    /// `/gauge/{key}`
-    Gauge,
-    /// `/timing/{key}`
-    Timing,
-    /// `/set/{key}`
-    Set,
-}
+use crate::metric::Kind;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,8 +15,10 @@ pub enum Route {
     Heartbeat,
     /// Which requests a page may make; holds the methods to allow.
     Preflight(&'static str),
-    /// Send a metric.
-    Metric(Resource),
+    /// Send a metric: `/count/{key}`, `/gauge/{key}`, `/timing/{key}` or `/set/{key}`.
+    Metric(Kind),
+    /// Send many metrics.
+    Batch,
 }
 
 /// Why there is nothing to ask for.
@@ -42,46 +33,50 @@ pub enum RouteError {
 }
 
 const METRIC_METHODS: &str = "POST, OPTIONS";
+const BATCH_METHODS: &str = "POST, PUT, OPTIONS";
 const HEARTBEAT_METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What `OPTIONS *` is told.
-pub const ALL_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+pub const ALL_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
-/// Finds the route; an unknown path comes before a wrong method.
-pub fn find(method: &Method, path: &str) -> Result<Route, RouteError> {
-    let (route, methods) = if let Some((resource, _)) = metric(path) {
-        (Route::Metric(resource), METRIC_METHODS)
+/// Finds the route below the path `base`, which is empty or `/some/path`; an unknown path comes before a wrong method.
+pub fn find(base: &str, method: &Method, path: &str) -> Result<Route, RouteError> {
+    let path = path.strip_prefix(base).ok_or(RouteError::NotFound)?;
+    let (route, methods) = if let Some((kind, _)) = metric(path) {
+        (Route::Metric(kind), METRIC_METHODS)
     } else if path == "/heartbeat" {
         (Route::Heartbeat, HEARTBEAT_METHODS)
+    } else if path == "/batch" {
+        (Route::Batch, BATCH_METHODS)
     } else {
         return Err(RouteError::NotFound);
     };
     match (route, method.as_str()) {
-        (Route::Metric(_), "POST") | (Route::Heartbeat, "GET" | "HEAD") => Ok(route),
+        (Route::Metric(_), "POST") | (Route::Batch, "POST" | "PUT") | (Route::Heartbeat, "GET" | "HEAD") => Ok(route),
         (_, "OPTIONS") => Ok(Route::Preflight(methods)),
         _ => Err(RouteError::MethodNotAllowed(methods)),
     }
 }
 
 /// Splits `/{resource}/{key}`; the key is one segment, and not empty.
-fn metric(path: &str) -> Option<(Resource, &str)> {
+fn metric(path: &str) -> Option<(Kind, &str)> {
     let (resource, key) = path.strip_prefix('/')?.split_once('/')?;
     if key.is_empty() || key.contains('/') {
         return None;
     }
-    let resource = match resource {
-        "count" => Resource::Count,
-        "gauge" => Resource::Gauge,
-        "timing" => Resource::Timing,
-        "set" => Resource::Set,
+    let kind = match resource {
+        "count" => Kind::Count,
+        "gauge" => Kind::Gauge,
+        "timing" => Kind::Timing,
+        "set" => Kind::Set,
         _ => return None,
     };
-    Some((resource, key))
+    Some((kind, key))
 }
 
 /// The key of a metric's path, still encoded.
-pub fn key(path: &str) -> Option<&str> {
-    metric(path).map(|(_, key)| key)
+pub fn key<'p>(base: &str, path: &'p str) -> Option<&'p str> {
+    metric(path.strip_prefix(base)?).map(|(_, key)| key)
 }
 
 /// Decodes a key's percent-encoding (RFC 3986 section 2.1). `None` when a `%` begins no triplet, or the bytes are not
@@ -103,20 +98,42 @@ mod tests {
 
     #[test]
     fn paths_lead_to_their_resources() {
-        for (path, resource) in [
-            ("/count/a.b", Resource::Count),
-            ("/gauge/a.b", Resource::Gauge),
-            ("/timing/a.b", Resource::Timing),
-            ("/set/a.b", Resource::Set),
+        let find = |method, path| find("", method, path);
+        for (path, kind) in [
+            ("/count/a.b", Kind::Count),
+            ("/gauge/a.b", Kind::Gauge),
+            ("/timing/a.b", Kind::Timing),
+            ("/set/a.b", Kind::Set),
         ] {
-            assert_eq!(find(&Method::POST, path), Ok(Route::Metric(resource)));
-            assert_eq!(key(path), Some("a.b"));
+            assert_eq!(find(&Method::POST, path), Ok(Route::Metric(kind)));
+            assert_eq!(key("", path), Some("a.b"));
             assert_eq!(find(&Method::OPTIONS, path), Ok(Route::Preflight(METRIC_METHODS)));
             assert_eq!(find(&Method::GET, path), Err(RouteError::MethodNotAllowed(METRIC_METHODS)));
         }
         assert_eq!(find(&Method::GET, "/heartbeat"), Ok(Route::Heartbeat));
         assert_eq!(find(&Method::HEAD, "/heartbeat"), Ok(Route::Heartbeat));
         assert_eq!(find(&Method::POST, "/heartbeat"), Err(RouteError::MethodNotAllowed(HEARTBEAT_METHODS)));
+    }
+
+    #[test]
+    fn a_batch_is_posted_or_put() {
+        for method in [Method::POST, Method::PUT] {
+            assert_eq!(find("", &method, "/batch"), Ok(Route::Batch));
+        }
+        assert_eq!(find("", &Method::OPTIONS, "/batch"), Ok(Route::Preflight(BATCH_METHODS)));
+        assert_eq!(find("", &Method::GET, "/batch"), Err(RouteError::MethodNotAllowed(BATCH_METHODS)));
+    }
+
+    #[test]
+    fn a_base_path_is_before_all_routes_and_only_once() {
+        let base = "/a/b";
+        assert_eq!(find(base, &Method::GET, "/a/b/heartbeat"), Ok(Route::Heartbeat));
+        assert_eq!(find(base, &Method::POST, "/a/b/batch"), Ok(Route::Batch));
+        assert_eq!(find(base, &Method::POST, "/a/b/count/k"), Ok(Route::Metric(Kind::Count)));
+        assert_eq!(key(base, "/a/b/count/k"), Some("k"));
+        for path in ["/heartbeat", "/count/k", "/a/batch", "/a/b", "/a/bbatch", "/a/b/a/b/batch", "/a//b/batch"] {
+            assert_eq!(find(base, &Method::POST, path), Err(RouteError::NotFound), "{path}");
+        }
     }
 
     #[test]
@@ -132,10 +149,13 @@ mod tests {
             "/histogram/a",
             "/heartbeat/",
             "/Count/a",
+            "/batch/",
+            "/batch/a",
+            "/batches",
         ];
         for path in paths {
             for method in [Method::GET, Method::POST, Method::OPTIONS] {
-                assert_eq!(find(&method, path), Err(RouteError::NotFound), "{path}");
+                assert_eq!(find("", &method, path), Err(RouteError::NotFound), "{path}");
             }
         }
     }

@@ -2,6 +2,8 @@
 
 pub mod counters;
 pub mod datagram;
+pub mod dialect;
 pub mod line;
 pub mod resolver;
+pub mod style;
 pub mod upstream;

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::http::body::Budget;
 use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
 use crate::http::serve::{self, Protocols};
 use crate::http::socket::Socket;
@@ -83,6 +84,7 @@ impl Worker {
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, failed, counters),
+            budget: Budget::default(),
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
             config,
         });

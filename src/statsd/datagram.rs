@@ -2,6 +2,8 @@
 //!
 //! All datagrams of a flush lie in one buffer, each a range of it, so that a line is written once and never copied.
 
+use crate::metric::MAX_LINE;
+
 /// The default size of a datagram's payload, in bytes: an Ethernet frame of 1500 less IPv6 and UDP headers leaves 1452,
 /// and StatsD's own documents say 1432, which leaves room for a tunnel.
 pub const DEFAULT_PACKET_SIZE: usize = 1432;
@@ -13,6 +15,17 @@ pub const MAX_DATAGRAM: u64 = 65_507;
 /// (212,992 bytes), so a burst that the kernel refuses rides out the time in which that buffer drains; more would only
 /// be old news. Past it, new lines are dropped and counted.
 pub const MAX_QUEUE: usize = 512 * 1024;
+
+/// What became of a metric.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Push {
+    /// It waits to be sent.
+    Taken,
+    /// The queue is full.
+    Full,
+    /// It is longer than [`MAX_LINE`].
+    TooLong,
+}
 
 /// One datagram: where its bytes lie in the buffer, and how many metrics it carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,10 +51,8 @@ impl Packer {
         Self { buffer: Vec::new(), datagrams: Vec::new(), sent: 0, packet_size }
     }
 
-    /// Adds what `write` appends as one unit, which never is split between datagrams.
-    ///
-    /// Returns false, and adds nothing, when the queue is full.
-    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Adds what `write` appends, `metrics` measurements, as one unit, which never is split between datagrams.
+    pub fn push(&mut self, metrics: u32, write: impl FnOnce(&mut Vec<u8>)) -> Push {
         let before = self.buffer.len();
         let open = self.sent < self.datagrams.len();
         if open {
@@ -50,21 +61,21 @@ impl Packer {
         let start = self.buffer.len();
         write(&mut self.buffer);
         let end = self.buffer.len();
-        if end > MAX_QUEUE {
+        if end > MAX_QUEUE || end - start > MAX_LINE {
             self.buffer.truncate(before);
-            return false;
+            return if end - start > MAX_LINE { Push::TooLong } else { Push::Full };
         }
         if open
             && let Some(last) = self.datagrams.last_mut()
             && end - last.start <= self.packet_size
         {
             last.end = end;
-            last.metrics += 1;
+            last.metrics += metrics;
         } else {
             // The newline written above then lies between two ranges, and is never sent.
-            self.datagrams.push(Datagram { start, end, metrics: 1 });
+            self.datagrams.push(Datagram { start, end, metrics });
         }
-        true
+        Push::Taken
     }
 
     /// Whether nothing waits.
@@ -118,7 +129,7 @@ mod tests {
     fn packer(size: usize, lines: &[&str]) -> Packer {
         let mut packer = Packer::new(size);
         for line in lines {
-            assert!(packer.push(|out| out.extend_from_slice(line.as_bytes())));
+            assert_eq!(packer.push(1, |out| out.extend_from_slice(line.as_bytes())), Push::Taken);
         }
         packer
     }
@@ -150,11 +161,11 @@ mod tests {
         let mut packer = packer(11, &["a:1|c", "b:2|c", "c:3|c"]);
         assert_eq!(packer.pop(1), 2);
         assert_eq!(texts(&packer), ["c:3|c"]);
-        assert!(packer.push(|out| out.extend_from_slice(b"d:4|c")));
+        assert_eq!(packer.push(1, |out| out.extend_from_slice(b"d:4|c")), Push::Taken);
         assert_eq!(texts(&packer), ["c:3|c\nd:4|c"]);
         assert_eq!(packer.pop(1), 2);
         assert!(packer.is_empty());
-        assert!(packer.push(|out| out.extend_from_slice(b"e:5|c")));
+        assert_eq!(packer.push(1, |out| out.extend_from_slice(b"e:5|c")), Push::Taken);
         assert_eq!(texts(&packer), ["e:5|c"]);
     }
 
@@ -163,7 +174,7 @@ mod tests {
         let mut packer = Packer::new(DEFAULT_PACKET_SIZE);
         let line = [b'x'; 1024];
         let mut taken = 0u64;
-        while packer.push(|out| out.extend_from_slice(&line)) {
+        while packer.push(1, |out| out.extend_from_slice(&line)) == Push::Taken {
             taken += 1;
         }
         assert!(taken as usize * line.len() <= MAX_QUEUE);
@@ -172,14 +183,23 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_no_daemon_takes_whole_is_refused() {
+        let mut packer = packer(1432, &["a:1|c"]);
+        assert_eq!(packer.push(1, |out| out.resize(out.len() + MAX_LINE + 1, b'x')), Push::TooLong);
+        assert_eq!(texts(&packer), ["a:1|c"]);
+        assert_eq!(packer.push(3, |out| out.resize(out.len() + MAX_LINE, b'x')), Push::Taken);
+        assert_eq!((packer.pop(1), packer.pop(1)), (1, 3));
+    }
+
+    #[test]
     fn a_queue_that_never_runs_empty_still_takes_lines() {
         let mut packer = Packer::new(DEFAULT_PACKET_SIZE);
         let line = [b'x'; 1024];
         for _ in 0..100 {
-            assert!(packer.push(|out| out.extend_from_slice(&line)));
+            assert_eq!(packer.push(1, |out| out.extend_from_slice(&line)), Push::Taken);
         }
         for _ in 0..2000 {
-            assert!(packer.push(|out| out.extend_from_slice(&line)));
+            assert_eq!(packer.push(1, |out| out.extend_from_slice(&line)), Push::Taken);
             assert_eq!(packer.pop(1), 1);
         }
         assert_eq!(packer.len(), 100);
@@ -196,7 +216,7 @@ mod tests {
             let mut got: Vec<String> = Vec::new();
             let mut popped = 0;
             for (line, pop) in lines.iter().zip(pops) {
-                prop_assert!(packer.push(|out| out.extend_from_slice(line.as_bytes())));
+                prop_assert_eq!(packer.push(1, |out| out.extend_from_slice(line.as_bytes())), Push::Taken);
                 let pop = pop.min(packer.len());
                 got.extend(texts(&packer).into_iter().take(pop));
                 popped += packer.pop(pop);

@@ -1,82 +1,95 @@
-//! A metric as the bytes of a StatsD line: `name:value|type[|@rate]`.
+//! A metric as the bytes of a StatsD line: `name:value|type[|@rate][|#tags]`.
 //!
-//! The grammar is that of etsy's StatsD (`docs/metric_types.md` there). Pure: the sink is a byte vector.
+//! The grammar is that of etsy's StatsD (`docs/metric_types.md` there), with the tags of the server's dialect. Pure: the
+//! sink is a byte vector.
 
 use std::io::Write as _;
 
-use crate::metric::{Metric, Number, Prefix, Rate, Value};
-
-/// The longest line that is sent, in bytes: the receive buffer of a DogStatsD agent, the smallest among the daemons
-/// that take more than one Ethernet frame. Anything longer would arrive cut, as another metric.
-pub const MAX_LINE: usize = 8192;
+use crate::metric::{MAX_LINE, Metric, Rate, Tag, Value, clean};
+use crate::statsd::dialect::PRESENT;
+use crate::statsd::style::Style;
 
 /// Appends the line of `metric` to `out`, without a final newline.
 ///
-/// A negative absolute gauge becomes two lines with a newline between: StatsD reads `g:-5|g` as a shift, so the gauge
-/// is set to 0 first. The two must travel in one datagram, in this order.
-pub fn write(out: &mut Vec<u8>, prefix: &Prefix, metric: &Metric<'_>) {
-    let name = |out: &mut Vec<u8>| {
-        out.extend_from_slice(prefix.as_str().as_bytes());
-        out.extend_from_slice(metric.name.as_str().as_bytes());
-        out.push(b':');
-    };
+/// Where a sign makes a gauge a shift, a negative absolute gauge becomes two lines with a newline between: StatsD reads
+/// `g:-5|g` as a shift, so the gauge is set to 0 first. The two must travel in one datagram, in this order.
+pub fn write(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
+    let tagged = !(metric.tags.is_empty() && style.tags().is_empty());
     if let Value::Gauge(value) = metric.value
         && value.is_negative()
+        && style.dialect().shifts
     {
-        name(out);
-        out.extend_from_slice(b"0|g\n");
+        open(out, style, metric, tagged);
+        out.push(b'0');
+        close(out, style, metric, tagged);
+        out.push(b'\n');
     }
-    name(out);
-    match metric.value {
-        Value::Count(value, rate) => {
-            number(out, value);
-            out.extend_from_slice(b"|c");
-            sampled(out, rate);
-        }
-        Value::Gauge(value) => {
-            number(out, value);
-            out.extend_from_slice(b"|g");
-        }
-        Value::GaugeShift(value) => {
-            if !value.is_negative() {
+    open(out, style, metric, tagged);
+    let value = match metric.value {
+        Value::Sampled(_, numbers, _) => numbers.as_str(),
+        Value::Gauge(number) => number.as_str(),
+        Value::GaugeShift(number) => {
+            if !number.is_negative() {
                 out.push(b'+');
             }
-            number(out, value);
-            out.extend_from_slice(b"|g");
+            number.as_str()
         }
-        Value::Timing(value, rate) => {
-            number(out, value);
-            out.extend_from_slice(b"|ms");
-            sampled(out, rate);
-        }
-        Value::Set(value) => {
-            number(out, value);
-            out.extend_from_slice(b"|s");
-        }
+        Value::Set(member) => member.as_str(),
+    };
+    out.extend_from_slice(value.as_bytes());
+    close(out, style, metric, tagged);
+}
+
+/// Whether the line of `metric` is no longer than [`MAX_LINE`].
+pub fn fits(style: &Style, metric: &Metric<'_>) -> bool {
+    let mut line = Vec::new();
+    write(&mut line, style, metric);
+    line.len() <= MAX_LINE
+}
+
+/// What stands before the value.
+fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>, tagged: bool) {
+    out.extend_from_slice(style.prefix().as_str().as_bytes());
+    out.extend_from_slice(metric.name.as_str().as_bytes());
+    if tagged && style.dialect().tags.in_name {
+        tags(out, style, metric);
+    }
+    out.push(b':');
+}
+
+/// What stands after it.
+fn close(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>, tagged: bool) {
+    out.push(b'|');
+    out.extend_from_slice(metric.value.kind().as_str().as_bytes());
+    sampled(out, metric.value.rate());
+    if tagged && !style.dialect().tags.in_name {
+        tags(out, style, metric);
     }
 }
 
-/// The bytes that [`write`] appends for `metric`.
-pub fn len(prefix: &Prefix, metric: &Metric<'_>) -> usize {
-    let name = prefix.as_str().len() + metric.name.as_str().len();
-    let number = |number: &Number<'_>| usize::from(number.is_negative()) + number.digits().len();
-    let rate = |rate: &Rate| if rate.is_sampled() { "|@".len() + rate.to_string().len() } else { 0 };
-    name + ":".len()
-        + match &metric.value {
-            Value::Count(value, r) => number(value) + "|c".len() + rate(r),
-            Value::Gauge(value) if value.is_negative() => name + ":0|g\n".len() + number(value) + "|g".len(),
-            Value::Gauge(value) => number(value) + "|g".len(),
-            Value::GaugeShift(value) => 1 + value.digits().len() + "|g".len(),
-            Value::Timing(value, r) => number(value) + "|ms".len() + rate(r),
-            Value::Set(value) => number(value) + "|s".len(),
+fn tags(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
+    let how = &style.dialect().tags;
+    let mut opened = false;
+    let mut separate = |out: &mut Vec<u8>| {
+        let separator = if std::mem::replace(&mut opened, true) { "," } else { how.open };
+        out.extend_from_slice(separator.as_bytes());
+    };
+    for Tag { key, value } in metric.tags.iter().filter(|tag| style.takes(tag)) {
+        separate(out);
+        clean(out, key, false);
+        if let Some(value) = value.or((!how.bare).then_some(PRESENT)) {
+            out.push(how.pair);
+            clean(out, value, how.colons);
         }
-}
-
-fn number(out: &mut Vec<u8>, number: Number<'_>) {
-    if number.is_negative() {
-        out.push(b'-');
     }
-    out.extend_from_slice(number.digits().as_bytes());
+    if !style.tags().is_empty() {
+        separate(out);
+        out.extend_from_slice(style.tags().as_bytes());
+    }
+    // Tags may all be empty, or the server's own.
+    if opened {
+        out.extend_from_slice(how.close.as_bytes());
+    }
 }
 
 fn sampled(out: &mut Vec<u8>, rate: Rate) {
@@ -88,36 +101,106 @@ fn sampled(out: &mut Vec<u8>, rate: Rate) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Name;
+    use crate::metric::{Kind, Member, MetricError, Number, Numbers, Tags};
+    use crate::statsd::dialect::DIALECTS;
     use proptest::prelude::*;
 
-    fn line(prefix: &str, name: &str, value: Value<'_>) -> String {
-        let prefix: Prefix = prefix.parse().expect("a sound prefix");
-        let name = Name::parse(&prefix, name).expect("a sound name");
+    fn tagged(style: &Style, name: &str, value: Value<'_>, tags: &str) -> String {
+        let name = style.name(name).expect("a sound name");
         let mut out = Vec::new();
-        write(&mut out, &prefix, &Metric { name, value });
+        write(&mut out, style, &Metric { name, value, tags: Tags::parse(tags).expect("few tags") });
         String::from_utf8(out).expect("a line is UTF-8")
     }
 
+    fn line(prefix: &str, name: &str, value: Value<'_>) -> String {
+        tagged(&Style::new(prefix.parse().expect("a sound prefix"), DIALECTS[0]), name, value, "")
+    }
+
     fn n(text: &str) -> Number<'_> {
-        Number::parse(text).expect("a sound number")
+        Number::parse(text, MetricError::Value).expect("a sound number")
+    }
+
+    fn style(dialect: &str) -> Style {
+        Style::new(Default::default(), crate::statsd::dialect::Dialect::find(dialect).expect("a dialect"))
     }
 
     #[test]
     fn each_kind_has_its_line() {
         let half = Rate::parse("0.5").expect("a rate");
-        assert_eq!(line("", "a", Value::Count(n("1"), Rate::ALL)), "a:1|c");
-        assert_eq!(line("p", "a", Value::Count(n("-2"), half)), "p.a:-2|c|@0.5");
+        assert_eq!(line("", "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL)), "a:1|c");
+        assert_eq!(line("p", "a", Value::Sampled(Kind::Count, n("-2").into(), half)), "p.a:-2|c|@0.5");
         assert_eq!(line("", "a", Value::Gauge(n("+10"))), "a:10|g");
         assert_eq!(line("", "a", Value::GaugeShift(n("3"))), "a:+3|g");
         assert_eq!(line("", "a", Value::GaugeShift(n("-3"))), "a:-3|g");
-        assert_eq!(line("", "a", Value::Timing(n("12.345"), half)), "a:12.345|ms|@0.5");
-        assert_eq!(line("", "a", Value::Set(n("42"))), "a:42|s");
+        assert_eq!(line("", "a", Value::Sampled(Kind::Timing, n("12.345").into(), half)), "a:12.345|ms|@0.5");
+        assert_eq!(line("", "a", Value::Set(Member::ONE)), "a:1|s");
+        assert_eq!(line("", "a", Value::Sampled(Kind::Histogram, n("1").into(), half)), "a:1|h|@0.5");
+        assert_eq!(line("", "a", Value::Sampled(Kind::Distribution, n("1").into(), Rate::ALL)), "a:1|d");
+        let values = Numbers::packed("1:2", |text| Number::parse(text, MetricError::Value)).expect("two numbers");
+        assert_eq!(line("", "a", Value::Sampled(Kind::Timing, values, half)), "a:1:2|ms|@0.5");
     }
 
     #[test]
     fn a_negative_gauge_is_set_to_zero_first() {
         assert_eq!(line("p", "g", Value::Gauge(n("-5"))), "p.g:0|g\np.g:-5|g");
+    }
+
+    #[test]
+    fn tags_are_written_as_the_dialect_has_them() {
+        let tags = "env:prod,beta,t=10:30,:x";
+        for (dialect, expected) in [
+            ("statsd", "a:1|c|#env:prod,beta:true,t:10_30"),
+            ("datadog", "a:1|c|#env:prod,beta,t:10:30"),
+            ("telegraf", "a:1|c|#env:prod,beta,t:10:30"),
+            ("gostatsd", "a:1|c|#env:prod,beta,t:10:30"),
+            ("influxdb", "a,env=prod,beta=true,t=10_30:1|c"),
+            ("librato", "a#env=prod,beta=true,t=10_30:1|c"),
+            ("signalfx", "a[env=prod,beta=true,t=10_30]:1|c"),
+        ] {
+            assert_eq!(
+                tagged(&style(dialect), "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags),
+                expected,
+                "{dialect}"
+            );
+        }
+        for dialect in DIALECTS {
+            let style = style(dialect.name);
+            assert_eq!(
+                tagged(&style, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), ",:x,="),
+                "a:1|c",
+                "{}",
+                dialect.name
+            );
+        }
+    }
+
+    #[test]
+    fn rates_stand_before_tags_and_both_lines_of_a_gauge_have_them() {
+        let half = Rate::parse("0.5").expect("a rate");
+        assert_eq!(
+            tagged(&style("statsd"), "a", Value::Sampled(Kind::Count, n("1").into(), half), "k:v"),
+            "a:1|c|@0.5|#k:v"
+        );
+        assert_eq!(tagged(&style("statsd"), "g", Value::Gauge(n("-5")), "k:v"), "g:0|g|#k:v\ng:-5|g|#k:v");
+        assert_eq!(tagged(&style("signalfx"), "g", Value::Gauge(n("-5")), "k:v"), "g[k=v]:0|g\ng[k=v]:-5|g");
+        assert_eq!(tagged(&style("datadog"), "g", Value::Gauge(n("-5")), "k:v"), "g:-5|g|#k:v");
+    }
+
+    #[test]
+    fn the_servers_own_tags_come_last_and_cannot_be_set_by_a_client() {
+        for (dialect, expected, alone) in [
+            ("statsd", "a:1|c|#k:v,env:prod,dc:x", "a:1|c|#env:prod,dc:x"),
+            ("influxdb", "a,k=v,env=prod,dc=x:1|c", "a,env=prod,dc=x:1|c"),
+            ("signalfx", "a[k=v,env=prod,dc=x]:1|c", "a[env=prod,dc=x]:1|c"),
+        ] {
+            let mut style = style(dialect);
+            style.add_tag("env=prod").expect("a tag");
+            style.add_tag("dc=x").expect("a tag");
+            let write = |tags| tagged(&style, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags);
+            assert_eq!(write("k:v,env:evil, env =evil"), expected);
+            assert_eq!(write(""), alone);
+            assert_eq!(write("env:evil"), alone);
+        }
     }
 
     /// A second reading of StatsD's grammar, written apart from the writer: name, value, type, rate.
@@ -136,21 +219,21 @@ mod tests {
             value in "[+-]?[0-9]{1,9}(\\.[0-9]{1,6})?",
             rate in 0.001f64..1.0,
         ) {
-            let prefix = Prefix::default();
-            let Ok(name) = Name::parse(&prefix, &text) else { return Ok(()) };
+            let style = Style::default();
+            let Ok(name) = style.name(&text) else { return Ok(()) };
             let rate = Rate::parse(&rate.to_string()).expect("a rate in range");
             let number = n(&value);
             let double: f64 = value.parse().expect("a decimal");
             for (value, kind) in [
-                (Value::Count(number, rate), "c"),
+                (Value::Sampled(Kind::Count, number.into(), rate), "c"),
                 (Value::Gauge(number), "g"),
                 (Value::GaugeShift(number), "g"),
-                (Value::Timing(number, rate), "ms"),
-                (Value::Set(number), "s"),
+                (Value::Sampled(Kind::Timing, number.into(), rate), "ms"),
+                (Value::Sampled(Kind::Histogram, number.into(), rate), "h"),
+                (Value::Sampled(Kind::Distribution, number.into(), rate), "d"),
             ] {
                 let mut out = Vec::new();
-                write(&mut out, &prefix, &Metric { name, value });
-                prop_assert_eq!(len(&prefix, &Metric { name, value }), out.len());
+                write(&mut out, &style, &Metric { name, value, tags: Tags::NONE });
                 let sent = String::from_utf8(out).expect("a line is UTF-8");
                 let lines: Vec<&str> = sent.split('\n').collect();
                 if matches!(value, Value::Gauge(v) if v.is_negative()) {

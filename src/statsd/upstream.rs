@@ -21,11 +21,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
 use crate::flood::Flood;
-use crate::metric::{Metric, Prefix};
+use crate::metric::{Metric, MetricError};
 use crate::statsd::counters::Counters;
-use crate::statsd::datagram::Packer;
+use crate::statsd::datagram::{Packer, Push};
 use crate::statsd::line;
 use crate::statsd::resolver::Target;
+use crate::statsd::style::Style;
 
 /// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
 /// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
@@ -94,21 +95,29 @@ impl Upstream {
     }
 
     /// Hands over the line of `metric`. Never waits: when the queue is full, the metric is dropped and counted.
-    pub fn push(&self, prefix: &Prefix, metric: &Metric<'_>) {
-        let (taken, waiting) = {
+    ///
+    /// The one error is a line that is too long.
+    pub fn push(&self, style: &Style, metric: &Metric<'_>) -> Result<(), MetricError> {
+        let count = metric.value.count();
+        let (push, waiting) = {
             let mut queue = self.queue.borrow_mut();
-            (queue.push(|out| line::write(out, prefix, metric)), queue.len())
+            (queue.push(count, |out| line::write(out, style, metric)), queue.len())
         };
-        if !taken {
-            self.drop_metrics(1, "the queue to StatsD is full");
-        } else if waiting >= BURST && !self.stalled.get() {
+        match push {
+            Push::TooLong => return Err(MetricError::TooLong),
+            Push::Full => self.drop_metrics(u64::from(count), "the queue to StatsD is full"),
             // A very long turn must not overrun the bound of a queue that could have been sent.
-            self.flush();
-        } else if waiting >= self.wanted.get()
-            && let Some(flusher) = self.flusher.take()
-        {
-            flusher.wake();
+            Push::Taken if waiting >= BURST && !self.stalled.get() => {
+                self.flush();
+            }
+            Push::Taken if waiting >= self.wanted.get() => {
+                if let Some(flusher) = self.flusher.take() {
+                    flusher.wake();
+                }
+            }
+            Push::Taken => {}
         }
+        Ok(())
     }
 
     /// Sends what is pushed, for ever.

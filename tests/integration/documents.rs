@@ -15,8 +15,8 @@ fn rows(text: &str) -> Vec<&str> {
 fn default_cell(flag: &statsd_http_proxy::cli::Flag) -> String {
     match flag.kind {
         Kind::Switch => "`false`".to_owned(),
-        Kind::Value(_) if flag.default.is_empty() => String::new(),
-        Kind::Value(_) => format!("`{}`", flag.default),
+        Kind::Value(_) | Kind::List(_) if flag.default.is_empty() => String::new(),
+        Kind::Value(_) | Kind::List(_) => format!("`{}`", flag.default),
     }
 }
 

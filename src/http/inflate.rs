@@ -1,0 +1,173 @@
+//! Compressed request bodies (RFC 9110 section 8.4), inflated as they come, under a cap.
+//!
+//! A gigabyte of zeros deflates to a megabyte, so the cap is on what comes out, and nothing is inflated past it.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use http::header::{CONTENT_ENCODING, HeaderMap};
+use thiserror::Error;
+
+/// What a decoder takes beside its output, about, in bytes: its window and its buffer.
+pub const DECODER_SIZE: usize = 96 * 1024;
+
+/// The codings that are understood, for an answer to one that is not.
+pub const CODINGS: &str = "gzip, deflate";
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// RFC 1952, one member: each further one would cost a new window, whether it holds a byte or not.
+    Gzip,
+    /// RFC 1950; or RFC 1951 alone, as some who say `deflate` send it.
+    Deflate,
+}
+
+/// A coding that is not understood, or several.
+#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
+#[error("Content encoding not supported")]
+pub struct UnknownCoding;
+
+impl Coding {
+    /// The coding of a request.
+    pub fn of(headers: &HeaderMap) -> Result<Self, UnknownCoding> {
+        let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+        let Some(coding) = codings.next() else { return Ok(Self::Identity) };
+        if codings.next().is_some() {
+            return Err(UnknownCoding);
+        }
+        let is = |name: &[u8]| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(name);
+        if is(b"gzip") || is(b"x-gzip") {
+            Ok(Self::Gzip)
+        } else if is(b"deflate") {
+            Ok(Self::Deflate)
+        } else if is(b"identity") {
+            Ok(Self::Identity)
+        } else {
+            Err(UnknownCoding)
+        }
+    }
+}
+
+/// Why a body cannot be inflated.
+#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
+pub enum InflateError {
+    /// More comes out than the cap allows.
+    #[error("more than the cap")]
+    TooLarge,
+    /// It is damaged or cut.
+    #[error("damaged or cut")]
+    Broken,
+}
+
+/// A body that is being inflated.
+pub struct Inflate {
+    decoder: Decoder,
+}
+
+enum Decoder {
+    Gzip(GzDecoder<Capped>),
+    Zlib(ZlibDecoder<Capped>),
+    Raw(DeflateDecoder<Capped>),
+    /// Some `deflate`, of which nothing has come yet.
+    Undecided(Capped),
+}
+
+/// Bytes up to a cap.
+struct Capped {
+    bytes: Vec<u8>,
+    cap: usize,
+    full: bool,
+}
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.cap {
+            self.full = true;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Inflate {
+    /// Begins to inflate a body; at most `cap` bytes may come out. `None` if it is not compressed.
+    pub fn new(coding: Coding, cap: usize) -> Option<Self> {
+        let capped = Capped { bytes: Vec::new(), cap, full: false };
+        let decoder = match coding {
+            Coding::Identity => return None,
+            Coding::Gzip => Decoder::Gzip(GzDecoder::new(capped)),
+            Coding::Deflate => Decoder::Undecided(capped),
+        };
+        Some(Self { decoder })
+    }
+
+    /// Takes a piece of the body.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), InflateError> {
+        if let Decoder::Undecided(capped) = &mut self.decoder
+            && let Some(first) = piece.first()
+        {
+            let capped = Capped { bytes: Vec::new(), ..*capped };
+            // The low half of zlib's first byte is 8 (RFC 1950 section 2.2). Of raw data that would be a stored block whose
+            // padding is not zero, which nobody writes.
+            self.decoder = if first & 0x0f == 8 {
+                Decoder::Zlib(ZlibDecoder::new(capped))
+            } else {
+                Decoder::Raw(DeflateDecoder::new(capped))
+            };
+        }
+        let written = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.write_all(piece),
+            Decoder::Zlib(decoder) => decoder.write_all(piece),
+            Decoder::Raw(decoder) => decoder.write_all(piece),
+            Decoder::Undecided(_) => Ok(()),
+        };
+        written.map_err(|_| self.reason())
+    }
+
+    /// The whole body.
+    pub fn finish(mut self) -> Result<Vec<u8>, InflateError> {
+        let finished = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.try_finish(),
+            Decoder::Zlib(decoder) => decoder.try_finish(),
+            Decoder::Raw(decoder) => decoder.try_finish(),
+            Decoder::Undecided(_) => Ok(()),
+        };
+        match finished {
+            Ok(()) => Ok(std::mem::take(&mut self.capped().bytes)),
+            Err(_) => Err(self.reason()),
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn size(&mut self) -> usize {
+        DECODER_SIZE + self.capped().bytes.capacity()
+    }
+
+    fn reason(&mut self) -> InflateError {
+        if self.capped().full { InflateError::TooLarge } else { InflateError::Broken }
+    }
+
+    fn capped(&mut self) -> &mut Capped {
+        match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.get_mut(),
+            Decoder::Zlib(decoder) => decoder.get_mut(),
+            Decoder::Raw(decoder) => decoder.get_mut(),
+            Decoder::Undecided(capped) => capped,
+        }
+    }
+}
+
+impl fmt::Debug for Inflate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inflate")
+    }
+}

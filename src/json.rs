@@ -1,0 +1,295 @@
+//! Metrics as JSON objects: `{"metric","type","value","time","shift","sampleRate","tags"}`.
+//!
+//! Nothing that is well-formed JSON fails here: what has the wrong type is an invalid parameter of its metric, and so
+//! takes no other metric with it. Numbers are taken as the digits that came, without a float in between.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::metric::{Kind, MAX_TAGS, MetricError, Tags, TagsWriter};
+use crate::params::{Param, Params};
+
+/// A member's value, unread.
+type Member<'a> = Option<&'a RawValue>;
+
+/// The members of an object that are of use here; of several with one name the last counts.
+#[derive(Debug, Default)]
+pub struct Object<'a> {
+    metric: Member<'a>,
+    kind: Member<'a>,
+    value: Member<'a>,
+    time: Member<'a>,
+    shift: Member<'a>,
+    sample_rate: Member<'a>,
+    tags: Member<'a>,
+}
+
+impl<'a> Object<'a> {
+    /// The name, as it came.
+    pub fn name(&self) -> Result<Cow<'a, str>, MetricError> {
+        match param(self.metric) {
+            Param::Text(name) => Ok(name),
+            Param::Absent | Param::Invalid => Err(MetricError::Name),
+        }
+    }
+
+    /// The kind: `type`, or as it is called by some, `metric_type`.
+    pub fn kind(&self) -> Result<Kind, MetricError> {
+        param(self.kind).text(MetricError::Kind)?.and_then(Kind::of_word).ok_or(MetricError::Kind)
+    }
+
+    /// The parameters. A duration may be called `value` too.
+    pub fn params(&self) -> Params<'a> {
+        Params {
+            value: param(self.value),
+            sample_rate: param(self.sample_rate),
+            shift: param(self.shift),
+            time: match param(self.time) {
+                Param::Absent => param(self.value),
+                time => time,
+            },
+        }
+    }
+
+    /// The tags, written to `writer` if they did not come as one piece of text.
+    pub fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
+    where
+        'a: 't,
+    {
+        let Some(raw) = self.tags else { return Ok(Tags::NONE) };
+        match raw.get().as_bytes().first() {
+            Some(b'n') => Ok(Tags::NONE),
+            Some(b'"') => match string(raw) {
+                Some(Cow::Borrowed(text)) => Tags::parse(text),
+                Some(Cow::Owned(text)) => {
+                    *writer = TagsWriter::from(text);
+                    Tags::parse(writer.as_str())
+                }
+                None => Err(MetricError::Tags),
+            },
+            _ => {
+                let mut json = serde_json::Deserializer::from_str(raw.get());
+                json.deserialize_any(TagsVisitor(writer)).map_err(|_| MetricError::Tags)?;
+                Tags::parse(writer.as_str())
+            }
+        }
+    }
+}
+
+/// A parameter from a string or a number; `null` is an absent one.
+fn param(member: Member<'_>) -> Param<'_> {
+    let Some(raw) = member else { return Param::Absent };
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'"') => string(raw).map_or(Param::Invalid, Param::new),
+        Some(b'-' | b'0'..=b'9') if !text.contains(['e', 'E']) => Param::Text(Cow::Borrowed(text)),
+        // JavaScript writes small and large numbers with an exponent, which no daemon needs to know.
+        Some(b'-' | b'0'..=b'9') => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Param::Text(Cow::Owned(number.to_string())),
+            _ => Param::Invalid,
+        },
+        Some(b'n') => Param::Absent,
+        _ => Param::Invalid,
+    }
+}
+
+/// The text of a JSON string; `None` if it is none, or holds half a surrogate pair.
+fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(raw.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+        let mut object = Object::default();
+        while let Some(field) = map.next_key::<Field>()? {
+            let slot = match field {
+                Field::Metric => &mut object.metric,
+                Field::Kind => &mut object.kind,
+                Field::Value => &mut object.value,
+                Field::Time => &mut object.time,
+                Field::Shift => &mut object.shift,
+                Field::SampleRate => &mut object.sample_rate,
+                Field::Tags => &mut object.tags,
+                Field::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *slot = Some(map.next_value()?);
+        }
+        Ok(object)
+    }
+}
+
+/// The names of members that are known.
+enum Field {
+    Metric,
+    Kind,
+    Value,
+    Time,
+    Shift,
+    SampleRate,
+    Tags,
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Field;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+                Ok(match name {
+                    "metric" => Field::Metric,
+                    "type" | "metric_type" => Field::Kind,
+                    "value" => Field::Value,
+                    "time" => Field::Time,
+                    "shift" => Field::Shift,
+                    "sampleRate" => Field::SampleRate,
+                    "tags" => Field::Tags,
+                    _ => Field::Unknown,
+                })
+            }
+        }
+        deserializer.deserialize_identifier(Name)
+    }
+}
+
+/// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
+struct TagsVisitor<'t>(&'t mut TagsWriter);
+
+impl TagsVisitor<'_> {
+    fn count<E: serde::de::Error>(count: &mut usize) -> Result<(), E> {
+        *count += 1;
+        if *count > MAX_TAGS { Err(E::custom("too many tags")) } else { Ok(()) }
+    }
+}
+
+impl<'de> Visitor<'de> for TagsVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tags")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut count = 0;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            Self::count(&mut count)?;
+            let value: &RawValue = map.next_value()?;
+            match value.get() {
+                // The way to say that there is no such tag.
+                "null" => {}
+                flag @ ("true" | "false") => self.0.push(&key, flag),
+                _ => match param(Some(value)) {
+                    Param::Text(value) => self.0.push(&key, &value),
+                    Param::Absent => self.0.push(&key, ""),
+                    Param::Invalid => return Err(A::Error::custom("a tag's value is no text")),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tags: A) -> Result<(), A::Error> {
+        let mut count = 0;
+        while let Some(tag) = tags.next_element::<Cow<'de, str>>()? {
+            Self::count(&mut count)?;
+            let (key, value) = tag.split_once([':', '=']).unwrap_or((&tag, ""));
+            self.0.push(key, value);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Object<'_> {
+        serde_json::from_str(text).expect("an object")
+    }
+
+    fn value(number: &str) -> Param<'static> {
+        let text = format!(r#"{{"value":{number}}}"#);
+        match object(&text).params().value {
+            Param::Text(text) => Param::Text(Cow::Owned(text.into_owned())),
+            Param::Absent => Param::Absent,
+            Param::Invalid => Param::Invalid,
+        }
+    }
+
+    fn tags(json: &str) -> Result<Vec<(String, Option<String>)>, MetricError> {
+        let text = format!(r#"{{"tags":{json}}}"#);
+        let mut writer = TagsWriter::default();
+        let object = object(&text);
+        let tags = object.tags(&mut writer)?;
+        Ok(tags.iter().map(|tag| (tag.key.to_owned(), tag.value.map(str::to_owned))).collect())
+    }
+
+    #[test]
+    fn numbers_leave_as_they_came() {
+        for text in ["1", "-2.50", "0.1", "123456789012345678901234567890", "\"1.10\""] {
+            assert_eq!(value(text), Param::Text(text.trim_matches('"').to_owned().into()));
+        }
+        assert_eq!(value("1e3"), Param::Text("1000".into()));
+        assert_eq!(value("-1.5E-7"), Param::Text("-0.00000015".into()));
+        assert_eq!(value("null"), Param::Absent);
+        assert_eq!(value("\"\""), Param::Absent);
+        for bad in ["1e999", "true", "[1]", "{}", r#""\ud800""#] {
+            assert_eq!(value(bad), Param::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn members_have_their_aliases_and_the_last_counts() {
+        let read = object(r#"{"metric":"a\u0062","metric_type":"ms","x":[{"y":1}],"value":1,"value":2}"#);
+        assert_eq!(read.name().as_deref(), Ok("ab"));
+        assert_eq!(read.kind(), Ok(Kind::Timing));
+        assert_eq!(read.params().value, Param::Text("2".into()));
+        assert_eq!(read.params().time, Param::Text("2".into()));
+        assert_eq!(object("{}").kind(), Err(MetricError::Kind));
+        assert_eq!(object(r#"{"type":7}"#).kind(), Err(MetricError::Kind));
+        assert_eq!(object(r#"{"metric":null}"#).name(), Err(MetricError::Name));
+    }
+
+    #[test]
+    fn tags_come_as_object_text_or_list() {
+        let pair = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+        let expected = Ok(vec![pair("env", "prod"), pair("n", "1")]);
+        assert_eq!(tags(r#"{"env":"prod","n":1,"gone":null}"#), expected);
+        assert_eq!(tags(r#""env=prod,n=1""#), expected);
+        assert_eq!(tags(r#""env\u003dprod,n:1""#), expected);
+        assert_eq!(tags(r#"["env:prod","n=1"]"#), expected);
+        assert_eq!(tags(r#"{"a,b:c=d":"e,f","on":true}"#), Ok(vec![pair("a_b_c_d", "e_f"), pair("on", "true")]));
+        assert_eq!(tags("null"), Ok(vec![]));
+        for bad in ["7", "true", r#"{"a":[1]}"#, r#"{"a":{}}"#, "[1]"] {
+            assert_eq!(tags(bad), Err(MetricError::Tags), "{bad}");
+        }
+        let many = (0..=MAX_TAGS).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(",");
+        assert_eq!(tags(&format!("{{{many}}}")), Err(MetricError::Tags));
+    }
+}

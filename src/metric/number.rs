@@ -1,0 +1,160 @@
+//! Plain decimals.
+
+use crate::metric::MetricError;
+
+/// Decimal digits before the point above which a number may exceed an IEEE 754 double (about 1.8e308), which is what
+/// StatsD keeps numbers in.
+const FINITE_DIGITS: usize = 308;
+
+/// A plain finite decimal, kept as the digits that came: no float round trip, no exponent, no `+`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Number<'a>(&'a str);
+
+impl<'a> Number<'a> {
+    /// The number 1, which counts and gauges default to.
+    pub const ONE: Number<'static> = Number("1");
+
+    /// Reads `[+-]digits[.digits]`, with a digit on both sides of the point, within the range of a double. What is none
+    /// is `error`.
+    pub fn parse(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+        let (text, digits) = match text.as_bytes() {
+            [b'+', digits @ ..] => (&text[1..], digits),
+            [b'-', digits @ ..] => (text, digits),
+            digits => (text, digits),
+        };
+        let whole_len = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+        let fraction_sound = match &digits[whole_len..] {
+            [] => true,
+            [b'.', fraction @ ..] => !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        if whole_len == 0 || !fraction_sound {
+            return Err(error);
+        }
+        if whole_len > FINITE_DIGITS && !text.parse().is_ok_and(f64::is_finite) {
+            return Err(error);
+        }
+        Ok(Self(text))
+    }
+
+    /// Reads a number without a point.
+    pub fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+        if text.as_bytes().contains(&b'.') {
+            return Err(error);
+        }
+        Self::parse(text, error)
+    }
+
+    /// Reads a number that has no minus sign.
+    pub fn parse_unsigned(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+        match Self::parse(text, error)? {
+            number if number.is_negative() => Err(error),
+            number => Ok(number),
+        }
+    }
+
+    /// Whether a minus sign stands before the digits.
+    pub fn is_negative(&self) -> bool {
+        self.0.starts_with('-')
+    }
+
+    /// The digits, after a minus sign if there is one.
+    pub fn as_str(&self) -> &'a str {
+        self.0
+    }
+}
+
+/// One number, or several with `:` between, as DogStatsD's clients pack them into one line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Numbers<'a> {
+    text: &'a str,
+    count: u32,
+}
+
+impl<'a> From<Number<'a>> for Numbers<'a> {
+    fn from(number: Number<'a>) -> Self {
+        Self { text: number.as_str(), count: 1 }
+    }
+}
+
+impl<'a> Numbers<'a> {
+    /// Takes `text` if every number in it passes `check`.
+    pub fn packed(
+        text: &'a str,
+        check: impl Fn(&'a str) -> Result<Number<'a>, MetricError>,
+    ) -> Result<Self, MetricError> {
+        let mut count = 0;
+        for number in text.split(':') {
+            check(number)?;
+            count += 1;
+        }
+        Ok(Self { text, count })
+    }
+
+    /// The numbers as they came.
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BAD: MetricError = MetricError::Value;
+
+    fn parse(text: &str) -> Result<Number<'_>, MetricError> {
+        Number::parse(text, BAD)
+    }
+
+    #[test]
+    fn numbers_are_plain_finite_decimals() {
+        for good in ["0", "1", "42", "-7", "1.5", "-0.25", "007", "123456789012345678901234567890"] {
+            let number = parse(good).expect(good);
+            assert_eq!(number.as_str(), good);
+            assert_eq!(number.is_negative(), good.starts_with('-'));
+        }
+        assert_eq!(parse("+5").map(|n| n.as_str()), Ok("5"));
+        let huge = "9".repeat(400);
+        let bad = [
+            "", "+", "-", "+-1", ".", "1.", ".5", "1e3", "0x10", "NaN", "inf", "1e999", "--1", "1 ", " 1", "1,5", "٣",
+            "1.2.3", "1.+2", "1_0", "1|c", "1\n", &huge,
+        ];
+        for bad in bad {
+            assert_eq!(parse(bad), Err(BAD), "{bad}");
+        }
+    }
+
+    #[test]
+    fn integers_and_unsigned_numbers_are_narrower() {
+        assert!(Number::parse_integer("-5", BAD).is_ok());
+        assert_eq!(Number::parse_integer("1.5", BAD), Err(BAD));
+        assert!(Number::parse_unsigned("12.345", BAD).is_ok());
+        assert_eq!(Number::parse_unsigned("-1", BAD), Err(BAD));
+    }
+
+    #[test]
+    fn packed_numbers_are_all_sound_or_none_is_taken() {
+        let packed = Numbers::packed("1:2.5:-3", parse).expect("three numbers");
+        assert_eq!((packed.as_str(), packed.count()), ("1:2.5:-3", 3));
+        for bad in ["", "1:", ":1", "1::2", "1:x"] {
+            assert_eq!(Numbers::packed(bad, parse), Err(BAD), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_number_reads_as_the_same_finite_double(text in "[+-]?[0-9.eE]{0,12}") {
+            if let Ok(number) = parse(&text) {
+                prop_assert_eq!(number.as_str().parse::<f64>().ok(), text.parse::<f64>().ok());
+                prop_assert!(number.as_str().parse::<f64>().is_ok_and(f64::is_finite));
+            }
+        }
+    }
+}

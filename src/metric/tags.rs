@@ -1,0 +1,160 @@
+//! Tags: pairs of key and value that some daemons keep beside the name.
+//!
+//! What comes from a client is text of unknown worth. It is cleaned when it is written: whatever is no letter, digit or
+//! one of `_-./` becomes `_`, so that no tag can end its line, be taken for two, or reach into another field.
+
+use crate::metric::{MAX_LINE, MetricError};
+
+/// Tags of one metric, at most: far more than anyone can chart, and few enough that to compare each with the server's
+/// own costs nothing.
+pub const MAX_TAGS: usize = 64;
+
+/// The tags of a metric as a client wrote them: `key:value` or `key=value`, with commas between.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tags<'a>(&'a str);
+
+/// One tag. One without a value stands for itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Tag<'a> {
+    /// Not empty, and not yet clean.
+    pub key: &'a str,
+    /// Not empty, and not yet clean.
+    pub value: Option<&'a str>,
+}
+
+impl<'a> Tags<'a> {
+    /// No tags.
+    pub const NONE: Tags<'static> = Tags("");
+
+    /// Takes at most [`MAX_TAGS`].
+    pub fn parse(text: &'a str) -> Result<Self, MetricError> {
+        if text.len() > MAX_LINE {
+            return Err(MetricError::TooLong);
+        }
+        if text.bytes().filter(|b| *b == b',').count() >= MAX_TAGS {
+            return Err(MetricError::Tags);
+        }
+        Ok(Self(text))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tags that have a key, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Tag<'a>> {
+        self.0.split(',').filter_map(|tag| {
+            let (key, value) = match tag.split_once([':', '=']) {
+                Some((key, value)) => (key.trim(), Some(value.trim())),
+                None => (tag.trim(), None),
+            };
+            (!key.is_empty()).then_some(Tag { key, value: value.filter(|value| !value.is_empty()) })
+        })
+    }
+}
+
+/// Writes keys and values that may hold anything as text that [`Tags`] reads back as the same number of tags.
+#[derive(Debug, Default)]
+pub struct TagsWriter(String);
+
+impl From<String> for TagsWriter {
+    /// Text that is in the form of [`Tags`] already.
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl TagsWriter {
+    /// Adds a tag.
+    pub fn push(&mut self, key: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        self.0.extend(key.chars().map(|c| if matches!(c, ',' | ':' | '=') { '_' } else { c }));
+        self.0.push(':');
+        self.0.extend(value.chars().map(|c| if c == ',' { '_' } else { c }));
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')
+}
+
+/// Appends `text` with every other character made `_`. Colons stay if `colons` says so: daemons that take the first one
+/// for the end of the key leave the others alone, and addresses and times have them.
+pub fn clean(out: &mut Vec<u8>, text: &str, colons: bool) {
+    if text.bytes().all(is_plain) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    for c in text.chars() {
+        let kept =
+            if c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/') || (colons && c == ':') { c } else { '_' };
+        out.extend_from_slice(kept.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+/// Whether [`clean`] would change nothing, and there is something.
+pub fn is_clean(text: &str, colons: bool) -> bool {
+    let mut cleaned = Vec::new();
+    clean(&mut cleaned, text, colons);
+    !text.is_empty() && cleaned == text.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pairs(text: &str) -> Vec<(&str, Option<&str>)> {
+        Tags::parse(text).expect("few tags").iter().map(|tag| (tag.key, tag.value)).collect()
+    }
+
+    #[test]
+    fn both_ways_to_write_a_pair_are_read() {
+        assert_eq!(pairs("env:prod,locale=en"), [("env", Some("prod")), ("locale", Some("en"))]);
+        assert_eq!(pairs("env = prod , beta"), [("env", Some("prod")), ("beta", None)]);
+        assert_eq!(pairs("url:http://a/?b=c"), [("url", Some("http://a/?b=c"))]);
+        assert_eq!(pairs(",:x,=,k:"), [("k", None)]);
+        assert_eq!(pairs(""), []);
+    }
+
+    #[test]
+    fn too_many_are_refused() {
+        let tags = vec!["k:v"; MAX_TAGS].join(",");
+        assert_eq!(pairs(&tags).len(), MAX_TAGS);
+        assert_eq!(Tags::parse(&format!("{tags},k:v")), Err(MetricError::Tags));
+    }
+
+    #[test]
+    fn what_could_forge_anything_becomes_an_underscore() {
+        let clean = |text, colons| {
+            let mut out = Vec::new();
+            super::clean(&mut out, text, colons);
+            String::from_utf8(out).expect("clean text is UTF-8")
+        };
+        assert_eq!(clean("eu-west_1.a/b", false), "eu-west_1.a/b");
+        assert_eq!(clean("a|b,c:d=e#f[g]\n;h i", false), "a_b_c_d_e_f_g___h_i");
+        assert_eq!(clean("10:30", true), "10:30");
+        assert_eq!(clean("größe", false), "größe");
+        assert!(is_clean("prod", false) && !is_clean("a b", false) && !is_clean("", false));
+    }
+
+    proptest! {
+        #[test]
+        fn written_tags_read_back_as_many(tags in prop::collection::vec(("\\PC{0,9}", "\\PC{0,9}"), 0..9)) {
+            let mut writer = TagsWriter::default();
+            for (key, value) in &tags {
+                writer.push(key, value);
+            }
+            let read: Vec<_> = Tags(writer.as_str()).iter().collect();
+            let expected = tags.iter().filter(|(key, _)| !key.trim().is_empty()).count();
+            prop_assert_eq!(read.len(), expected);
+        }
+    }
+}
