@@ -11,6 +11,7 @@ all: test
 # The whole test suite: unit, property and integration tests, the latter against a real StatsD too.
 test: tests/statsd/node_modules/.installed
 	$(call need,cc,build-essential)
+	$(call need,curl,curl)
 	REQUIRE_STATSD=1 DRAIN_ROUNDS=50 cargo test --locked
 
 tests/statsd/node_modules/.installed: tests/statsd/package-lock.json

@@ -6,17 +6,21 @@
 mod array;
 mod format;
 mod lines;
+mod plain;
 mod report;
+mod stage;
 
 use bytes::Bytes;
 use memchr::memchr;
 use thiserror::Error;
 
 use crate::batch::array::Array;
+use crate::batch::stage::Stage;
 use crate::content_type::ContentType;
-use crate::json::Object;
+use crate::json::{Object, each_object};
 use crate::metric::{Metric, MetricError, Sampling, TagsWriter};
 use crate::params::Members;
+use crate::statsd::line;
 use crate::statsd::style::Style;
 
 use format::Format;
@@ -37,10 +41,13 @@ pub enum BatchError {
     Json,
 }
 
-/// Where the metrics of a batch go, one by one.
+/// Where metrics go, one by one.
 pub trait Sink {
     /// Takes a sound metric; refuses one that is too long.
-    fn take(&mut self, metric: &Metric<'_>, sampling: Sampling) -> Result<(), MetricError>;
+    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError>;
+
+    /// Takes a line of `count` measurements, or two that belong together, none of them too long.
+    fn take_line(&mut self, line: &[u8], count: u32);
 }
 
 /// A batch on its way.
@@ -58,10 +65,12 @@ enum Reader {
     Lines(usize),
     /// JSON, line by line, from this offset on.
     JsonLines(usize),
+    /// An array or an object of no more than a slice.
+    Short(Array),
     /// An array or an object that has yet to be found well-formed: nothing is sent of one that is not.
     Unchecked(Array),
     /// An array or an object that is well-formed.
-    Json(Array),
+    Checked(Array),
 }
 
 impl Batch {
@@ -70,7 +79,8 @@ impl Batch {
         let reader = match Format::of(content_type, &body).ok_or(BatchError::ContentType)? {
             Format::Lines => Reader::Lines(0),
             Format::JsonLines => Reader::JsonLines(0),
-            Format::Json => Reader::Unchecked(Array::new(&body)?),
+            Format::Json if body.len() <= SLICE => Reader::Short(Array::new(checked(&body)?)?),
+            Format::Json => Reader::Unchecked(Array::new(checked(&body)?)?),
         };
         Ok(Self { body, reader, report: Report::default() })
     }
@@ -80,43 +90,46 @@ impl Batch {
     /// An error comes before any metric was taken.
     pub fn advance(&mut self, style: &Style, sink: &mut impl Sink) -> Result<bool, BatchError> {
         let Self { body, reader, report } = self;
-        let mut left = SLICE;
-        loop {
-            match reader {
-                Reader::Lines(from) => {
-                    let end = slice_end(body, *from, left);
-                    lines::take(&body[*from..end], style, sink, report);
-                    *from = end;
-                    return Ok(end == body.len());
-                }
-                Reader::JsonLines(from) => {
-                    let end = slice_end(body, *from, left);
-                    take_json_lines(&body[*from..end], style, sink, report);
-                    *from = end;
-                    return Ok(end == body.len());
-                }
-                Reader::Unchecked(array) => {
-                    let mut read = array.clone();
-                    let before = read.offset();
-                    if read.check(body, left)? {
-                        left = left.saturating_sub(read.offset() - before);
-                        *reader = Reader::Json(Array::new(body)?);
-                        if left == 0 {
-                            return Ok(false);
-                        }
-                    } else {
-                        *reader = Reader::Unchecked(read);
-                        return Ok(false);
+        match reader {
+            Reader::Lines(from) => {
+                let slice = slice(body, from);
+                lines::take(slice, style, sink, report);
+                Ok(*from == body.len())
+            }
+            Reader::JsonLines(from) => {
+                let slice = slice(body, from);
+                take_json_lines(slice, style, sink, report);
+                Ok(*from == body.len())
+            }
+            // To hold its lines back until it has ended well is cheaper than to read it twice.
+            Reader::Short(array) => {
+                let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
+                let mut stage = Stage::new(style, text.len());
+                if !each_object(text, |object| report.note(take(object, style, &mut stage))) {
+                    // Something in it is no object: once more, element by element.
+                    (*report, stage) = (Report::default(), Stage::new(style, text.len()));
+                    while let Some(object) = array.next(body)? {
+                        report.note(
+                            object.ok_or(MetricError::Object).and_then(|object| take(&object, style, &mut stage)),
+                        );
                     }
                 }
-                Reader::Json(array) => {
-                    let before = array.offset();
-                    while array.offset() - before < left {
-                        let Some(object) = array.next(body)? else { return Ok(true) };
-                        report.note(object.ok_or(MetricError::Object).and_then(|object| take(&object, style, sink)));
-                    }
-                    return Ok(false);
+                stage.release(sink);
+                Ok(true)
+            }
+            Reader::Unchecked(array) => {
+                if array.check(body, SLICE)? {
+                    *reader = Reader::Checked(Array::new(body)?);
                 }
+                Ok(false)
+            }
+            Reader::Checked(array) => {
+                let before = array.offset();
+                while array.offset() - before < SLICE {
+                    let Some(object) = array.next(body)? else { return Ok(true) };
+                    report.note(object.ok_or(MetricError::Object).and_then(|object| take(&object, style, sink)));
+                }
+                Ok(false)
             }
         }
     }
@@ -127,13 +140,28 @@ impl Batch {
     }
 }
 
-/// The end of the line that reaches past `len` bytes from `from` on, or the body's.
-fn slice_end(body: &[u8], from: usize, len: usize) -> usize {
-    let reach = from + len;
-    match body.get(reach..).and_then(|rest| memchr(b'\n', rest)) {
+/// Hands a sound metric to `sink`, if the lot so falls.
+pub fn offer(metric: &Metric<'_>, sampling: Sampling, style: &Style, sink: &mut impl Sink) -> Result<(), MetricError> {
+    if sampling == Sampling::Done || metric.value.rate().draw() {
+        return sink.take(metric);
+    }
+    // Chance must not decide whether a metric is sound.
+    if line::fits(style, metric) { Ok(()) } else { Err(MetricError::TooLong) }
+}
+
+/// `body`, if it is UTF-8, as JSON is (RFC 8259 section 8.1); the parser looks at the strings that are used only.
+fn checked(body: &[u8]) -> Result<&[u8], BatchError> {
+    std::str::from_utf8(body).map(str::as_bytes).map_err(|_| BatchError::Json)
+}
+
+/// The lines from `from` on that begin within a slice; moves `from` to their end.
+fn slice<'a>(body: &'a [u8], from: &mut usize) -> &'a [u8] {
+    let (start, reach) = (*from, *from + SLICE);
+    *from = match body.get(reach..).and_then(|rest| memchr(b'\n', rest)) {
         Some(at) => reach + at + 1,
         None => body.len(),
-    }
+    };
+    &body[start..*from]
 }
 
 fn take_json_lines(text: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Report) {
@@ -145,11 +173,13 @@ fn take_json_lines(text: &[u8], style: &Style, sink: &mut impl Sink, report: &mu
 
 /// Takes the metric that `object` is.
 fn take(object: &Object<'_>, style: &Style, sink: &mut impl Sink) -> Result<(), MetricError> {
-    let name = object.name()?;
-    let name = style.name(&name)?;
-    let params = object.params();
-    let value = params.value(object.kind()?, style, Members::Any)?;
+    let (name, kind) = (style.name(object.name()?)?, object.kind()?);
+    let params = object.params(kind);
+    let value = params.value(kind, style, Members::Any)?;
     let mut writer = TagsWriter::default();
     let tags = object.tags(&mut writer)?;
-    sink.take(&Metric { name, value, tags }, Sampling::Here)
+    offer(&Metric { name, value, tags, as_it_came: None }, Sampling::Here, style, sink)
 }
+
+#[cfg(test)]
+mod tests;

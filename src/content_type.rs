@@ -38,9 +38,13 @@ impl ContentType {
         }
     }
 
-    /// Whether nothing is said of `body`, and it looks like a JSON object: no form begins like one.
-    pub fn may_be_object(self, body: &[u8]) -> bool {
-        self == Self::Unnamed && body.trim_ascii_start().first() == Some(&b'{')
+    /// Whether the body of a single metric is JSON: it is said to be, or nothing is said of it, and it looks like an object.
+    pub fn is_object(self, body: &[u8]) -> bool {
+        match self {
+            Self::Json | Self::JsonLines => true,
+            Self::Unnamed => body.trim_ascii_start().first() == Some(&b'{'),
+            Self::Form | Self::Multipart | Self::Other => false,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::http::deadline::Watch;
 use crate::http::head;
 use crate::http::inflate::{CODINGS, Coding};
 use crate::json::Object;
-use crate::metric::{Kind, Metric, Sampling, Tags, TagsWriter};
+use crate::metric::{Kind, Metric, Tags, TagsWriter};
 use crate::params::Members;
 use crate::route::{self, Route};
 use crate::shared::Shared;
@@ -228,14 +228,14 @@ fn send(shared: &Shared, head: &Parts, kind: Kind, body: &Bytes) -> Result<(), R
     let mut writer = TagsWriter::default();
     let (params, tags) = match ContentType::of(header) {
         ContentType::Multipart => (form::multipart(header.unwrap_or_default(), body)?, Tags::NONE),
-        content_type if content_type == ContentType::Json || content_type.may_be_object(body) => {
+        content_type if content_type.is_object(body) => {
             let object = serde_json::from_slice::<Object<'_>>(body).map_err(|_| BatchError::Json)?;
-            (object.params(), object.tags(&mut writer)?)
+            (object.params(kind), object.tags(&mut writer)?)
         }
         _ => (form::urlencoded(body), Tags::NONE),
     };
     let value = params.value(kind, style, Members::Integers)?;
-    Ok(shared.send(&Metric { name, value, tags }, Sampling::Here)?)
+    Ok(shared.send(&Metric { name, value, tags, as_it_came: None })?)
 }
 
 /// The steps after the body of a batch. One that is longer than a slice goes on in a task of its own, which hands over

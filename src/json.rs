@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::metric::{Kind, MAX_TAGS, MetricError, Tags, TagsWriter};
@@ -18,8 +18,8 @@ type Member<'a> = Option<&'a RawValue>;
 /// The members of an object that are of use here; of several with one name the last counts.
 #[derive(Debug, Default)]
 pub struct Object<'a> {
-    metric: Member<'a>,
-    kind: Member<'a>,
+    metric: Param<'a>,
+    kind: Param<'a>,
     value: Member<'a>,
     time: Member<'a>,
     shift: Member<'a>,
@@ -29,29 +29,23 @@ pub struct Object<'a> {
 
 impl<'a> Object<'a> {
     /// The name, as it came.
-    pub fn name(&self) -> Result<Cow<'a, str>, MetricError> {
-        match param(self.metric) {
-            Param::Text(name) => Ok(name),
-            Param::Absent | Param::Invalid => Err(MetricError::Name),
-        }
+    pub fn name(&self) -> Result<&str, MetricError> {
+        self.metric.text(MetricError::Name)?.ok_or(MetricError::Name)
     }
 
     /// The kind: `type`, or as it is called by some, `metric_type`.
     pub fn kind(&self) -> Result<Kind, MetricError> {
-        param(self.kind).text(MetricError::Kind)?.and_then(Kind::of_word).ok_or(MetricError::Kind)
+        self.kind.text(MetricError::Kind)?.and_then(Kind::of_word).ok_or(MetricError::Kind)
     }
 
-    /// The parameters. A duration may be called `value` too.
-    pub fn params(&self) -> Params<'a> {
-        Params {
-            value: param(self.value),
-            sample_rate: param(self.sample_rate),
-            shift: param(self.shift),
-            time: match param(self.time) {
-                Param::Absent => param(self.value),
-                time => time,
-            },
-        }
+    /// The parameters of a metric of `kind`. A duration may be called `value` too.
+    pub fn params(&self, kind: Kind) -> Params<'a> {
+        let (value, time) = match (kind, param(self.time)) {
+            (Kind::Timing, Param::Absent) => (Param::Absent, param(self.value)),
+            (Kind::Timing, time) => (Param::Absent, time),
+            (_, time) => (param(self.value), time),
+        };
+        Params { value, sample_rate: param(self.sample_rate), shift: param(self.shift), time }
     }
 
     /// The tags, written to `writer` if they did not come as one piece of text.
@@ -85,7 +79,9 @@ fn param(member: Member<'_>) -> Param<'_> {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'"') => string(raw).map_or(Param::Invalid, Param::new),
-        Some(b'-' | b'0'..=b'9') if !text.contains(['e', 'E']) => Param::Text(Cow::Borrowed(text)),
+        Some(b'-' | b'0'..=b'9') if !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) => {
+            Param::Text(Cow::Borrowed(text))
+        }
         // JavaScript writes small and large numbers with an exponent, which no daemon needs to know.
         Some(b'-' | b'0'..=b'9') => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Param::Text(Cow::Owned(number.to_string())),
@@ -102,27 +98,69 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     if inner.contains('\\') { serde_json::from_str(raw.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
+/// Calls `take` with each object of an array. False if `text` is anything else: then some may have been taken.
+pub fn each_object<'a>(text: &'a str, take: impl FnMut(&Object<'a>)) -> bool {
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_seq(Objects(take)).is_ok() && json.end().is_ok()
+}
+
+struct Objects<F>(F);
+
+impl<'de, F: FnMut(&Object<'de>)> Visitor<'de> for Objects<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut objects: A) -> Result<(), A::Error> {
+        let mut object = Object::default();
+        while objects.next_element_seed(ObjectSeed(&mut object))?.is_some() {
+            self.0(&object);
+            object = Object::default();
+        }
+        Ok(())
     }
 }
 
-struct ObjectVisitor;
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut object = Self::default();
+        ObjectSeed(&mut object).deserialize(deserializer)?;
+        Ok(object)
+    }
+}
 
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
+/// An empty object that is filled in place: to hand one on through serde's results is to copy it several times.
+struct ObjectSeed<'o, 'de>(&'o mut Object<'de>);
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut object = Object::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let object = self.0;
         while let Some(field) = map.next_key::<Field>()? {
             let slot = match field {
-                Field::Metric => &mut object.metric,
-                Field::Kind => &mut object.kind,
+                Field::Metric => {
+                    map.next_value_seed(Text(&mut object.metric))?;
+                    continue;
+                }
+                Field::Kind => {
+                    map.next_value_seed(Text(&mut object.kind))?;
+                    continue;
+                }
                 Field::Value => &mut object.value,
                 Field::Time => &mut object.time,
                 Field::Shift => &mut object.shift,
@@ -135,7 +173,73 @@ impl<'de> Visitor<'de> for ObjectVisitor {
             };
             *slot = Some(map.next_value()?);
         }
-        Ok(object)
+        Ok(())
+    }
+}
+
+/// A member that has to be a string, filled in place; `null` is an absent one.
+struct Text<'p, 'de>(&'p mut Param<'de>);
+
+impl<'de> DeserializeSeed<'de> for Text<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        *self.0 = Param::new(Cow::Borrowed(text));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        *self.0 = Param::new(Cow::Owned(text.to_owned()));
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        *self.0 = Param::Absent;
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        *self.0 = Param::Invalid;
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        *self.0 = Param::Invalid;
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        *self.0 = Param::Invalid;
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        *self.0 = Param::Invalid;
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        *self.0 = Param::Invalid;
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        *self.0 = Param::Invalid;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
     }
 }
 
@@ -235,7 +339,7 @@ mod tests {
 
     fn value(number: &str) -> Param<'static> {
         let text = format!(r#"{{"value":{number}}}"#);
-        match object(&text).params().value {
+        match object(&text).params(Kind::Count).value {
             Param::Text(text) => Param::Text(Cow::Owned(text.into_owned())),
             Param::Absent => Param::Absent,
             Param::Invalid => Param::Invalid,
@@ -267,13 +371,16 @@ mod tests {
     #[test]
     fn members_have_their_aliases_and_the_last_counts() {
         let read = object(r#"{"metric":"a\u0062","metric_type":"ms","x":[{"y":1}],"value":1,"value":2}"#);
-        assert_eq!(read.name().as_deref(), Ok("ab"));
+        assert_eq!(read.name(), Ok("ab"));
         assert_eq!(read.kind(), Ok(Kind::Timing));
-        assert_eq!(read.params().value, Param::Text("2".into()));
-        assert_eq!(read.params().time, Param::Text("2".into()));
+        assert_eq!(read.params(Kind::Count).value, Param::Text("2".into()));
+        assert_eq!(read.params(Kind::Timing).time, Param::Text("2".into()));
+        assert_eq!(object(r#"{"time":1,"value":2}"#).params(Kind::Timing).time, Param::Text("1".into()));
         assert_eq!(object("{}").kind(), Err(MetricError::Kind));
         assert_eq!(object(r#"{"type":7}"#).kind(), Err(MetricError::Kind));
-        assert_eq!(object(r#"{"metric":null}"#).name(), Err(MetricError::Name));
+        for bad in ["null", "7", "-7", "0.5", "true", "[[1]]", r#"{"a":{}}"#, r#""""#] {
+            assert_eq!(object(&format!(r#"{{"metric":{bad},"value":1}}"#)).name(), Err(MetricError::Name), "{bad}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod tags;
 
 use thiserror::Error;
 
-pub use name::{Member, Name, Prefix, is_line_safe};
+pub use name::{Member, Name, Prefix};
 pub use number::{Number, Numbers};
 pub use rate::{Rate, Sampling};
 pub use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
@@ -174,4 +174,6 @@ pub struct Metric<'a> {
     pub value: Value<'a>,
     /// The client's tags; the server's own are not among them.
     pub tags: Tags<'a>,
+    /// All of it as the client wrote it, if a server without a prefix and tags would write it so too.
+    pub as_it_came: Option<&'a str>,
 }

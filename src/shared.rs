@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::auth::Verifier;
-use crate::batch::Sink;
+use crate::batch::{self, Sink};
 use crate::config::Config;
 use crate::http::body::Budget;
 use crate::http::deadline::Deadlines;
@@ -27,19 +27,19 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Sends a metric on, if the lot so falls. Once accepted, it is not refused for anything that happens later.
-    pub fn send(&self, metric: &Metric<'_>, sampling: Sampling) -> Result<(), MetricError> {
-        let (style, rate) = (&self.config.style, metric.value.rate());
-        if sampling == Sampling::Done || !rate.is_sampled() || rate.keeps(fastrand::f64()) {
-            return self.upstream.push(style, metric);
-        }
-        // Chance must not decide whether a metric is sound.
-        if line::fits(style, metric) { Ok(()) } else { Err(MetricError::TooLong) }
+    /// Sends the metric of a request on, if the lot so falls.
+    pub fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
+        batch::offer(metric, Sampling::Here, &self.config.style, &mut &*self)
     }
 }
 
 impl Sink for &Shared {
-    fn take(&mut self, metric: &Metric<'_>, sampling: Sampling) -> Result<(), MetricError> {
-        self.send(metric, sampling)
+    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError> {
+        self.upstream.push(metric.value.count(), |out| line::write(out, &self.config.style, metric))
+    }
+
+    fn take_line(&mut self, line: &[u8], count: u32) {
+        // Its length was checked when it was written.
+        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
     }
 }

@@ -31,11 +31,17 @@ impl Format {
     fn guess(body: &[u8]) -> Self {
         match body.trim_ascii_start().first() {
             Some(b'[') => Self::Json,
-            Some(b'{') if serde_json::from_slice::<IgnoredAny>(body).is_ok() => Self::Json,
+            Some(b'{') if is_single(body) => Self::Json,
             Some(b'{') => Self::JsonLines,
             _ => Self::Lines,
         }
     }
+}
+
+/// Whether one value is all there is. What follows the first is not looked at.
+fn is_single(body: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
+    matches!(values.next(), Some(Ok(_))) && body[values.byte_offset()..].trim_ascii().is_empty()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use memchr::{memchr, memchr_iter};
 
-use crate::batch::{Report, Sink};
-use crate::metric::{Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Sampling, Tags, Value};
+use crate::batch::{Report, Sink, plain};
+use crate::metric::{Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value};
 use crate::statsd::style::Style;
 
 /// Bytes that the packed values of one line may become where each needs a line of its own: eight times the longest line.
@@ -12,13 +12,34 @@ const MAX_EXPANSION: usize = 64 * 1024;
 
 /// Takes all lines of `text`. An empty one is none.
 pub fn take(text: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Report) {
-    let mut start = 0;
-    for end in memchr_iter(b'\n', text).chain([text.len()]) {
-        let line = text[start..end].trim_ascii();
-        start = end + 1;
+    // One look at all of it is cheaper than one for each line.
+    match std::str::from_utf8(text) {
+        Ok(text) => take_text(text, style, sink, report),
+        // A broken line must not break its neighbours.
+        Err(_) => {
+            for line in text.split(|byte| *byte == b'\n') {
+                match std::str::from_utf8(line) {
+                    Ok(line) => take_text(line, style, sink, report),
+                    Err(_) => report.note(Err(MetricError::Line)),
+                }
+            }
+        }
+    }
+}
+
+fn take_text(mut text: &str, style: &Style, sink: &mut impl Sink, report: &mut Report) {
+    while !text.is_empty() {
+        if let Some((metric, rest)) = plain::read(text, style) {
+            report.note(sink.take(&metric));
+            text = rest;
+            continue;
+        }
+        let end = memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+        let line = text[..end].trim_ascii();
         if !line.is_empty() {
             take_line(line, style, sink, report);
         }
+        text = text.get(end + 1..).unwrap_or_default();
     }
 }
 
@@ -31,16 +52,18 @@ struct Fields<'a> {
     tags: Tags<'a>,
 }
 
-fn take_line(line: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Report) {
+fn take_line(line: &str, style: &Style, sink: &mut impl Sink, report: &mut Report) {
     let fields = match Fields::read(line, style) {
         Ok(fields) => fields,
         Err(error) => return report.note(Err(error)),
     };
     let Fields { name, values, tags, .. } = fields;
-    let fixed = line.len() - values.len();
-    let mut send = |value| sink.take(&Metric { name, value, tags }, Sampling::Done);
-    if memchr(b':', values.as_bytes()).is_none() {
-        return report.note(fields.value(values, style).and_then(send));
+    let mut send = |value| sink.take(&Metric { name, value, tags, as_it_came: None });
+    match fields.value(values, style) {
+        Ok(value) => return report.note(send(value)),
+        // No value has a colon, but several of them have.
+        Err(error) if !values.contains(':') => return report.note(Err(error)),
+        Err(_) => {}
     }
     // Each value is a metric of its own, whichever way they are sent.
     let sent = style.dialect().kind(fields.kind);
@@ -52,6 +75,7 @@ fn take_line(line: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Repo
         let count = numbers.count();
         return report.note_all(u64::from(count), send(Value::Sampled(sent, numbers, fields.rate)));
     }
+    let fixed = line.len() - values.len();
     let mut room = MAX_EXPANSION;
     let mut rest = Some(values);
     while let Some(values) = rest {
@@ -67,17 +91,23 @@ fn take_line(line: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Repo
 }
 
 impl<'a> Fields<'a> {
-    fn read(line: &'a [u8], style: &Style) -> Result<Self, MetricError> {
-        let line = std::str::from_utf8(line).map_err(|_| MetricError::Line)?;
+    fn read(line: &'a str, style: &Style) -> Result<Self, MetricError> {
         let (name, rest) = split(line, b':').ok_or(MetricError::Line)?;
-        let (values, rest) = split(rest, b'|').ok_or(MetricError::Line)?;
-        let (kind, mut rest) = split(rest, b'|').map_or((rest, None), |(kind, rest)| (kind, Some(rest)));
+        let (values, kind) = split(rest, b'|').ok_or(MetricError::Line)?;
         if line.len() - values.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
-        let kind = Kind::of_line(kind.as_bytes()).ok_or(MetricError::Kind)?;
         let name = style.name(name)?;
-        let (mut rate, mut tags) = (Rate::ALL, Tags::NONE);
+        // Most lines end with their type.
+        if let Some(kind) = Kind::of_line(kind.as_bytes()) {
+            return Ok(Self { name, values, kind, rate: Rate::ALL, tags: Tags::NONE });
+        }
+        let (kind, mut rest) = split(kind, b'|').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
+        // BuckyClient writes `ms@0.5`, without the bar.
+        let (kind, glued) = split(kind, b'@').map_or((kind, None), |(kind, rate)| (kind, Some(rate)));
+        let kind = Kind::of_line(kind.as_bytes()).ok_or(MetricError::Kind)?;
+        let mut rate = glued.map_or(Ok(Rate::ALL), Rate::parse_applied)?;
+        let mut tags = Tags::NONE;
         while let Some(fields) = rest {
             let (field, more) = split(fields, b'|').map_or((fields, None), |(field, more)| (field, Some(more)));
             rest = more;
@@ -116,6 +146,7 @@ impl<'a> Fields<'a> {
 }
 
 fn split(text: &str, at: u8) -> Option<(&str, &str)> {
-    let position = memchr(at, text.as_bytes())?;
+    // Fields are a few bytes long, too short for a search by blocks to be worth its call.
+    let position = text.bytes().position(|byte| byte == at)?;
     Some((&text[..position], &text[position + 1..]))
 }

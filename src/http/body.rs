@@ -13,7 +13,8 @@ use thiserror::Error;
 use crate::http::deadline::{BodyGuard, Deadlines};
 use crate::http::inflate::{Coding, Inflate, InflateError};
 
-/// Bytes that the bodies of a worker's requests may take together while they come in: 64 of the largest batches. Without
+/// Bytes that the bodies of a worker's requests may take together while they come in, as their buffers grow: some 40 to 64
+/// of the largest batches. Without
 /// this bound, 10,000 connections that each send all but the last byte of a batch would hold 10 GB.
 const MAX_BODIES: usize = 64 * 1024 * 1024;
 

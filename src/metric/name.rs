@@ -21,6 +21,9 @@ const INHERITED: [&str; 12] = [
     "valueOf",
 ];
 
+/// How an event of DogStatsD begins: to daemons that know them, such a line is no metric.
+const EVENT: &str = "_e{";
+
 /// The longest of [`INHERITED`], in bytes: a longer cleaned name cannot be one of them.
 const INHERITED_MAX: usize = 20;
 
@@ -44,7 +47,7 @@ impl FromStr for Prefix {
         if bare.is_empty() {
             return Ok(Self::default());
         }
-        if !is_line_safe(bare) {
+        if !MadeOf::text(bare).is_line_safe(bare) {
             return Err(MetricError::Name);
         }
         Ok(Self(format!("{bare}.")))
@@ -59,15 +62,29 @@ impl<'a> Name<'a> {
     /// Checks `text` as the part of a name that follows `prefix`.
     ///
     /// Refuses what could end or forge a line (control characters, `:`, `|`), and, where no prefix stands before it,
-    /// what StatsD cannot store (see [`INHERITED`]). Length is bounded where the line is built.
+    /// what StatsD cannot store (see [`INHERITED`]) or takes for an event. Length is bounded where the line is built.
     pub fn parse(prefix: &Prefix, text: &'a str) -> Result<Self, MetricError> {
         if text.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
-        if text.is_empty() || !is_line_safe(text) || (prefix.0.is_empty() && is_inherited(text)) {
-            return Err(MetricError::Name);
-        }
-        Ok(Self(text))
+        let made_of = MadeOf::text(text);
+        let sound = !text.is_empty() && made_of.is_line_safe(text);
+        // No inherited name has a dot, and StatsD never drops one: most names need no closer look.
+        let own = || !text.starts_with(EVENT) && (made_of.has_dot() || !is_inherited(text));
+        if sound && (!prefix.0.is_empty() || own()) { Ok(Self(text)) } else { Err(MetricError::Name) }
+    }
+
+    /// Reads the name before the first colon of `line`, and what follows it, in one pass. `None` if the name needs a closer
+    /// look, for which there is [`Name::parse`].
+    pub fn scan(prefix: &Prefix, line: &'a str) -> Option<(Self, &'a str)> {
+        let mut made_of = MadeOf(0);
+        let colon = line.bytes().position(|byte| {
+            made_of.0 |= MadeOf::OF_BYTE[usize::from(byte)];
+            made_of.0 & MadeOf::ODD != 0
+        })?;
+        let sound = line.as_bytes()[colon] == b':' && (1..=MAX_LINE).contains(&colon);
+        let plain = made_of.has_dot() || !prefix.0.is_empty();
+        (sound && plain).then(|| (Self(&line[..colon]), &line[colon + 1..]))
     }
 
     /// The name as it will be sent.
@@ -86,10 +103,14 @@ impl<'a> Member<'a> {
 
     /// Checks any text: what is refused is what names may not hold either. StatsD keeps members in an object too.
     pub fn parse(text: &'a str) -> Result<Self, MetricError> {
-        if text.is_empty() || !is_line_safe(text) || is_inherited(text) {
-            return Err(MetricError::Set);
+        let made_of = MadeOf::text(text);
+        let sound = !text.is_empty() && made_of.is_line_safe(text);
+        // What is all digits, as most members are, has no letter of an inherited name.
+        if sound && (made_of.is_numeric() || made_of.has_dot() || !is_inherited(text)) {
+            Ok(Self(text))
+        } else {
+            Err(MetricError::Set)
         }
-        Ok(Self(text))
     }
 
     /// Reads a whole number, which leaves without a plus sign.
@@ -98,31 +119,69 @@ impl<'a> Member<'a> {
         Ok(Self(text.strip_prefix('+').unwrap_or(text)))
     }
 
+    /// A number is a member like any other.
+    pub fn from_number(number: Number<'a>) -> Self {
+        Self(number.as_str())
+    }
+
     /// The member as it will be sent.
     pub fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
-/// Whether a byte is one of which nearly all names are made, and never in need of a closer look.
-const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
-}
+/// What the bytes of a text are, all together: found in one pass without a branch for each, since every name and member
+/// comes by here.
+#[derive(Clone, Copy, Debug)]
+struct MadeOf(u8);
 
-/// Whether `text` can stand in a name without ending its line or its field.
-pub fn is_line_safe(text: &str) -> bool {
-    text.bytes().all(is_plain) || !text.chars().any(|c| c.is_control() || c == ':' || c == '|')
+impl MadeOf {
+    const DIGIT: u8 = 1;
+    const DOT: u8 = 2;
+    /// A letter, `_` or `-`.
+    const WORD: u8 = 4;
+    /// Anything else.
+    const ODD: u8 = 8;
+
+    const OF_BYTE: [u8; 256] = {
+        let mut table = [Self::ODD; 256];
+        let mut byte = 0;
+        while byte < 128u8 {
+            table[byte as usize] = match byte {
+                b'0'..=b'9' => Self::DIGIT,
+                b'.' => Self::DOT,
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'-' => Self::WORD,
+                _ => Self::ODD,
+            };
+            byte += 1;
+        }
+        table
+    };
+
+    fn text(text: &str) -> Self {
+        Self(text.bytes().fold(0, |all, byte| all | Self::OF_BYTE[usize::from(byte)]))
+    }
+
+    fn has_dot(self) -> bool {
+        self.0 & Self::DOT != 0
+    }
+
+    fn is_numeric(self) -> bool {
+        self.0 & !(Self::DIGIT | Self::DOT) == 0
+    }
+
+    /// Whether `text`, which this is about, can stand in a line without ending its field or the line.
+    fn is_line_safe(self, text: &str) -> bool {
+        self.0 & Self::ODD == 0 || !text.chars().any(|c| c.is_control() || c == ':' || c == '|')
+    }
 }
 
 /// Whether StatsD's sanitiser turns `name` into one of [`INHERITED`].
 ///
 /// That sanitiser (`stats.js`) makes a run of white space one `_` and each `/` a `-`, then drops all but
-/// `a-zA-Z0-9_.-`; it runs before the name is looked up, so `to%String` is as bad as `toString`.
+/// `a-zA-Z0-9_.-`; it runs before the name is looked up, so `to%String` is as bad as `toString`. A dot is never dropped, and none of them has
+/// one.
 fn is_inherited(name: &str) -> bool {
-    // No inherited name has a dot, and no dot is ever dropped: most names leave here.
-    if name.as_bytes().contains(&b'.') {
-        return false;
-    }
     let mut clean = [0u8; INHERITED_MAX];
     let mut len = 0;
     let mut in_space = false;
@@ -133,6 +192,7 @@ fn is_inherited(name: &str) -> bool {
             _ if space && in_space => continue,
             _ if space => b'_',
             '/' => b'-',
+            '.' => return false,
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => c as u8,
             _ => {
                 in_space = false;
@@ -184,6 +244,15 @@ mod tests {
     }
 
     #[test]
+    fn no_name_begins_an_event() {
+        for bad in ["_e{1,1}", "_e{-1,5}", "_e{a.b"] {
+            assert_eq!(name(bad), Err(MetricError::Name), "{bad}");
+        }
+        assert!(name("_e").is_ok() && name("_errors{a}").is_ok());
+        assert!(Name::parse(&"web".parse().expect("a sound prefix"), "_e{1,1}").is_ok());
+    }
+
+    #[test]
     fn a_prefix_makes_an_inherited_name_harmless() {
         let prefix: Prefix = "web".parse().expect("a sound prefix");
         assert_eq!(Name::parse(&prefix, "constructor").map(|n| n.as_str()), Ok("constructor"));
@@ -198,6 +267,17 @@ mod tests {
         assert_eq!(read(".").as_deref(), Ok(""));
         assert_eq!(read("a:b"), Err(MetricError::Name));
         assert_eq!(read("a\nb"), Err(MetricError::Name));
+    }
+
+    #[test]
+    fn a_scanned_name_is_the_parsed_one() {
+        let (web, none): (Prefix, _) = ("web".parse().expect("a sound prefix"), Prefix::default());
+        assert_eq!(Name::scan(&none, "a.b:1|c"), Some((Name("a.b"), "1|c")));
+        assert_eq!(Name::scan(&web, "ab:1:2"), Some((Name("ab"), "1:2")));
+        let long = format!("{}:1|c", "a.".repeat(MAX_LINE));
+        for closer in ["ab:1|c", "a b.c:1|c", "a.b", "a.b\n:1|c", "a.b|c:1", ":1|c", "", long.as_str()] {
+            assert_eq!(Name::scan(&none, closer), None, "{closer:?}");
+        }
     }
 
     #[test]

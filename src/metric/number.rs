@@ -37,6 +37,20 @@ impl<'a> Number<'a> {
         Ok(Self(text))
     }
 
+    /// Reads the digits before the first bar of `text`, and what follows it, in one pass. `None` if the number has a sign or
+    /// needs a closer look, for which there is [`Number::parse`].
+    pub fn scan(text: &'a str) -> Option<(Self, &'a str)> {
+        let mut points = 0;
+        let bar = text.bytes().position(|byte| {
+            points += usize::from(byte == b'.');
+            !byte.is_ascii_digit() && byte != b'.'
+        })?;
+        let number = &text[..bar];
+        let sound = text.as_bytes()[bar] == b'|' && (1..=FINITE_DIGITS).contains(&bar);
+        let whole = points == 0 || (points == 1 && !number.starts_with('.') && !number.ends_with('.'));
+        (sound && whole).then(|| (Self(number), &text[bar + 1..]))
+    }
+
     /// Reads a number without a point.
     pub fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         if text.as_bytes().contains(&b'.') {
@@ -129,6 +143,16 @@ mod tests {
         for bad in bad {
             assert_eq!(parse(bad), Err(BAD), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_scanned_number_is_the_parsed_one() {
+        assert_eq!(Number::scan("1|c"), Some((Number("1"), "c")));
+        assert_eq!(Number::scan("12.50|ms|@0.5"), Some((Number("12.50"), "ms|@0.5")));
+        for closer in ["", "1", "|c", "-1|c", "+1|c", ".5|c", "5.|c", "1.2.3|c", "1:2|c", "1e3|c", ".|c"] {
+            assert_eq!(Number::scan(closer), None, "{closer:?}");
+        }
+        assert_eq!(Number::scan(&format!("{}|c", "9".repeat(309))), None);
     }
 
     #[test]

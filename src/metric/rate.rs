@@ -44,6 +44,11 @@ impl Rate {
         self.0 < 1.0
     }
 
+    /// Draws a lot: whether what has this rate is among what is sent on.
+    pub fn draw(&self) -> bool {
+        !self.is_sampled() || self.keeps(fastrand::f64())
+    }
+
     /// Whether a request that drew `lot`, evenly spread over `0.0..1.0`, is among those sent on.
     pub fn keeps(&self, lot: f64) -> bool {
         lot < self.0

@@ -93,6 +93,25 @@ impl Packer {
         self.datagrams[self.sent..].iter().map(|d| &self.buffer[d.start..d.end])
     }
 
+    /// How many of the oldest datagrams, at most `limit`, can leave as segments of one: as long as the first, but for a
+    /// shorter last one, and together no longer than [`MAX_DATAGRAM`].
+    pub fn segments(&self, limit: usize) -> usize {
+        let mut lengths = self.waiting().map(<[u8]>::len).take(limit);
+        let Some(size) = lengths.next() else { return 0 };
+        let (mut count, mut room) = (1, (MAX_DATAGRAM as usize).saturating_sub(size));
+        for length in lengths {
+            if length > size || length > room {
+                break;
+            }
+            count += 1;
+            room -= length;
+            if length < size {
+                break;
+            }
+        }
+        count
+    }
+
     /// Forgets the `count` oldest datagrams, and says how many metrics they carried.
     pub fn pop(&mut self, count: usize) -> u64 {
         let gone = &self.datagrams[self.sent..self.sent + count];
@@ -203,6 +222,24 @@ mod tests {
             assert_eq!(packer.pop(1), 1);
         }
         assert_eq!(packer.len(), 100);
+    }
+
+    #[test]
+    fn segments_are_alike_but_for_a_shorter_last_one() {
+        let segments = |lengths: &[usize], limit| {
+            let mut packer = Packer::new(1);
+            for length in lengths {
+                packer.push(1, |out| out.resize(out.len() + length, b'x'));
+            }
+            packer.segments(limit)
+        };
+        assert_eq!(segments(&[], 64), 0);
+        assert_eq!(segments(&[5], 64), 1);
+        assert_eq!(segments(&[5, 6], 64), 1);
+        assert_eq!(segments(&[5, 4], 64), 2);
+        assert_eq!(segments(&[5, 5, 5, 3, 3], 64), 4);
+        assert_eq!(segments(&[5, 5, 5], 2), 2);
+        assert_eq!(segments(&[8000; 9], 64), 8);
     }
 
     proptest! {

@@ -43,12 +43,7 @@ pub struct Dialect {
     pub negative_histograms: bool,
     /// Bytes that a name may not hold, since the daemon would take what follows for tags.
     pub reserved: &'static [u8],
-    /// Whether a line that begins with [`EVENT`] is no metric but an event.
-    pub events: bool,
 }
-
-/// How DogStatsD's events begin.
-pub const EVENT: &str = "_e{";
 
 /// What a tag without a value is given, where it needs one.
 pub const PRESENT: &str = "true";
@@ -72,7 +67,6 @@ const STATSD: Dialect = Dialect {
     distribution: Kind::Timing,
     negative_histograms: false,
     reserved: b"",
-    events: false,
 };
 
 /// The Datadog agent.
@@ -85,7 +79,6 @@ const DATADOG: Dialect = Dialect {
     distribution: Kind::Distribution,
     negative_histograms: true,
     reserved: b"",
-    events: true,
 };
 
 /// atlassian's gostatsd: to it a histogram is a timer, and a distribution an error.
@@ -101,12 +94,10 @@ const TELEGRAF: Dialect = Dialect {
     distribution: Kind::Histogram,
     negative_histograms: false,
     reserved: b",",
-    events: true,
 };
 
 /// Telegraf as it comes, and statsd_exporter. The latter reads all tags in names, whichever way they are written.
-const INFLUXDB: Dialect =
-    Dialect { name: "influxdb", tags: in_name(",", ""), reserved: b",#[]", events: false, ..TELEGRAF };
+const INFLUXDB: Dialect = Dialect { name: "influxdb", tags: in_name(",", ""), reserved: b",#[]", ..TELEGRAF };
 
 const LIBRATO: Dialect = Dialect { name: "librato", tags: in_name("#", ""), ..INFLUXDB };
 

@@ -14,6 +14,11 @@ use crate::statsd::style::Style;
 /// Where a sign makes a gauge a shift, a negative absolute gauge becomes two lines with a newline between: StatsD reads
 /// `g:-5|g` as a shift, so the gauge is set to 0 first. The two must travel in one datagram, in this order.
 pub fn write(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
+    if let Some(line) = metric.as_it_came.filter(|_| style.tags().is_empty()) {
+        // Most of a batch's lines: two copies in place of six.
+        out.extend_from_slice(style.prefix().as_str().as_bytes());
+        return out.extend_from_slice(line.as_bytes());
+    }
     let tagged = !(metric.tags.is_empty() && style.tags().is_empty());
     if let Value::Gauge(value) = metric.value
         && value.is_negative()
@@ -108,7 +113,7 @@ mod tests {
     fn tagged(style: &Style, name: &str, value: Value<'_>, tags: &str) -> String {
         let name = style.name(name).expect("a sound name");
         let mut out = Vec::new();
-        write(&mut out, style, &Metric { name, value, tags: Tags::parse(tags).expect("few tags") });
+        write(&mut out, style, &Metric { name, value, tags: Tags::parse(tags).expect("few tags"), as_it_came: None });
         String::from_utf8(out).expect("a line is UTF-8")
     }
 
@@ -233,7 +238,7 @@ mod tests {
                 (Value::Sampled(Kind::Distribution, number.into(), rate), "d"),
             ] {
                 let mut out = Vec::new();
-                write(&mut out, &style, &Metric { name, value, tags: Tags::NONE });
+                write(&mut out, &style, &Metric { name, value, tags: Tags::NONE, as_it_came: None });
                 let sent = String::from_utf8(out).expect("a line is UTF-8");
                 let lines: Vec<&str> = sent.split('\n').collect();
                 if matches!(value, Value::Gauge(v) if v.is_negative()) {

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::metric::{Kind, MetricError, Name, Number, Prefix, Tag, Value, is_clean};
-use crate::statsd::dialect::{DIALECTS, Dialect, EVENT};
+use crate::statsd::dialect::{DIALECTS, Dialect};
 
 /// The server's own tags, at most: each is compared with each of a client's.
 pub const MAX_CONSTANT_TAGS: usize = 32;
@@ -106,9 +106,7 @@ impl Style {
     /// Checks a name, for what would forge a line of this dialect too.
     pub fn name<'a>(&self, text: &'a str) -> Result<Name<'a>, MetricError> {
         let reserved = self.dialect.reserved;
-        let forges_tags = !reserved.is_empty() && text.bytes().any(|b| reserved.contains(&b));
-        let forges_event = self.dialect.events && self.prefix.as_str().is_empty() && text.starts_with(EVENT);
-        if forges_tags || forges_event {
+        if !reserved.is_empty() && text.bytes().any(|b| reserved.contains(&b)) {
             return Err(MetricError::Name);
         }
         Name::parse(&self.prefix, text)
@@ -163,18 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn names_cannot_carry_tags_or_be_events() {
+    fn names_cannot_carry_tags() {
         for (dialect, bad) in [
             ("influxdb", "a,env=prod"),
             ("telegraf", "a,env=prod"),
             ("librato", "a#env=prod"),
             ("signalfx", "a[env=prod]"),
-            ("datadog", "_e{1,1}"),
         ] {
             assert_eq!(style(dialect).name(bad), Err(MetricError::Name), "{dialect} {bad}");
             assert!(style("statsd").name(bad).is_ok(), "{bad}");
         }
-        let prefixed = Style::new("web".parse().expect("a prefix"), Dialect::find("datadog").expect("a dialect"));
-        assert!(prefixed.name("_e{1,1}").is_ok());
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, sendmmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, sendmmsg, sendmsg};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, watch};
@@ -21,12 +21,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
 use crate::flood::Flood;
-use crate::metric::{Metric, MetricError};
+use crate::metric::MetricError;
 use crate::statsd::counters::Counters;
 use crate::statsd::datagram::{Packer, Push};
-use crate::statsd::line;
 use crate::statsd::resolver::Target;
-use crate::statsd::style::Style;
 
 /// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
 /// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
@@ -64,6 +62,8 @@ pub struct Upstream {
     wanted: Cell<usize>,
     /// Whether the kernel took no more the last time: only the flusher tries again.
     stalled: Cell<bool>,
+    /// Whether the socket's way takes several datagrams as segments of one; found out by trying.
+    segments: Cell<bool>,
     /// When lines last left.
     flushed: Cell<Option<Instant>>,
     counters: Arc<Counters>,
@@ -87,6 +87,7 @@ impl Upstream {
             flusher: Cell::new(None),
             wanted: Cell::new(1),
             stalled: Cell::new(false),
+            segments: Cell::new(true),
             flushed: Cell::new(None),
             counters,
             failed,
@@ -94,14 +95,14 @@ impl Upstream {
         }
     }
 
-    /// Hands over the line of `metric`. Never waits: when the queue is full, the metric is dropped and counted.
+    /// Hands over the line of `count` measurements that `write` appends. Never waits: when the queue is full, it is dropped
+    /// and counted.
     ///
     /// The one error is a line that is too long.
-    pub fn push(&self, style: &Style, metric: &Metric<'_>) -> Result<(), MetricError> {
-        let count = metric.value.count();
+    pub fn push(&self, count: u32, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), MetricError> {
         let (push, waiting) = {
             let mut queue = self.queue.borrow_mut();
-            (queue.push(count, |out| line::write(out, style, metric)), queue.len())
+            (queue.push(count, write), queue.len())
         };
         match push {
             Push::TooLong => return Err(MetricError::TooLong),
@@ -234,7 +235,7 @@ impl Upstream {
         };
         let mut refused = false;
         loop {
-            let result = send_some(socket, &self.queue.borrow());
+            let result = send_some(socket, &self.queue.borrow(), &self.segments);
             match result {
                 Ok(0) => return Flush::Empty,
                 Ok(sent) => {
@@ -268,7 +269,10 @@ impl Upstream {
         let target = *self.target.borrow();
         let Target::At(address) = target else { return };
         match connect(address) {
-            Ok(socket) => *self.socket.borrow_mut() = Some(Arc::new(socket)),
+            Ok(socket) => {
+                *self.socket.borrow_mut() = Some(Arc::new(socket));
+                self.segments.set(true);
+            }
             Err(error) => {
                 self.failed.notify_one();
                 warn!("cannot open a UDP socket to StatsD at {address}: {error}");
@@ -303,17 +307,23 @@ fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// Sends the oldest datagrams in one system call, and says how many left.
-fn send_some(socket: &UdpSocket, queue: &Packer) -> io::Result<usize> {
+/// Sends some of the oldest datagrams in one system call, and says how many left.
+fn send_some(socket: &UdpSocket, queue: &Packer, segments: &Cell<bool>) -> io::Result<usize> {
+    let alike = if segments.get() { queue.segments(BURST) } else { 0 };
+    if alike > 1 {
+        match send_segments(socket, queue, alike) {
+            Err(error) if refuses_segments(&error) => segments.set(false),
+            sent => return sent,
+        }
+    }
     let mut waiting = queue.waiting();
-    match queue.len() {
-        0 => Ok(0),
-        1 => match waiting.next() {
-            Some(datagram) => socket.try_send(datagram).map(|_| 1),
-            None => Ok(0),
-        },
+    // What stands before datagrams that can leave as segments goes alone, and they after it.
+    let count = if segments.get() { 1 } else { queue.len().min(BURST) };
+    match (count, waiting.next()) {
+        (_, None) => Ok(0),
+        (1, Some(datagram)) => socket.try_send(datagram).map(|_| 1),
         _ => {
-            let slices: Vec<[IoSlice<'_>; 1]> = waiting.take(BURST).map(|d| [IoSlice::new(d)]).collect();
+            let slices: Vec<[IoSlice<'_>; 1]> = queue.waiting().take(count).map(|d| [IoSlice::new(d)]).collect();
             // The socket is connected: no message names an address.
             let addresses: Vec<Option<()>> = vec![None; slices.len()];
             let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
@@ -323,4 +333,23 @@ fn send_some(socket: &UdpSocket, queue: &Packer) -> io::Result<usize> {
             })
         }
     }
+}
+
+/// Sends `count` datagrams as the segments of one (UDP GSO): all are as long as the first, but for a shorter last one. The
+/// kernel walks its stack once for all of them.
+fn send_segments(socket: &UdpSocket, queue: &Packer, count: usize) -> io::Result<usize> {
+    let slices: Vec<IoSlice<'_>> = queue.waiting().take(count).map(IoSlice::new).collect();
+    let size = slices.first().map_or(0, |first| first.len());
+    let size = u16::try_from(size).map_err(|_| io::Error::from_raw_os_error(nix::libc::EMSGSIZE))?;
+    let control = [ControlMessage::UdpGsoSegments(&size)];
+    socket.try_io(Interest::WRITABLE, || {
+        sendmsg::<()>(socket.as_raw_fd(), &slices, &control, MsgFlags::MSG_DONTWAIT, None)?;
+        Ok(count)
+    })
+}
+
+/// Whether the way to StatsD takes no segments: an old kernel, a device without checksums, a datagram over its MTU.
+fn refuses_segments(error: &io::Error) -> bool {
+    use nix::libc::{EINVAL, EIO, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP};
+    error.raw_os_error().is_some_and(|code| [EINVAL, EIO, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP].contains(&code))
 }

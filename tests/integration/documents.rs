@@ -1,10 +1,32 @@
-//! The documents, held against the table of flags.
+//! The documents, held against the code: the table of flags, that of dialects, the rooms and the bounds.
+
+use std::path::{Path, PathBuf};
 
 use statsd_http_proxy::cli::{FLAGS, Kind};
+use statsd_http_proxy::statsd::dialect::{DIALECTS, Dialect, PRESENT};
+
+/// The documents for users, all of which may link to each other.
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/http-api.md",
+    "docs/dialects.md",
+    "docs/configuration.md",
+    "docs/architecture.md",
+    "docs/migrating-from-gometric.md",
+];
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
 
 fn document(path: &str) -> String {
-    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    read(&repository().join(path))
 }
 
 /// The rows of a document that begin with a flag, in order.
@@ -57,22 +79,118 @@ fn the_readme_shows_the_latest_benchmark() {
 
 #[test]
 fn every_local_link_leads_somewhere() {
-    for path in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/http-api.md",
-        "docs/configuration.md",
-        "docs/architecture.md",
-        "docs/migrating-from-gometric.md",
-    ] {
-        let text = document(path);
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    for path in DOCUMENTS {
+        let folder = repository().join(path);
         let folder = folder.parent().expect("a document lies in a folder");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = link.split('#').next().unwrap_or_default();
-            if !target.is_empty() && !target.contains("://") {
-                assert!(folder.join(target).exists(), "{path} links to {link}");
+        for link in document(path).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (target, anchor) = link.split_once('#').map_or((link, None), |(target, anchor)| (target, Some(anchor)));
+            let target = if target.is_empty() { repository().join(path) } else { folder.join(target) };
+            assert!(target.exists(), "{path} links to {link}");
+            if let Some(anchor) = anchor {
+                assert!(anchors(&read(&target)).any(|found| found == anchor), "{path} links to {link}");
             }
         }
     }
+}
+
+/// The names that GitHub gives to the headings of a document.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}
+
+/// A piece of a line as a cell holds it.
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('|', r"\|"))
+}
+
+/// What the table of dialects says of one.
+fn dialect_cells(dialect: &Dialect) -> Vec<String> {
+    let tags = &dialect.tags;
+    let pair = |key: &str, value: &str| format!("{key}{}{value}", char::from(tags.pair));
+    let written = format!("{}{}{}", tags.open, pair("env", "prod"), tags.close);
+    let (level, shift) = ("g:-5|g", "g:+3|g");
+    let reserved: Vec<String> = dialect.reserved.iter().map(|byte| code(&char::from(*byte).to_string())).collect();
+    vec![
+        code(dialect.name),
+        code(&if tags.in_name { format!("a{written}:1|c") } else { format!("a:1|c{written}") }),
+        code(&if tags.bare { "beta".to_owned() } else { pair("beta", PRESENT) }),
+        code(&pair("at", if tags.colons { "10:30" } else { "10_30" })),
+        if dialect.shifts { format!("{} {}", code("g:0|g"), code(level)) } else { code(level) },
+        if dialect.shifts { code(shift) } else { "refused".to_owned() },
+        format!("{}, {}", if dialect.shifts { "a shift" } else { "a level" }, code(level)),
+        if dialect.packed { "one line" } else { "a line each" }.to_owned(),
+        code(dialect.histogram.as_str()),
+        code(dialect.distribution.as_str()),
+        if dialect.negative_histograms { "sent" } else { "refused" }.to_owned(),
+        reserved.join(" "),
+    ]
+}
+
+#[test]
+fn the_table_of_dialects_is_that_of_the_code() {
+    let text = document("docs/dialects.md");
+    let rows = text.lines().skip_while(|line| *line != "## The table").skip_while(|line| !line.starts_with("|---"));
+    let found: Vec<Vec<String>> = rows.skip(1).take_while(|line| line.starts_with('|')).map(cells).collect();
+    assert_eq!(found, DIALECTS.map(dialect_cells));
+    let help = FLAGS.iter().find(|flag| flag.name == "statsd-dialect").expect("the flag is there").help;
+    assert!(DIALECTS.iter().all(|dialect| help.contains(dialect.name)), "{help}");
+}
+
+/// All source files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("a folder can be read").path());
+    paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn the_architecture_has_every_room() {
+    let text = document("docs/architecture.md");
+    let cell = |path: &str| format!("| `{path}` |");
+    for path in sources(&repository().join("src")) {
+        let name = path.strip_prefix(repository()).expect("below the repository").to_str().expect("UTF-8").to_owned();
+        // A file that only names those of its folder is no room, nor are the tests of one.
+        let no_room = ["src/http.rs", "src/statsd.rs"].contains(&name.as_str()) || name.ends_with("/tests.rs");
+        assert!(no_room || text.contains(&cell(&name)), "docs/architecture.md has no row for {name}");
+    }
+    for row in text.lines().filter(|line| line.starts_with("| `src/")) {
+        let path = row.split('`').nth(1).expect("a path");
+        assert!(repository().join(path).exists(), "docs/architecture.md has a row for {path}");
+    }
+}
+
+#[test]
+fn the_bounds_are_where_the_architecture_says() {
+    let text = document("docs/architecture.md");
+    let rows = text.lines().skip_while(|line| *line != "## Bounds").filter(|line| line.contains("` in `src/"));
+    let mut count = 0;
+    for row in rows {
+        let last = cells(row).pop().expect("a cell");
+        // `A`, `B` in `src/c.rs`, `D` in `src/e.rs`
+        let words: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for word in words {
+            if !word.starts_with("src/") {
+                names.push(word);
+                continue;
+            }
+            let source = document(word);
+            for name in names.drain(..) {
+                let there = match name.strip_prefix("--") {
+                    Some(flag) => source.contains(&format!("\"{flag}\"")),
+                    None => source.contains(&format!("const {name}:")),
+                };
+                assert!(there, "{word} has no {name}, of which docs/architecture.md says: {row}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 30, "the table of bounds was not read");
 }

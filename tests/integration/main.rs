@@ -3,12 +3,20 @@
 mod support;
 
 mod bad_input;
+mod base_path;
+mod batch;
+mod batch_daemon;
 mod command_line;
+mod compression;
 mod contract;
 mod deadlines;
+mod dialects;
 mod documents;
 mod drain;
+mod examples;
 mod https;
+mod own_tags;
+mod rest_json;
 mod starvation;
 mod statsd_daemon;
 mod tokens;

@@ -1,9 +1,12 @@
 //! What every test needs: a proxy, a StatsD that shows exact bytes, and a client that sends exact bytes.
 
 pub mod client;
+pub mod coding;
 pub mod proxy;
 pub mod receiver;
+pub mod request;
 pub mod statsd;
+pub mod token;
 
 use std::time::Duration;
 

@@ -1,9 +1,12 @@
-//! The real StatsD daemon (npm `statsd`), asked through its management port.
+//! The real StatsD daemon (npm `statsd`), asked through its management port, or at its end through a backend.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
 
@@ -13,29 +16,38 @@ pub struct StatsD {
     pub port: u16,
     management: u16,
     _config: tempfile::NamedTempFile,
+    dump: tempfile::NamedTempFile,
+}
+
+/// A file of `tests/statsd`.
+pub fn path(file: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/statsd", file].iter().collect()
 }
 
 impl StatsD {
     /// Starts the daemon, or says why it is not there: `make test` installs it.
     pub fn start() -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/statsd/node_modules/statsd/stats.js");
+        let script = path("node_modules/statsd/stats.js");
         let node =
             Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !node || !std::path::Path::new(script).exists() {
-            let missing = if node { "npm's statsd" } else { "Node.js" };
+        let packages = script.exists() && path("node_modules/statsd-client").exists();
+        if !node || !packages {
+            let missing = if node { "npm's statsd or statsd-client" } else { "Node.js" };
             assert!(std::env::var_os("REQUIRE_STATSD").is_none(), "{missing} is missing, and REQUIRE_STATSD is set");
             // Straight to the terminal: the test harness would swallow it.
             let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {missing} is missing; `make test` installs it ***\n");
             return None;
         }
-        let port = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free UDP port").port();
-        let management = TcpListener::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a free TCP port").port();
         let mut config = tempfile::NamedTempFile::new().expect("a temporary file");
-        // An hour between flushes: the counters stay as they are while a test reads them.
+        let dump = tempfile::NamedTempFile::new().expect("a temporary file");
+        // Ports as texts: the number 0 would stand for the usual one, not for any that is free. An hour between flushes:
+        // the counters stay as they are while a test reads them.
         write!(
             config,
-            "{{ port: {port}, address: '127.0.0.1', mgmt_port: {management}, mgmt_address: '127.0.0.1', \
-             flushInterval: 3600000, backends: [], deleteIdleStats: false }}"
+            "{{ port: '0', address: '127.0.0.1', mgmt_port: '0', mgmt_address: '127.0.0.1', flushInterval: 3600000, \
+             backends: [{:?}], dumpFile: {:?}, deleteIdleStats: false }}",
+            path("dump.js"),
+            dump.path()
         )
         .expect("the file takes it");
         let child = Command::new("node")
@@ -45,13 +57,31 @@ impl StatsD {
             .stdout(Stdio::null())
             .spawn()
             .expect("node starts");
-        let statsd = Self { child, port, management, _config: config };
+        let mut statsd = Self { child, port: 0, management: 0, _config: config, dump };
         let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", management)).is_err() {
-            assert!(Instant::now() < end, "StatsD does not listen");
+        while statsd.port == 0 || statsd.management == 0 {
+            assert!(statsd.is_running() && Instant::now() < end, "StatsD does not listen");
+            statsd.port = statsd.find_port("udp", "07");
+            statsd.management = statsd.find_port("tcp", "0A");
             std::thread::yield_now();
         }
         Some(statsd)
+    }
+
+    /// The port of the daemon's one socket of this protocol and state in the kernel's list; 0 while there is none.
+    fn find_port(&self, protocol: &str, state: &str) -> u16 {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().flatten();
+        let links: Vec<PathBuf> = files.filter_map(|file| std::fs::read_link(file.path()).ok()).collect();
+        let sockets = std::fs::read_to_string(format!("/proc/net/{protocol}")).expect("the kernel lists its sockets");
+        for socket in sockets.lines().skip(1) {
+            let fields: Vec<&str> = socket.split_whitespace().collect();
+            let link = PathBuf::from(format!("socket:[{}]", fields[9]));
+            if fields[3] == state && links.contains(&link) {
+                let port = fields[1].rsplit(':').next().expect("an address with a port");
+                return u16::from_str_radix(port, 16).expect("a port in hex");
+            }
+        }
+        0
     }
 
     /// What the daemon holds: `counters`, `gauges` or `timers`.
@@ -76,6 +106,19 @@ impl StatsD {
             }
             assert!(Instant::now() < end, "{what} never became right: {answer}");
         }
+    }
+
+    /// Ends the daemon, and gives what it held: `counters`, `gauges`, `timers` and `sets`, lists in any order.
+    pub fn end(mut self) -> serde_json::Value {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a process id is not zero");
+        kill_process(pid, Signal::TERM).expect("the process is there");
+        let end = Instant::now() + PATIENCE;
+        while self.is_running() {
+            assert!(Instant::now() < end, "StatsD does not end");
+            std::thread::yield_now();
+        }
+        let text = std::fs::read_to_string(self.dump.path()).expect("the file is there");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -1,0 +1,49 @@
+//! Lines that wait until it is certain that their batch can be read.
+
+use crate::batch::Sink;
+use crate::metric::{MAX_LINE, Metric, MetricError};
+use crate::statsd::line;
+use crate::statsd::style::Style;
+
+/// Lines held back.
+#[derive(Debug)]
+pub struct Stage<'s> {
+    style: &'s Style,
+    lines: Vec<u8>,
+    /// Where each ends, and how many measurements it is.
+    ends: Vec<(usize, u32)>,
+}
+
+impl<'s> Stage<'s> {
+    /// An empty stage, for a body of `len` bytes.
+    pub fn new(style: &'s Style, len: usize) -> Self {
+        Self { style, lines: Vec::with_capacity(len), ends: Vec::new() }
+    }
+
+    /// Hands all lines on.
+    pub fn release(self, sink: &mut impl Sink) {
+        let mut start = 0;
+        for (end, count) in self.ends {
+            sink.take_line(&self.lines[start..end], count);
+            start = end;
+        }
+    }
+}
+
+impl Sink for Stage<'_> {
+    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError> {
+        let start = self.lines.len();
+        line::write(&mut self.lines, self.style, metric);
+        if self.lines.len() - start > MAX_LINE {
+            self.lines.truncate(start);
+            return Err(MetricError::TooLong);
+        }
+        self.ends.push((self.lines.len(), metric.value.count()));
+        Ok(())
+    }
+
+    fn take_line(&mut self, line: &[u8], count: u32) {
+        self.lines.extend_from_slice(line);
+        self.ends.push((self.lines.len(), count));
+    }
+}

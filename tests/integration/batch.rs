@@ -1,0 +1,23 @@
+//! `POST /batch` over the wire: what comes in, what is answered, and which lines leave.
+
+mod access;
+mod answers;
+mod broken;
+mod formats;
+mod names;
+mod packing;
+mod size;
+
+use crate::support::proxy::Proxy;
+use crate::support::receiver::Receiver;
+
+fn start(flags: &[&str]) -> (Receiver, Proxy) {
+    let receiver = Receiver::new();
+    let proxy = Proxy::start(&receiver, flags);
+    (receiver, proxy)
+}
+
+/// The answer to a batch of which everything was accepted.
+fn all_accepted(count: usize) -> String {
+    format!(r#"{{"accepted":{count},"rejected":[]}}"#)
+}
