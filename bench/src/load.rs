@@ -1,11 +1,11 @@
 //! wrk, the load generator.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::scenario::Scenario;
 use crate::server::{Server, pinned};
 
 /// Connections at once. As many requests may be on their way when a run ends: answered, but not counted by wrk.
@@ -14,22 +14,28 @@ pub const CONNECTIONS: u64 = 64;
 /// The core that wrk shares with the rest of the benchmark; the servers have the other one.
 pub const CORE: usize = 1;
 
-/// wrk with one scenario's request.
+/// wrk with one request.
 pub struct Load {
     script: PathBuf,
+    metrics: u64,
 }
 
 impl Load {
-    /// Writes wrk's script to `directory`.
-    pub fn new(scenario: &Scenario, directory: &Path) -> Result<Self, Box<dyn Error>> {
+    /// Writes wrk's script to `directory`. The request holds so many `metrics`.
+    pub fn new(request: &[u8], metrics: u64, directory: &Path) -> Result<Self, Box<dyn Error>> {
         let script = directory.join("request.lua");
         // wrk asks for the request once, before it starts. A table of headers would come in the order of Lua's hashes,
-        // which differs from run to run; this way all servers read the same bytes. Rust and Lua quote ASCII alike.
+        // which differs from run to run; this way all servers read the same bytes.
         fs::write(
             &script,
-            format!("local request = {:?}\nwrk.format = function() return request end\n", scenario.request),
+            format!("local request = {}\nwrk.format = function() return request end\n", quoted(request)),
         )?;
-        Ok(Self { script })
+        Ok(Self { script, metrics })
+    }
+
+    /// Metrics in each request.
+    pub fn metrics(&self) -> u64 {
+        self.metrics
     }
 
     /// Loads `server` for `span`, in whole seconds, and returns how many requests were answered 200.
@@ -53,6 +59,21 @@ impl Load {
     }
 }
 
+/// `bytes` as a Lua string. Lua's strings hold any bytes; a compressed body has many that a script should not.
+fn quoted(bytes: &[u8]) -> String {
+    let mut literal = String::from('"');
+    for byte in bytes {
+        match byte {
+            b' '..=b'~' if !b"\"\\".contains(byte) => literal.push(char::from(*byte)),
+            // In decimal, and of three digits always: a digit may follow.
+            _ => {
+                let _ = write!(literal, "\\{byte:03}");
+            }
+        }
+    }
+    literal + "\""
+}
+
 /// The number before "requests in".
 fn answered(report: &str) -> Option<u64> {
     let line = report.lines().find(|line| line.contains(" requests in "))?;
@@ -69,5 +90,12 @@ mod tests {
             "  Thread Stats   Avg\n    Req/Sec    14.83k     5.49k\n  16199 requests in 1.10s, 601.13KB read\n";
         assert_eq!(answered(report), Some(16199));
         assert_eq!(answered("unable to connect to 127.0.0.1:1 Connection refused\n"), None);
+    }
+
+    #[test]
+    fn lua_reads_the_bytes_that_were_quoted() {
+        assert_eq!(quoted(b"a 1~"), r#""a 1~""#);
+        assert_eq!(quoted(b"\"\\"), r#""\034\092""#);
+        assert_eq!(quoted(b"\r\n\x1f\x8b\x00\xff7"), r#""\013\010\031\139\000\2557""#);
     }
 }

@@ -1,20 +1,32 @@
-//! Measures what a request costs, beside a bare epoll loop and nginx, and what an idle connection costs; and that no
-//! accepted metric is lost. Writes `results/latest.md` and `results/latest.svg`, and fails when a limit is exceeded.
+//! Measures what a request costs, beside a bare epoll loop and nginx; what a metric of a batch costs, and how long a
+//! largest batch holds others up; what an idle connection costs; and that no accepted metric is lost. Fails when a
+//! limit is exceeded.
+//!
+//! Writes `results/latest.md` and `results/latest.svg`. With a text as argument, runs only what has it in its name, and
+//! prints the figures without writing them: they are not the whole.
 
 #![forbid(unsafe_code)]
 
 mod accounting;
+mod batch;
 mod chart;
+mod client;
 mod contest;
 mod credentials;
+mod delivery;
+mod format;
+mod hold;
 mod idle;
 mod load;
 mod machine;
+mod metrics;
 mod poll;
 mod receiver;
 mod report;
 mod scenario;
+mod selection;
 mod server;
+mod turn;
 
 use std::error::Error;
 use std::fs;
@@ -25,9 +37,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::credentials::Certificate;
+use crate::idle::Transport;
 use crate::machine::Machine;
+use crate::metrics::Metric;
 use crate::receiver::Receiver;
 use crate::report::Report;
+use crate::selection::Selection;
 
 /// Where the figures go.
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
@@ -46,33 +61,68 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Measures, prints and writes everything; returns what is not good enough.
+/// Measures, prints and writes what is asked for; returns what is not good enough.
 fn run() -> Result<Vec<String>, Box<dyn Error>> {
+    let selection = Selection::new(std::env::args().skip(1))?;
     leave_the_servers_their_core()?;
     raise_file_limit()?;
-    let machine = Machine::inspect()?;
-    let directory = tempfile::tempdir()?;
-    let certificate = Certificate::generate(directory.path())?;
-    let receiver = Receiver::start()?;
-
-    let mut outcomes = Vec::new();
-    for scenario in scenario::all(&credentials::token()?) {
-        eprintln!("{} ...", scenario.name);
-        outcomes.push(contest::run(scenario, &receiver, &certificate, directory.path())?);
+    let receiver = Receiver::start(lines())?;
+    let report = measure(&selection, &receiver)?;
+    if report.is_empty() {
+        return Err("nothing has that text in its name".into());
     }
-    eprintln!("{} idle connections ...", idle::CONNECTIONS);
-    let idle = idle::plain(&receiver, directory.path())?;
-    let idle_tls = idle::tls(&receiver, &certificate, directory.path())?;
-
-    let report = Report { machine, outcomes, idle, idle_tls };
     let page = report.markdown();
     println!("{page}");
-    fs::create_dir_all(RESULTS)?;
-    fs::write(Path::new(RESULTS).join("latest.md"), page)?;
-    fs::write(Path::new(RESULTS).join("latest.svg"), chart::svg(&report.outcomes))?;
+    if selection.is_whole() {
+        fs::create_dir_all(RESULTS)?;
+        fs::write(Path::new(RESULTS).join("latest.md"), page)?;
+        fs::write(Path::new(RESULTS).join("latest.svg"), chart::svg(&report.outcomes))?;
+    }
     let mut failures = report.failures();
     failures.extend(receiver.trouble()?);
     Ok(failures)
+}
+
+/// Runs what is selected, one after the other.
+fn measure(selection: &Selection, receiver: &Receiver) -> Result<Report, Box<dyn Error>> {
+    let machine = Machine::inspect()?;
+    let directory = tempfile::tempdir()?;
+    let certificate = Certificate::generate(directory.path())?;
+    let asked_for = |name: &str| {
+        let included = selection.includes(name);
+        if included {
+            eprintln!("{name} ...");
+        }
+        included
+    };
+    let mut report = Report { machine, outcomes: vec![], batches: vec![], holds: vec![], idle: vec![] };
+    for scenario in scenario::all(&credentials::token()?) {
+        if asked_for(scenario.name) {
+            report.outcomes.push(contest::run(scenario, receiver, &certificate, directory.path())?);
+        }
+    }
+    for batch in batch::ALL {
+        if asked_for(&batch.name()) {
+            report.batches.push(batch::run(batch, receiver, directory.path())?);
+        }
+    }
+    for format in hold::FORMATS {
+        if asked_for(&hold::name(format)) {
+            report.holds.push(hold::run(format, receiver, directory.path())?);
+        }
+    }
+    for transport in Transport::ALL {
+        if asked_for(&transport.name()) {
+            report.idle.push(idle::run(transport, receiver, &certificate, directory.path())?);
+        }
+    }
+    Ok(report)
+}
+
+/// All lines that the proxy has a reason to send.
+fn lines() -> impl Iterator<Item = String> {
+    let page = metrics::page().into_iter().map(|metric| metric.line());
+    page.chain([scenario::LINE.to_owned(), Metric::shortest().line()])
 }
 
 /// Moves this process, and the threads it will have, to wrk's core.

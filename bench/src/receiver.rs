@@ -4,25 +4,26 @@
 //! woken by every datagram: the sender pays for that, and wrk, on whose core it wakes, is interrupted, which splits the
 //! proxy's turns and so its datagrams. This one looks from time to time instead, and the kernel keeps what came.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 
 use crate::poll;
-use crate::scenario::LINE;
 
-/// The socket's buffer, in bytes: the receiver shares its core with wrk, and may have to wait for seconds.
+/// The socket's buffer, in bytes: the receiver shares its core with wrk, and may have to wait for seconds. Of full
+/// datagrams, which the kernel accounts at twice their size, it holds a million metrics and more.
 const BUFFER: usize = 64 * 1024 * 1024;
 
 /// The time between two looks: at 150,000 metrics a second, a datagram each, still no more than the buffer that a
-/// system gives to everybody (208 KiB) holds.
+/// system gives to everybody (208 KiB) holds. Batches need the larger one.
 pub const LOOK: Duration = Duration::from_millis(1);
 
 /// Longer than any UDP payload.
@@ -34,34 +35,51 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How long to wait for metrics that are missing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the thread shares.
 #[derive(Default)]
-struct Counts {
+struct Shared {
     lines: AtomicU64,
     strangers: AtomicU64,
+    paused: AtomicBool,
+}
+
+/// The lines that may come, of whatever part of the benchmark.
+struct Lines(HashSet<Box<[u8]>>);
+
+impl Lines {
+    /// How many lines of `datagram` are of these, and how many are not.
+    fn count(&self, datagram: &[u8]) -> (u64, u64) {
+        let (mut lines, mut strangers) = (0, 0);
+        for line in datagram.split(|byte| *byte == b'\n') {
+            *if self.0.contains(line) { &mut lines } else { &mut strangers } += 1;
+        }
+        (lines, strangers)
+    }
 }
 
 /// A UDP socket with a thread that reads it until the process ends.
 pub struct Receiver {
     address: SocketAddr,
-    counts: Arc<Counts>,
+    shared: Arc<Shared>,
 }
 
 impl Receiver {
-    /// Starts the thread, on the caller's core.
-    pub fn start() -> Result<Self, Box<dyn Error>> {
+    /// Starts the thread, on the caller's core. It knows `lines`; all others are strangers.
+    pub fn start(lines: impl IntoIterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         // Past the system's limit if we may, else up to it.
         set_socket_recv_buffer_size_force(&socket, BUFFER).or_else(|_| set_socket_recv_buffer_size(&socket, BUFFER))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        let counts = Arc::new(Counts::default());
-        let own = Arc::clone(&counts);
+        let lines = Lines(lines.into_iter().map(|line| line.into_bytes().into_boxed_slice()).collect());
+        let shared = Arc::new(Shared::default());
+        let own = Arc::clone(&shared);
         thread::Builder::new().name("receiver".to_owned()).spawn(move || {
-            if let Err(error) = receive(&socket, &own) {
+            if let Err(error) = receive(&socket, &lines, &own) {
                 eprintln!("the receiver ended: {error}");
             }
         })?;
-        Ok(Self { address, counts })
+        Ok(Self { address, shared })
     }
 
     /// Where to send to.
@@ -71,7 +89,7 @@ impl Receiver {
 
     /// Metrics received so far.
     pub fn received(&self) -> u64 {
-        self.counts.lines.load(Ordering::Relaxed)
+        self.shared.lines.load(Ordering::Relaxed)
     }
 
     /// Waits until nothing more arrives, and for a while until `expected` metrics have. Returns how many have.
@@ -79,9 +97,17 @@ impl Receiver {
         poll::settled(QUIET, PATIENCE, |received| received >= expected, || Ok(self.received()))
     }
 
+    /// Leaves to the kernel what arrives during `work`, which has the core for itself. That must fit the buffer.
+    pub fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.shared.paused.store(true, Ordering::Relaxed);
+        let result = work();
+        self.shared.paused.store(false, Ordering::Relaxed);
+        result
+    }
+
     /// What makes the count worthless, if anything: lines that nobody asked for, datagrams that the kernel dropped.
     pub fn trouble(&self) -> Result<Option<String>, Box<dyn Error>> {
-        let strangers = self.counts.strangers.load(Ordering::Relaxed);
+        let strangers = self.shared.strangers.load(Ordering::Relaxed);
         let dropped = dropped(self.address.port(), &fs::read_to_string("/proc/net/udp")?).unwrap_or_default();
         Ok(match (strangers, dropped) {
             (0, 0) => None,
@@ -91,25 +117,24 @@ impl Receiver {
     }
 }
 
-fn receive(socket: &UdpSocket, counts: &Counts) -> io::Result<()> {
+fn receive(socket: &UdpSocket, lines: &Lines, shared: &Shared) -> io::Result<()> {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
+        if shared.paused.load(Ordering::Relaxed) {
+            thread::sleep(LOOK);
+            continue;
+        }
         match socket.recv(&mut buffer) {
-            Ok(read) => count(&buffer[..read], counts),
+            Ok(read) => {
+                let (known, strangers) = lines.count(&buffer[..read]);
+                shared.lines.fetch_add(known, Ordering::Relaxed);
+                shared.strangers.fetch_add(strangers, Ordering::Relaxed);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-fn count(datagram: &[u8], counts: &Counts) {
-    let (mut lines, mut strangers) = (0, 0);
-    for line in datagram.split(|byte| *byte == b'\n') {
-        *if line == LINE { &mut lines } else { &mut strangers } += 1;
-    }
-    counts.lines.fetch_add(lines, Ordering::Relaxed);
-    counts.strangers.fetch_add(strangers, Ordering::Relaxed);
 }
 
 /// The last column of `/proc/net/udp` for the socket on `port`.
@@ -122,6 +147,14 @@ fn dropped(port: u16, table: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_nobody_knows_are_strangers() {
+        let lines = Lines(["a:1|c", "b:2|ms"].map(|line| line.as_bytes().into()).into());
+        assert_eq!(lines.count(b"a:1|c"), (1, 0));
+        assert_eq!(lines.count(b"a:1|c\nb:2|ms\na:1|c"), (3, 0));
+        assert_eq!(lines.count(b"a:1|c\nb:2|m\n\na:1|c\n"), (2, 3));
+    }
 
     #[test]
     fn drops_are_found_by_port() {

@@ -2,84 +2,142 @@
 
 use std::fmt::Write as _;
 
-use crate::contest::{Delivery, Outcome, ROUNDS, TURN};
+use crate::batch::Cost;
+use crate::contest::Outcome;
+use crate::delivery::Delivery;
+use crate::hold::{self, Hold};
 use crate::idle::{self, Idle};
 use crate::load;
 use crate::machine::Machine;
+use crate::metrics::PAGE;
 use crate::receiver;
 use crate::server::Contender;
+use crate::turn::{ROUNDS, TURN};
 
 /// Stands for what does not exist.
 const NONE: &str = "–";
 
-/// All that was measured in one run.
+/// All that was measured in one run; what was not asked for is empty.
 pub struct Report {
     /// Where, and with what.
     pub machine: Machine,
     /// CPU time, by scenario.
     pub outcomes: Vec<Outcome>,
-    /// Memory of idle HTTP connections.
-    pub idle: Idle,
-    /// Memory of idle HTTPS connections, which has no limit: most of it is the TLS library's.
-    pub idle_tls: Idle,
+    /// CPU time of metrics in batches, by format.
+    pub batches: Vec<Cost>,
+    /// Waits beside largest batches, by format.
+    pub holds: Vec<Hold>,
+    /// Memory of idle connections, by transport.
+    pub idle: Vec<Idle>,
 }
 
 impl Report {
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.batches.is_empty() && self.holds.is_empty() && self.idle.is_empty()
+    }
+
     /// A sentence for each metric lost and each limit exceeded.
     pub fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
-        let mut check_delivery = |name: &str, delivery: Delivery| {
-            if delivery.lost > 0 {
-                failures.push(format!("{name}: {} of {} metrics were lost", delivery.lost, delivery.accepted));
-            }
-        };
-        for outcome in &self.outcomes {
-            check_delivery(outcome.scenario.name, outcome.delivery);
-        }
-        check_delivery("idle connections", self.idle.delivery);
-        check_delivery("idle connections over TLS", self.idle_tls.delivery);
+        let lost = self.deliveries().into_iter().filter(|(_, delivery)| delivery.lost > 0);
+        let lost =
+            lost.map(|(name, Delivery { accepted, lost })| format!("{name}: {lost} of {accepted} metrics were lost"));
+        lost.chain(self.excesses()).collect()
+    }
+
+    /// What became of the metrics of each part, by its name.
+    fn deliveries(&self) -> Vec<(String, Delivery)> {
+        let outcomes = self.outcomes.iter().map(|outcome| (outcome.scenario.name.to_owned(), outcome.delivery));
+        let batches = self.batches.iter().map(|cost| (cost.batch.name(), cost.delivery));
+        let holds = self.holds.iter().map(|hold| (hold::name(hold.format), hold.delivery));
+        let idle = self.idle.iter().map(|idle| (idle.transport.name(), idle.delivery));
+        outcomes.chain(batches).chain(holds).chain(idle).collect()
+    }
+
+    /// A sentence for each limit exceeded.
+    fn excesses(&self) -> Vec<String> {
+        let mut excesses = Vec::new();
         for outcome in &self.outcomes {
             if let Some(limit) = outcome.scenario.limit
                 && let Some(ratio) = outcome.ratio(Contender::Proxy, Contender::Floor)
                 && ratio > limit
             {
-                failures.push(format!(
+                excesses.push(format!(
                     "{}: the proxy takes {ratio:.2} times the floor's CPU time; the limit is {limit:.2}",
                     outcome.scenario.name
                 ));
             }
         }
-        if self.idle.kib > idle::LIMIT_KIB {
-            failures.push(format!(
-                "an idle connection takes {:.1} KiB; the limit is {:.1} KiB",
-                self.idle.kib,
-                idle::LIMIT_KIB
-            ));
+        for Cost { batch, micros, .. } in &self.batches {
+            if let Some(limit) = batch.limit
+                && *micros > limit
+            {
+                excesses.push(format!("{}: a metric takes {micros:.3} µs; the limit is {limit:.3} µs", batch.name()));
+            }
         }
-        failures
+        for Hold { format, millis, .. } in &self.holds {
+            if *millis > hold::LIMIT_MS {
+                excesses.push(format!(
+                    "{}: another request waits {millis:.2} ms; the limit is {:.2} ms",
+                    hold::name(*format),
+                    hold::LIMIT_MS
+                ));
+            }
+        }
+        for Idle { transport, kib, .. } in &self.idle {
+            if let Some(limit) = transport.limit()
+                && *kib > limit
+            {
+                excesses.push(format!("{}: one takes {kib:.1} KiB; the limit is {limit:.1} KiB", transport.name()));
+            }
+        }
+        excesses
     }
 
     /// The page.
     pub fn markdown(&self) -> String {
-        format!(
-            "# Benchmark\n\n\
-             {}\n\
-             CPU time per request in µs, as the kernel accounts it to the server's process: wrk with {} connections on \
-             one core, the server on another; the median of {ROUNDS} rounds in which the servers take turns of {} s. \
-             Ratios are medians of the rounds' ratios. *floor* is an epoll loop that reads and writes a fixed answer \
-             without parsing; *nginx* returns an empty 200, and sends no metric. The proxy's metrics go to a UDP socket \
-             on wrk's core that is read every {} ms, as if it were on another machine.\n\n\
-             {}\n\
-             Memory of an idle connection, of {} that made a request each:\n\n\
-             {}",
-            self.machine.markdown(),
-            load::CONNECTIONS,
-            TURN.as_secs(),
-            receiver::LOOK.as_millis(),
+        let mut page = format!("# Benchmark\n\n{}", self.machine.markdown());
+        let mut section = |measured: bool, sentences: String, table: String| {
+            if measured {
+                let _ = write!(page, "\n{sentences}\n\n{table}");
+            }
+        };
+        section(
+            !self.outcomes.is_empty(),
+            format!(
+                "CPU time per request in µs, as the kernel accounts it to the server's process: wrk with {} connections \
+                 on one core, the server on another; the median of {ROUNDS} rounds in which the servers take turns of \
+                 {} s. Ratios are medians of the rounds' ratios. *floor* is an epoll loop that reads and writes a fixed \
+                 answer without parsing; *nginx* returns an empty 200, and sends no metric. The proxy's metrics go to a \
+                 UDP socket on wrk's core that is read every {} ms, as if it were on another machine.",
+                load::CONNECTIONS,
+                TURN.as_secs(),
+                receiver::LOOK.as_millis(),
+            ),
             self.cpu_table(),
-            idle::CONNECTIONS,
+        );
+        section(
+            !self.batches.is_empty(),
+            format!(
+                "CPU time per metric of requests that bring {PAGE} each, measured in the same way, of the proxy alone:"
+            ),
+            self.batch_table(),
+        );
+        section(
+            !self.holds.is_empty(),
+            format!(
+                "The longest that another request to the same worker took while it had a batch of 1 MiB of the shortest \
+                 metrics to deal with, the median of {} batches:",
+                hold::BATCHES
+            ),
+            self.hold_table(),
+        );
+        section(
+            !self.idle.is_empty(),
+            format!("Memory of an idle connection, of {} that made a request each:", idle::CONNECTIONS),
             self.idle_table(),
-        )
+        );
+        page
     }
 
     fn cpu_table(&self) -> String {
@@ -104,12 +162,34 @@ impl Report {
         table
     }
 
+    fn batch_table(&self) -> String {
+        let mut table = format!(
+            "| Batch of {PAGE} metrics | proxy, µs/metric | limit | accepted | lost |\n|---|--:|--:|--:|--:|\n"
+        );
+        for Cost { batch, micros, delivery: Delivery { accepted, lost } } in &self.batches {
+            let limit = number(batch.limit);
+            let _ = writeln!(table, "| {} | {micros:.3} | {limit} | {accepted} | {lost} |", batch.format.name());
+        }
+        table
+    }
+
+    fn hold_table(&self) -> String {
+        let mut table = String::from(
+            "| Largest batch, 1 MiB | longest wait of another request, ms | limit | accepted | lost |\n\
+             |---|--:|--:|--:|--:|\n",
+        );
+        for Hold { format, millis, delivery: Delivery { accepted, lost } } in &self.holds {
+            let limit = number(Some(hold::LIMIT_MS));
+            let _ = writeln!(table, "| {} | {millis:.2} | {limit} | {accepted} | {lost} |", format.name());
+        }
+        table
+    }
+
     fn idle_table(&self) -> String {
         let mut table = String::from("| Connection | KiB | limit | accepted | lost |\n|---|--:|--:|--:|--:|\n");
-        for (name, idle, limit) in [("HTTP", &self.idle, Some(idle::LIMIT_KIB)), ("HTTPS", &self.idle_tls, None)] {
-            let limit = limit.map_or_else(|| NONE.to_owned(), |limit| format!("{limit:.1}"));
-            let Delivery { accepted, lost } = idle.delivery;
-            let _ = writeln!(table, "| {name} | {:.1} | {limit} | {accepted} | {lost} |", idle.kib);
+        for Idle { transport, kib, delivery: Delivery { accepted, lost } } in &self.idle {
+            let limit = transport.limit().map_or_else(|| NONE.to_owned(), |limit| format!("{limit:.1}"));
+            let _ = writeln!(table, "| {} | {kib:.1} | {limit} | {accepted} | {lost} |", transport.label());
         }
         table
     }

@@ -10,7 +10,7 @@ const BROWSER_LIMIT: f64 = 1.45;
 const CLOSE_LIMIT: f64 = 1.40;
 
 /// The line that each request turns into at the StatsD receiver.
-pub const LINE: &[u8] = b"bench.requests:1|c";
+pub const LINE: &str = "bench.requests:1|c";
 
 const REQUEST_LINE: &str = "POST /count/bench.requests HTTP/1.1";
 const HOST: &str = "Host: metrics.example.com";

@@ -1,0 +1,86 @@
+//! What a metric costs that comes in a batch: the proxy alone, since neither the floor nor nginx takes batches.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use crate::client;
+use crate::delivery::Delivery;
+use crate::format::{self, Format};
+use crate::load::Load;
+use crate::metrics::{self, PAGE};
+use crate::receiver::Receiver;
+use crate::server::{ProxyOptions, Server};
+use crate::turn::{ROUNDS, TURN, WARM_UP, deliver, median};
+
+/// The most CPU time that a metric of a batch of lines may cost, in microseconds.
+const LINES_LIMIT: f64 = 0.15;
+
+/// The same for JSON.
+const JSON_LIMIT: f64 = 0.35;
+
+/// A batch to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// How it is written.
+    pub format: Format,
+    /// The most that a metric may cost, in microseconds of CPU time.
+    pub limit: Option<f64>,
+}
+
+/// All, in the table's order. A compressed one has no limit: most of its cost is the decompressor's.
+pub const ALL: [Batch; 3] = [
+    Batch { format: Format::Lines, limit: Some(LINES_LIMIT) },
+    Batch { format: Format::Json, limit: Some(JSON_LIMIT) },
+    Batch { format: Format::GzippedLines, limit: None },
+];
+
+impl Batch {
+    /// The name, which tells it from everything else that is measured.
+    pub fn name(self) -> String {
+        format!("batch of {PAGE}, {}", self.format.name())
+    }
+}
+
+/// What a batch came to.
+pub struct Cost {
+    /// The batch.
+    pub batch: Batch,
+    /// CPU time for a metric, in microseconds: the median of the rounds.
+    pub micros: f64,
+    /// The metrics, those of the warm-up included.
+    pub delivery: Delivery,
+}
+
+/// Loads a proxy with `batch` in all rounds; its files go to a new directory in `directory`.
+pub fn run(batch: Batch, receiver: &Receiver, directory: &Path) -> Result<Cost, Box<dyn Error>> {
+    let directory = directory.join(batch.name().replace(' ', "-"));
+    fs::create_dir(&directory)?;
+    let options = ProxyOptions { statsd: receiver.address(), token: false, certificate: None };
+    let proxy = Server::proxy(&options, &directory)?;
+    measure(batch, &proxy, receiver, &directory)
+        .map_err(|error| format!("{}: {error}\n{}", batch.name(), proxy.log()).into())
+}
+
+fn measure(batch: Batch, proxy: &Server, receiver: &Receiver, directory: &Path) -> Result<Cost, Box<dyn Error>> {
+    let request = batch.format.request(&metrics::page())?;
+    let load = Load::new(&request, PAGE as u64, directory)?;
+    let mut delivery = Delivery::default();
+    post(&request, proxy, receiver, &mut delivery)?;
+    deliver(&load, proxy, WARM_UP, receiver, &mut delivery)?;
+    let mut rounds = [0.0; ROUNDS];
+    for round in &mut rounds {
+        *round = deliver(&load, proxy, TURN, receiver, &mut delivery)? / PAGE as f64;
+        eprintln!("  {round:.3} µs/metric");
+    }
+    Ok(Cost { batch, micros: median(rounds), delivery })
+}
+
+/// Posts one batch and reads the answer, of which wrk sees no more than the status.
+fn post(request: &[u8], proxy: &Server, receiver: &Receiver, delivery: &mut Delivery) -> Result<(), Box<dyn Error>> {
+    let before = receiver.received();
+    let answer = client::exchange(&mut client::connect(proxy.address())?, request)?;
+    format::check_answer(&answer, PAGE)?;
+    delivery.note(1, PAGE as u64, receiver.settled(before + PAGE as u64)? - before);
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! What became of the metrics of requests that were answered 200.
+
+/// Metrics, by what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delivery {
+    /// Answered 200.
+    pub accepted: u64,
+    /// Not received, of those.
+    pub lost: u64,
+}
+
+impl Delivery {
+    /// Notes that `received` metrics came of `requests`, each of which held `size`.
+    ///
+    /// More may have come, see [`CONNECTIONS`](crate::load::CONNECTIONS), and must not make up for lost ones. But a
+    /// request brings all its metrics, counted by wrk or not: what is missing to a whole one is lost in any case.
+    pub fn note(&mut self, requests: u64, size: u64, received: u64) {
+        let accepted = requests * size;
+        let torn = received.next_multiple_of(size) - received;
+        self.accepted += accepted;
+        self.lost += accepted.saturating_sub(received).max(torn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_beyond_those_accepted_make_up_for_none_lost() {
+        let mut delivery = Delivery::default();
+        delivery.note(100, 1, 97);
+        delivery.note(100, 1, 164);
+        assert_eq!((delivery.accepted, delivery.lost), (200, 3));
+    }
+
+    #[test]
+    fn a_torn_batch_is_a_loss_among_uncounted_ones_too() {
+        let mut delivery = Delivery::default();
+        delivery.note(10, 100, 1_300);
+        delivery.note(10, 100, 940);
+        assert_eq!((delivery.accepted, delivery.lost), (2_000, 60));
+        delivery.note(10, 100, 1_240);
+        assert_eq!((delivery.accepted, delivery.lost), (3_000, 120));
+    }
+}
