@@ -1,5 +1,7 @@
 //! What a body is said to be.
 
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
 /// The types that are told apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ContentType {
@@ -21,9 +23,13 @@ impl ContentType {
     /// Reads a Content-Type header (RFC 9110 section 8.3); its parameters do not matter here.
     pub fn of(header: Option<&[u8]>) -> Self {
         let Some(header) = header else { return Self::Unnamed };
+        // What nearly all single metrics have, in one comparison.
+        if header == FORM {
+            return Self::Form;
+        }
         let essence = header.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         let is = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name.as_bytes()));
-        if is(&["application/x-www-form-urlencoded"]) {
+        if essence.eq_ignore_ascii_case(FORM) {
             Self::Form
         } else if is(&["", "text/plain", "application/octet-stream"]) {
             Self::Unnamed

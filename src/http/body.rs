@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 
 use crate::http::deadline::{BodyGuard, Deadlines};
-use crate::http::inflate::{Coding, Inflate, InflateError};
+use crate::http::inflate::{Coding, DECODER_SIZE, Inflate, InflateError};
 
 /// Bytes that the bodies of a worker's requests may take together while they come in, as their buffers grow: some 40 to 64
 /// of the largest batches. Without
@@ -109,6 +109,7 @@ pub struct Collect {
     body: Incoming,
     first: Bytes,
     more: BytesMut,
+    coding: Coding,
     inflate: Option<Box<Inflate>>,
     length: usize,
     limits: Limits,
@@ -123,7 +124,8 @@ impl Collect {
             body,
             first: Bytes::new(),
             more: BytesMut::new(),
-            inflate: Inflate::new(coding, limits.cap).map(Box::new),
+            coding,
+            inflate: None,
             length: 0,
             limits,
             share: None,
@@ -157,10 +159,8 @@ impl Collect {
         if self.length > self.limits.cap {
             return Err(BodyError::TooLarge);
         }
-        if let Some(inflate) = &mut self.inflate {
-            inflate.write(&data)?;
-            let size = inflate.size();
-            return self.account(size);
+        if self.coding != Coding::Identity {
+            return self.inflate(&data);
         }
         if self.first.is_empty() && self.more.is_empty() {
             self.first = data;
@@ -172,6 +172,21 @@ impl Collect {
         self.account(self.more.capacity())
     }
 
+    /// A decoder is made when there is something for it, and room: heads alone must not fill the memory with them.
+    fn inflate(&mut self, data: &[u8]) -> Result<(), BodyError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        if self.inflate.is_none() {
+            self.account(DECODER_SIZE)?;
+        }
+        let (coding, cap) = (self.coding, self.limits.cap);
+        let inflate = self.inflate.get_or_insert_with(|| Box::new(Inflate::new(coding, cap)));
+        inflate.write(data)?;
+        let size = inflate.size();
+        self.account(size)
+    }
+
     /// Takes `size` bytes of the budget in all.
     fn account(&mut self, size: usize) -> Result<(), BodyError> {
         let budget = &self.limits.budget;
@@ -180,10 +195,10 @@ impl Collect {
 
     fn finish(&mut self) -> Result<Body, BodyError> {
         let bytes = match self.inflate.take() {
-            // No bytes are an empty body in any coding.
-            Some(inflate) if self.length > 0 => Bytes::from(inflate.finish()?),
-            _ if self.more.is_empty() => std::mem::take(&mut self.first),
-            _ => self.more.split().freeze(),
+            // No bytes are an empty body in any coding: then there is no decoder.
+            Some(inflate) => Bytes::from(inflate.finish()?),
+            None if self.more.is_empty() => std::mem::take(&mut self.first),
+            None => self.more.split().freeze(),
         };
         Ok(Body { bytes, _share: self.share.take() })
     }

@@ -34,9 +34,8 @@ pub struct UnknownCoding;
 impl Coding {
     /// The coding of a request.
     pub fn of(headers: &HeaderMap) -> Result<Self, UnknownCoding> {
-        let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-        let Some(coding) = codings.next() else { return Ok(Self::Identity) };
-        if codings.next().is_some() {
+        let Some(coding) = headers.get(CONTENT_ENCODING) else { return Ok(Self::Identity) };
+        if headers.get_all(CONTENT_ENCODING).iter().nth(1).is_some() {
             return Err(UnknownCoding);
         }
         let is = |name: &[u8]| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(name);
@@ -74,6 +73,8 @@ enum Decoder {
     Raw(DeflateDecoder<Capped>),
     /// Some `deflate`, of which nothing has come yet.
     Undecided(Capped),
+    /// Nothing to decode.
+    None(Capped),
 }
 
 /// Bytes up to a cap.
@@ -99,15 +100,15 @@ impl Write for Capped {
 }
 
 impl Inflate {
-    /// Begins to inflate a body; at most `cap` bytes may come out. `None` if it is not compressed.
-    pub fn new(coding: Coding, cap: usize) -> Option<Self> {
+    /// Begins to inflate a body; at most `cap` bytes may come out.
+    pub fn new(coding: Coding, cap: usize) -> Self {
         let capped = Capped { bytes: Vec::new(), cap, full: false };
         let decoder = match coding {
-            Coding::Identity => return None,
+            Coding::Identity => Decoder::None(capped),
             Coding::Gzip => Decoder::Gzip(GzDecoder::new(capped)),
             Coding::Deflate => Decoder::Undecided(capped),
         };
-        Some(Self { decoder })
+        Self { decoder }
     }
 
     /// Takes a piece of the body.
@@ -128,6 +129,7 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.write_all(piece),
             Decoder::Zlib(decoder) => decoder.write_all(piece),
             Decoder::Raw(decoder) => decoder.write_all(piece),
+            Decoder::None(capped) => capped.write_all(piece),
             Decoder::Undecided(_) => Ok(()),
         };
         written.map_err(|_| self.reason())
@@ -139,7 +141,7 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.try_finish(),
             Decoder::Zlib(decoder) => decoder.try_finish(),
             Decoder::Raw(decoder) => decoder.try_finish(),
-            Decoder::Undecided(_) => Ok(()),
+            Decoder::Undecided(_) | Decoder::None(_) => Ok(()),
         };
         match finished {
             Ok(()) => Ok(std::mem::take(&mut self.capped().bytes)),
@@ -161,7 +163,7 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.get_mut(),
             Decoder::Zlib(decoder) => decoder.get_mut(),
             Decoder::Raw(decoder) => decoder.get_mut(),
-            Decoder::Undecided(capped) => capped,
+            Decoder::Undecided(capped) | Decoder::None(capped) => capped,
         }
     }
 }

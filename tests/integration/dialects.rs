@@ -67,6 +67,7 @@ macro_rules! dialect {
         packed_timings $packed:expr,
         packed_timings_with_rate_and_tag $packed_tagged:expr,
         packed_set $packed_set:expr,
+        packed_gauge $packed_gauge:expr,
         histogram $histogram:expr,
         distribution $distribution:expr,
         negative_histogram $negative_histogram:expr,
@@ -148,7 +149,11 @@ macro_rules! dialect {
             }
             #[test]
             fn packed_set() {
-                check(DIALECT, &[], batch("a:x:y|s"), $packed_set)
+                check(DIALECT, &[], batch("a:1:2|s"), $packed_set)
+            }
+            #[test]
+            fn packed_gauge() {
+                check(DIALECT, &[], batch("a:1:2|g"), $packed_gauge)
             }
             #[test]
             fn histogram() {

@@ -6,6 +6,7 @@ mod bad_input;
 mod base_path;
 mod batch;
 mod batch_daemon;
+mod budget;
 mod command_line;
 mod compression;
 mod contract;

@@ -51,6 +51,9 @@ fn other_methods_are_told_what_is_allowed() {
     }
     let head = Client::connect(proxy.address).send(request("HEAD", "/batch", &[], "")).answer_to_head();
     assert_eq!((head.status, head.header("allow")), (405, Some("POST, PUT, OPTIONS")));
+    // What may be put is batches only.
+    let answer = proxy.expect(request("PUT", "/count/a", &[], "value=1"), 405);
+    assert_eq!(answer.header("allow"), Some("POST, OPTIONS"));
     proxy.assert_sent(&receiver, &[]);
 }
 

@@ -1,5 +1,9 @@
 //! Batches of thousands, up to the cap and past it, and what else the worker does meanwhile.
 
+use std::time::Duration;
+
+use socket2::SockRef;
+
 use crate::support::client::{Client, post};
 use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
@@ -159,6 +163,20 @@ fn a_batch_is_sent_whole_though_its_client_leaves_at_once() {
 }
 
 #[test]
+fn a_batch_is_sent_whole_though_its_connection_is_reset_meanwhile() {
+    for body in long_batches() {
+        let (receiver, proxy) = start(&["--http-max-batch-size=16777216"]);
+        let mut client = Client::connect(proxy.address);
+        client.send(batch(body));
+        assert_eq!(receiver.next(), "first:1|c");
+        SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).expect("TCP can be reset");
+        drop(client);
+        assert_eq!(receiver.until("last:1|c"), [] as [&str; 0]);
+        proxy.assert_sent(&receiver, &[]);
+    }
+}
+
+#[test]
 fn a_connection_is_kept_after_batches_of_all_sizes() {
     let (receiver, proxy) = start(&[]);
     let mut client = Client::connect(proxy.address);
@@ -179,15 +197,19 @@ fn a_connection_is_kept_after_batches_of_all_sizes() {
     proxy.assert_sent(&receiver, &expected);
 }
 
+/// Batches in each format that take the proxy a while, with a good metric at either end. Those between are rejected: they
+/// cost time, and send nothing that could crowd the receiver.
+fn long_batches() -> [String; 3] {
+    let lines = format!("first:1|c\n{}last:1|c", "x\n".repeat(MIB));
+    let [first, last] = ["first", "last"].map(|name| format!(r#"{{"metric":"{name}","type":"c"}}"#));
+    let array = format!("[{first},{}{last}]", "1,".repeat(MIB));
+    let ndjson = format!("{first}\n{}{last}", "1\n".repeat(MIB));
+    [lines, array, ndjson]
+}
+
 #[test]
 fn a_long_batch_does_not_keep_others_waiting() {
-    // Metrics that are rejected cost time, and send nothing that could crowd the receiver.
-    let bad = MIB;
-    let lines = format!("first:1|c\n{}last:1|c", "x\n".repeat(bad));
-    let [first, last] = ["first", "last"].map(|name| format!(r#"{{"metric":"{name}","type":"c"}}"#));
-    let array = format!("[{first},{}{last}]", "1,".repeat(bad));
-    let ndjson = format!("{first}\n{}{last}", "1\n".repeat(bad));
-    for body in [lines, array, ndjson] {
+    for body in long_batches() {
         let (receiver, proxy) = start(&["--http-max-batch-size=16777216"]);
         let mut other = Client::connect(proxy.address);
         let mut slow = Client::connect(proxy.address);

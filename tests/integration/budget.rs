@@ -1,0 +1,50 @@
+//! The room that all bodies of a worker share.
+
+use crate::support::client::{Client, post};
+use crate::support::proxy::Proxy;
+use crate::support::receiver::Receiver;
+
+/// The default cap of a batch, in bytes.
+const BATCH: usize = 1 << 20;
+
+/// More batches than there is room for.
+const CROWD: usize = 80;
+
+#[test]
+fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
+    let receiver = Receiver::new();
+    let proxy = Proxy::start(&receiver, &["--http-timeout-read=60"]);
+    let head = format!("POST /batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {BATCH}\r\n\r\n");
+    // Empty lines: no metrics, so that only the bodies count.
+    let most = "\n".repeat(BATCH - 1);
+    let mut crowd: Vec<Client> = (0..CROWD)
+        .map(|_| {
+            let mut client = Client::connect(proxy.address);
+            client.send(&head).send(&most);
+            client
+        })
+        .collect();
+    // A body that comes in one piece needs no room of its own.
+    proxy.expect(post("/count/good", "value=1"), 200);
+    let (mut served, mut refused) = (0, 0);
+    for client in &mut crowd {
+        let answer = client.send("\n").answer();
+        match answer.status {
+            200 => served += 1,
+            503 => {
+                assert_eq!(answer.header("retry-after"), Some("1"));
+                assert_eq!(answer.body, "Too many requests under way\n");
+                assert!(answer.closes());
+                refused += 1;
+            }
+            status => panic!("{status}: {answer:?}"),
+        }
+    }
+    assert!(served >= 30 && refused >= CROWD - 64, "{served} served, {refused} refused");
+    // The room is 64 MiB; a buffer that grows is there twice, and the allocator keeps some of what was freed.
+    assert!(proxy.peak_memory_kib() < 192 * 1024, "{} KiB", proxy.peak_memory_kib());
+    // The room is there again.
+    let mut late = Client::connect(proxy.address);
+    assert_eq!(late.send(&head).send(&most).send("\n").answer().status, 200);
+    proxy.assert_sent(&receiver, &["good:1|c"]);
+}
