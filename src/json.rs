@@ -3,13 +3,18 @@
 //! Nothing that is well-formed JSON fails here: what has the wrong type is an invalid parameter of its metric, and so
 //! takes no other metric with it. Numbers are taken as the digits that came, without a float in between.
 
+mod tags;
+mod text;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::metric::{Kind, MAX_TAGS, MetricError, Tags, TagsWriter};
+use crate::json::tags::TagsVisitor;
+use crate::json::text::Text;
+use crate::metric::{Kind, MetricError, Tags, TagsWriter};
 use crate::params::{Param, Params};
 
 /// A member's value, unread.
@@ -177,72 +182,6 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, 'de> {
     }
 }
 
-/// A member that has to be a string, filled in place; `null` is an absent one.
-struct Text<'p, 'de>(&'p mut Param<'de>);
-
-impl<'de> DeserializeSeed<'de> for Text<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Text<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        *self.0 = Param::new(Cow::Borrowed(text));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        *self.0 = Param::new(Cow::Owned(text.to_owned()));
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        *self.0 = Param::Absent;
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        *self.0 = Param::Invalid;
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        *self.0 = Param::Invalid;
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        *self.0 = Param::Invalid;
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        *self.0 = Param::Invalid;
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        *self.0 = Param::Invalid;
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        *self.0 = Param::Invalid;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-}
-
 /// The names of members that are known.
 enum Field {
     Metric,
@@ -282,53 +221,6 @@ impl<'de> Deserialize<'de> for Field {
     }
 }
 
-/// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
-struct TagsVisitor<'t>(&'t mut TagsWriter);
-
-impl TagsVisitor<'_> {
-    fn count<E: serde::de::Error>(count: &mut usize) -> Result<(), E> {
-        *count += 1;
-        if *count > MAX_TAGS { Err(E::custom("too many tags")) } else { Ok(()) }
-    }
-}
-
-impl<'de> Visitor<'de> for TagsVisitor<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tags")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            Self::count(&mut count)?;
-            let value: &RawValue = map.next_value()?;
-            match value.get() {
-                // The way to say that there is no such tag.
-                "null" => {}
-                flag @ ("true" | "false") => self.0.push(&key, flag),
-                _ => match param(Some(value)) {
-                    Param::Text(value) => self.0.push(&key, &value),
-                    Param::Absent => self.0.push(&key, ""),
-                    Param::Invalid => return Err(A::Error::custom("a tag's value is no text")),
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut tags: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while let Some(tag) = tags.next_element::<Cow<'de, str>>()? {
-            Self::count(&mut count)?;
-            let (key, value) = tag.split_once([':', '=']).unwrap_or((&tag, ""));
-            self.0.push(key, value);
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,14 +236,6 @@ mod tests {
             Param::Absent => Param::Absent,
             Param::Invalid => Param::Invalid,
         }
-    }
-
-    fn tags(json: &str) -> Result<Vec<(String, Option<String>)>, MetricError> {
-        let text = format!(r#"{{"tags":{json}}}"#);
-        let mut writer = TagsWriter::default();
-        let object = object(&text);
-        let tags = object.tags(&mut writer)?;
-        Ok(tags.iter().map(|tag| (tag.key.to_owned(), tag.value.map(str::to_owned))).collect())
     }
 
     #[test]
@@ -381,22 +265,5 @@ mod tests {
         for bad in ["null", "7", "-7", "0.5", "true", "[[1]]", r#"{"a":{}}"#, r#""""#] {
             assert_eq!(object(&format!(r#"{{"metric":{bad},"value":1}}"#)).name(), Err(MetricError::Name), "{bad}");
         }
-    }
-
-    #[test]
-    fn tags_come_as_object_text_or_list() {
-        let pair = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
-        let expected = Ok(vec![pair("env", "prod"), pair("n", "1")]);
-        assert_eq!(tags(r#"{"env":"prod","n":1,"gone":null}"#), expected);
-        assert_eq!(tags(r#""env=prod,n=1""#), expected);
-        assert_eq!(tags(r#""env\u003dprod,n:1""#), expected);
-        assert_eq!(tags(r#"["env:prod","n=1"]"#), expected);
-        assert_eq!(tags(r#"{"a,b:c=d":"e,f","on":true}"#), Ok(vec![pair("a_b_c_d", "e_f"), pair("on", "true")]));
-        assert_eq!(tags("null"), Ok(vec![]));
-        for bad in ["7", "true", r#"{"a":[1]}"#, r#"{"a":{}}"#, "[1]"] {
-            assert_eq!(tags(bad), Err(MetricError::Tags), "{bad}");
-        }
-        let many = (0..=MAX_TAGS).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(",");
-        assert_eq!(tags(&format!("{{{many}}}")), Err(MetricError::Tags));
     }
 }

@@ -1,0 +1,90 @@
+//! Tags in JSON.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::json::param;
+use crate::metric::{MAX_TAGS, TagsWriter};
+use crate::params::Param;
+
+/// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
+pub struct TagsVisitor<'t>(pub &'t mut TagsWriter);
+
+impl TagsVisitor<'_> {
+    fn count<E: serde::de::Error>(count: &mut usize) -> Result<(), E> {
+        *count += 1;
+        if *count > MAX_TAGS { Err(E::custom("too many tags")) } else { Ok(()) }
+    }
+}
+
+impl<'de> Visitor<'de> for TagsVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tags")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut count = 0;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            Self::count(&mut count)?;
+            let value: &RawValue = map.next_value()?;
+            match value.get() {
+                // The way to say that there is no such tag.
+                "null" => {}
+                flag @ ("true" | "false") => self.0.push(&key, flag),
+                _ => match param(Some(value)) {
+                    Param::Text(value) => self.0.push(&key, &value),
+                    Param::Absent => self.0.push(&key, ""),
+                    Param::Invalid => return Err(A::Error::custom("a tag's value is no text")),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tags: A) -> Result<(), A::Error> {
+        let mut count = 0;
+        while let Some(tag) = tags.next_element::<Cow<'de, str>>()? {
+            Self::count(&mut count)?;
+            let (key, value) = tag.split_once([':', '=']).unwrap_or((&tag, ""));
+            self.0.push(key, value);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Object;
+    use crate::metric::MetricError;
+
+    fn tags(json: &str) -> Result<Vec<(String, Option<String>)>, MetricError> {
+        let text = format!(r#"{{"tags":{json}}}"#);
+        let mut writer = TagsWriter::default();
+        let object: Object<'_> = serde_json::from_str(&text).expect("an object");
+        let tags = object.tags(&mut writer)?;
+        Ok(tags.iter().map(|tag| (tag.key.to_owned(), tag.value.map(str::to_owned))).collect())
+    }
+
+    #[test]
+    fn tags_come_as_object_text_or_list() {
+        let pair = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
+        let expected = Ok(vec![pair("env", "prod"), pair("n", "1")]);
+        assert_eq!(tags(r#"{"env":"prod","n":1,"gone":null}"#), expected);
+        assert_eq!(tags(r#""env=prod,n=1""#), expected);
+        assert_eq!(tags(r#""env\u003dprod,n:1""#), expected);
+        assert_eq!(tags(r#"["env:prod","n=1"]"#), expected);
+        assert_eq!(tags(r#"{"a,b:c=d":"e,f","on":true}"#), Ok(vec![pair("a_b_c_d", "e_f"), pair("on", "true")]));
+        assert_eq!(tags("null"), Ok(vec![]));
+        for bad in ["7", "true", r#"{"a":[1]}"#, r#"{"a":{}}"#, "[1]"] {
+            assert_eq!(tags(bad), Err(MetricError::Tags), "{bad}");
+        }
+        let many = (0..=MAX_TAGS).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(",");
+        assert_eq!(tags(&format!("{{{many}}}")), Err(MetricError::Tags));
+    }
+}
