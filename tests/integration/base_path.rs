@@ -1,7 +1,7 @@
 //! `--http-base-path`: what is served below it, and that nothing is beside it.
 
 use crate::support::client::post;
-use crate::support::proxy::{Proxy, command};
+use crate::support::proxy::{Proxy, command, refusal};
 use crate::support::receiver::Receiver;
 use crate::support::request::request;
 
@@ -81,13 +81,11 @@ fn a_base_path_may_come_from_the_environment() {
 #[test]
 fn odd_base_paths_are_refused_at_the_start() {
     for path in ["/a b", "/a//b", "/a/../b", "/.", "/a?b", "/a#b", "/a%20b", "/a;b", "http://x/y", "/größe", "*"] {
-        let output = command(&[&format!("--http-base-path={path}")]).output().expect("the binary runs");
-        assert_eq!(output.status.code(), Some(2), "{path}");
-        let text = String::from_utf8_lossy(&output.stderr);
+        let (code, text) = refusal(&mut command(&[&format!("--http-base-path={path}")]));
+        assert_eq!(code, Some(2), "{path}: {text}");
         assert!(text.contains(&format!("--http-base-path {path:?}")), "{path:?} in {text}");
     }
-    let output = command(&[]).env("STATSD_HTTP_PROXY_HTTP_BASE_PATH", "/a b").output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8_lossy(&output.stderr);
+    let (code, text) = refusal(command(&[]).env("STATSD_HTTP_PROXY_HTTP_BASE_PATH", "/a b"));
+    assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("STATSD_HTTP_PROXY_HTTP_BASE_PATH \"/a b\""), "{text}");
 }

@@ -5,7 +5,7 @@
 mod table;
 
 use crate::support::client::post;
-use crate::support::proxy::{Proxy, command};
+use crate::support::proxy::{Proxy, command, refusal};
 use crate::support::receiver::Receiver;
 use crate::support::request::batch;
 
@@ -213,9 +213,8 @@ fn statsd_is_the_dialect_unless_another_is_named() {
 #[test]
 fn an_unknown_dialect_is_refused_at_the_start() {
     for name in ["graphite", "Datadog", "dogstatsd"] {
-        let output = command(&[&format!("--statsd-dialect={name}")]).output().expect("the binary runs");
-        assert_eq!(output.status.code(), Some(2), "{name}");
-        let text = String::from_utf8_lossy(&output.stderr);
+        let (code, text) = refusal(&mut command(&[&format!("--statsd-dialect={name}")]));
+        assert_eq!(code, Some(2), "{name}: {text}");
         assert!(text.contains(&format!("--statsd-dialect {name:?}")), "{text}");
         assert!(text.contains("statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd"), "{text}");
     }

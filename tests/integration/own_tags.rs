@@ -1,7 +1,7 @@
 //! `--statsd-tag`: tags of the server's own, on every line, and no client's to change.
 
 use crate::support::client::post;
-use crate::support::proxy::{Proxy, command};
+use crate::support::proxy::{Proxy, command, refusal};
 use crate::support::receiver::Receiver;
 use crate::support::request::{batch, json};
 
@@ -18,7 +18,7 @@ fn own_tags_are_on_every_line_after_the_clients() {
     proxy.expect(post("/count/a", "value=2"), 200);
     proxy.expect(post("/gauge/g", "value=-5"), 200);
     proxy.expect(json("/timing/t", r#"{"time":1,"tags":{"k":"v"}}"#), 200);
-    proxy.expect(batch("a:1:2|c|#k:v\nu:x|s\nc:1|c|@0.5"), 200);
+    proxy.expect(batch("a:1:2|c|#k:v\nu:x|s\nc:1|c|@0.5\na.plain:1|c"), 200);
     proxy.expect(batch(r#"[{"metric":"a","type":"c","tags":["k:v","beta"]}]"#), 200);
     let expected = [
         "a:2|c|#env:prod,dc:eu-1,rack:7",
@@ -29,6 +29,7 @@ fn own_tags_are_on_every_line_after_the_clients() {
         "a:2|c|#k:v,env:prod,dc:eu-1,rack:7",
         "u:x|s|#env:prod,dc:eu-1,rack:7",
         "c:1|c|@0.5|#env:prod,dc:eu-1,rack:7",
+        "a.plain:1|c|#env:prod,dc:eu-1,rack:7",
         "a:1|c|#k:v,beta:true,env:prod,dc:eu-1,rack:7",
     ];
     assert_sent(&proxy, &receiver, "env:prod,dc:eu-1,rack:7", &expected);
@@ -87,13 +88,11 @@ fn own_tags_that_cannot_be_written_are_refused_at_the_start() {
         (&["--statsd-tag=ok=yes,bad"], "--statsd-tag \"bad\""),
         (&many, "--statsd-tag \"k32=v\""),
     ] {
-        let output = command(flags).output().expect("the binary runs");
-        assert_eq!(output.status.code(), Some(2), "{flags:?}");
-        let text = String::from_utf8_lossy(&output.stderr);
+        let (code, text) = refusal(&mut command(flags));
+        assert_eq!(code, Some(2), "{flags:?}: {text}");
         assert!(text.contains(named), "{named} in {text}");
     }
-    let output = command(&[]).env("STATSD_HTTP_PROXY_STATSD_TAG", "a=1,b").output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8_lossy(&output.stderr);
+    let (code, text) = refusal(command(&[]).env("STATSD_HTTP_PROXY_STATSD_TAG", "a=1,b"));
+    assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("STATSD_HTTP_PROXY_STATSD_TAG \"b\""), "{text}");
 }

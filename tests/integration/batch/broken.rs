@@ -90,6 +90,10 @@ fn a_bad_object_takes_no_other_with_it() {
         (r#"{"type":"c"}"#, "Invalid key specified"),
         (r#"{"metric":"","type":"c"}"#, "Invalid key specified"),
         (r#"{"metric":true,"type":"c"}"#, "Invalid key specified"),
+        (r#"{"metric":7,"type":"c"}"#, "Invalid key specified"),
+        (r#"{"metric":["a"],"type":"c"}"#, "Invalid key specified"),
+        (r#"{"metric":{"a":1},"type":"c"}"#, "Invalid key specified"),
+        (r#"{"metric":-1.5,"type":"c"}"#, "Invalid key specified"),
         (r#"{"metric":"a:1|c","type":"c"}"#, "Invalid key specified"),
         (r#"{"metric":"a|b","type":"c"}"#, "Invalid key specified"),
         (r#"{"metric":"a\nb:1|c","type":"c"}"#, "Invalid key specified"),
@@ -170,9 +174,12 @@ fn a_bad_line_takes_no_other_with_it() {
         (&long, "Metric longer than 8192 bytes"),
     ] {
         let report = format!(r#"{{"accepted":2,"rejected":[{}]}}"#, rejection(1, error));
-        let answer = proxy.expect(batch(format!("good:1|c\n{line}\ngood:1|c\n")), 200);
-        assert_eq!(answer.body, report, "{line:?}");
-        proxy.assert_sent(&receiver, &["good:1|c"; 2]);
+        // The same with a dot: plain names have a way of their own.
+        for line in [line.to_owned(), line.replacen('a', "a.b", 1)] {
+            let answer = proxy.expect(batch(format!("good:1|c\n{line}\na.b:1|c\n")), 200);
+            assert_eq!(answer.body, report, "{line:?}");
+            proxy.assert_sent(&receiver, &["good:1|c", "a.b:1|c"]);
+        }
     }
     for broken in [&b"a\xff:1|c"[..], b"a:1|c|#k:\xc3", b"\xff"] {
         let report = format!(r#"{{"accepted":2,"rejected":[{}]}}"#, rejection(1, "Invalid line specified"));

@@ -17,6 +17,18 @@ fn lines_end_with_a_newline_or_crlf_or_not_at_all() {
 }
 
 #[test]
+fn plain_lines_leave_as_they_came_between_others() {
+    let (receiver, proxy) = start(&[]);
+    let plain = ["a.b:1|c", "a.b:0.50|c", "a-b.c_d:007|g", "a.b:1.5|ms", "a.b:42|s", "a.b:1.0|s", "1.2:3|c"];
+    let odd = ["a b:1|c", "a.b:1|c|@0.5", "a:+1|c\r", " a.b:2|h ", "a/b.c:1|g", "größe.x:1|c"];
+    let lines: Vec<&str> = plain.into_iter().zip(odd.into_iter().cycle()).flat_map(<[&str; 2]>::from).collect();
+    proxy.expect(batch(lines.join("\n")), 200);
+    let sent = ["a b:1|c", "a.b:1|c|@0.5", "a:1|c", "a.b:2|ms", "a/b.c:1|g", "größe.x:1|c"];
+    let expected: Vec<&str> = plain.into_iter().zip(sent.into_iter().cycle()).flat_map(<[&str; 2]>::from).collect();
+    proxy.assert_sent(&receiver, &expected);
+}
+
+#[test]
 fn signs_in_lines_are_shifts_and_plus_signs_go() {
     let (receiver, proxy) = start(&[]);
     proxy.expect(batch("g:5|g\ng:-5|g\ng:+5|g\nc:+5|c\nt:+5|ms\nu:+5|s\nu:-5|s"), 200);

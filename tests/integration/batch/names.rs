@@ -61,8 +61,8 @@ fn inherited_members_are_rejected_whatever_the_prefix() {
 fn a_prefix_or_a_dot_makes_inherited_names_harmless() {
     let (receiver, proxy) = start(&["--metric-prefix=web"]);
     proxy.expect(batch(r#"[{"metric":"__proto__","type":"c"}]"#), 200);
-    proxy.expect(batch("constructor:1|c\nlast:1|c"), 200);
-    assert_eq!(receiver.until("web.last:1|c"), ["web.__proto__:1|c", "web.constructor:1|c"]);
+    proxy.expect(batch("constructor:1|c\na.plain:1|c\nlast:1|c"), 200);
+    assert_eq!(receiver.until("web.last:1|c"), ["web.__proto__:1|c", "web.constructor:1|c", "web.a.plain:1|c"]);
     let (receiver, proxy) = start(&[]);
     proxy.expect(batch("a.constructor:1|c\nconstructors:1|c"), 200);
     proxy.assert_sent(&receiver, &["a.constructor:1|c", "constructors:1|c"]);

@@ -144,6 +144,21 @@ impl Drop for Proxy {
     }
 }
 
+/// Runs a command that must not start to serve, and gives its exit code and what it said.
+pub fn refusal(command: &mut Command) -> (Option<i32>, String) {
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().expect("standard error is piped")).lines().map_while(Result::ok) {
+        said += &line;
+        said += "\n";
+        if line.contains("listening on ") {
+            // It would serve for ever.
+            child.kill().expect("a child can be killed");
+        }
+    }
+    (child.wait().expect("a child can be waited for").code(), said)
+}
+
 /// The binary with flags, on a free port unless they say otherwise.
 pub fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_statsd-http-proxy"));
