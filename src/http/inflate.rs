@@ -12,6 +12,9 @@ use thiserror::Error;
 /// What a decoder takes beside its output, about, in bytes: its window and its buffer.
 pub const DECODER_SIZE: usize = 96 * 1024;
 
+/// The size of the chunks in which a large body is kept while it comes, in bytes.
+const CHUNK: usize = 64 * 1024;
+
 /// The codings that are understood, for an answer to one that is not.
 pub const CODINGS: &str = "gzip, deflate";
 
@@ -77,20 +80,36 @@ enum Decoder {
     None(Capped),
 }
 
-/// Bytes up to a cap.
+/// Bytes up to a cap, in chunks: a buffer that grows is there twice while it is moved, and what is refused at the cap need
+/// never have been in one piece.
 struct Capped {
-    bytes: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
+    len: usize,
     cap: usize,
     full: bool,
 }
 
+impl Capped {
+    fn new(cap: usize) -> Self {
+        Self { chunks: Vec::new(), len: 0, cap, full: false }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        if self.chunks.len() > 1 { self.chunks.concat() } else { self.chunks.pop().unwrap_or_default() }
+    }
+}
+
 impl Write for Capped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > self.cap {
+        if self.len + bytes.len() > self.cap {
             self.full = true;
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.bytes.extend_from_slice(bytes);
+        self.len += bytes.len();
+        match self.chunks.last_mut() {
+            Some(last) if last.len() + bytes.len() <= CHUNK => last.extend_from_slice(bytes),
+            _ => self.chunks.push(bytes.to_vec()),
+        }
         Ok(bytes.len())
     }
 
@@ -102,7 +121,7 @@ impl Write for Capped {
 impl Inflate {
     /// Begins to inflate a body; at most `cap` bytes may come out.
     pub fn new(coding: Coding, cap: usize) -> Self {
-        let capped = Capped { bytes: Vec::new(), cap, full: false };
+        let capped = Capped::new(cap);
         let decoder = match coding {
             Coding::Identity => Decoder::None(capped),
             Coding::Gzip => Decoder::Gzip(GzDecoder::new(capped)),
@@ -116,7 +135,7 @@ impl Inflate {
         if let Decoder::Undecided(capped) = &mut self.decoder
             && let Some(first) = piece.first()
         {
-            let capped = Capped { bytes: Vec::new(), ..*capped };
+            let capped = Capped::new(capped.cap);
             // The low half of zlib's first byte is 8 (RFC 1950 section 2.2). Of raw data that would be a stored block whose
             // padding is not zero, which nobody writes.
             self.decoder = if first & 0x0f == 8 {
@@ -144,14 +163,14 @@ impl Inflate {
             Decoder::Undecided(_) | Decoder::None(_) => Ok(()),
         };
         match finished {
-            Ok(()) => Ok(std::mem::take(&mut self.capped().bytes)),
+            Ok(()) => Ok(self.capped().take()),
             Err(_) => Err(self.reason()),
         }
     }
 
     /// Bytes that it holds.
     pub fn size(&mut self) -> usize {
-        DECODER_SIZE + self.capped().bytes.capacity()
+        DECODER_SIZE + self.capped().chunks.iter().map(Vec::capacity).sum::<usize>()
     }
 
     fn reason(&mut self) -> InflateError {
