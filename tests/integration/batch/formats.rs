@@ -44,6 +44,9 @@ fn a_rate_in_a_line_was_applied_already_and_is_passed_on() {
     proxy.expect(batch("c:1|c|@0.50\nt:3|ms|@1e-1\nc:2|c|@1\nc:3|c|@1.0|#k:v\nc:4|c|#k:v|@.25\ng:1|g|@0.5"), 200);
     let expected = ["c:1|c|@0.5", "t:3|ms|@0.1", "c:2|c", "c:3|c|#k:v", "c:4|c|@0.25|#k:v", "g:1|g"];
     proxy.assert_sent(&receiver, &expected);
+    // As BuckyClient writes it.
+    proxy.expect(batch("t:1|ms@0.5\nc.d:2|c@0.1|#k:v"), 200);
+    proxy.assert_sent(&receiver, &["t:1|ms|@0.5", "c.d:2|c|@0.1|#k:v"]);
 }
 
 #[test]

@@ -31,9 +31,11 @@ fn inherited_names_are_rejected_in_every_format_and_of_every_kind() {
     let (receiver, proxy) = start(&[]);
     for name in INHERITED.into_iter().chain(DISGUISED) {
         for kind in ["c", "g", "ms", "s", "h", "d"] {
-            let line = format!("{name}:1|{kind}|#k:v");
+            let line = format!("{name}:1|{kind}");
+            let tagged = format!("{name}:1|{kind}|#k:v");
             let object = format!(r#"{{"metric":"{name}","type":"{kind}","value":1}}"#);
-            for request in [batch(line), batch(format!("[{object}]")), typed_batch("application/x-ndjson", object)] {
+            let ndjson = typed_batch("application/x-ndjson", &object);
+            for request in [batch(line), batch(tagged), batch(format!("[{object}]")), ndjson] {
                 assert_eq!(proxy.expect(request, 400).body, refused("Invalid key specified"), "{name} {kind}");
             }
         }
