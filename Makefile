@@ -4,20 +4,41 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What is there already is not asked for again, so that no network is needed twice.
 need = @command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $(2); }
 
-.PHONY: all test lint deny bench
+.PHONY: all test client browser screenshot lint deny bench
 
 all: test
 
-# The whole test suite: unit, property and integration tests, the latter against a real StatsD too.
-test: tests/statsd/node_modules/.installed
+# The whole test suite: unit, property and integration tests, the latter against a real StatsD too, and the browser client
+# by itself and in a real Chromium.
+test: tests/statsd/node_modules/.installed client browser
 	$(call need,cc,build-essential)
 	$(call need,curl,curl)
 	REQUIRE_STATSD=1 DRAIN_ROUNDS=50 cargo test --locked
 
-tests/statsd/node_modules/.installed: tests/statsd/package-lock.json
+# The browser client: its types, its tests, and that what is committed in client/dist is what it builds to.
+client: client/node_modules/.installed
+	npm --prefix client run --silent check
+	npm --prefix client test
+
+# The browser client in Chromium, against the proxy. Without a Chromium that can be installed, this fails.
+browser: tests/browser/node_modules/.installed
+	$(call need,cc,build-essential)
+	$(call need,chromium,chromium)
+	cargo build --locked
+	cd tests/browser && node --test
+
+# The README's picture of the demo.
+screenshot: tests/browser/node_modules/.installed
+	$(call need,chromium,chromium)
+	cargo build --locked
+	cd tests/browser && node screenshot.js
+
+# Packages are those of the lock file beside. StatsD does without its optional ones; of esbuild the program is one.
+tests/statsd/node_modules/.installed: OMIT := --omit=optional
+%/node_modules/.installed: %/package-lock.json
 	$(call need,node,nodejs npm)
 	$(call need,npm,npm)
-	npm ci --prefix tests/statsd --omit=optional --no-audit --no-fund
+	npm ci --prefix $* $(OMIT) --no-audit --no-fund
 	touch $@
 
 # Formatting, and the compiler's and clippy's warnings as errors.

@@ -203,7 +203,7 @@ pub const FLAGS: &[Flag] = &[
         Kind::Switch,
         "false",
         Group::Operation,
-        "Start a StatsD receiver too, send to it, and print what arrives; the port is then 8080 unless given",
+        "Start a StatsD receiver too, print what arrives, and show it on a page at /; the port is then 8080 unless given",
     ),
     flag("verbose", Kind::Switch, "false", Group::Operation, "Log every request"),
     flag("log-format", Kind::Value("FORMAT"), "text", Group::Operation, "text or json"),

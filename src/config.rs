@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cli::{CommandLine, Given, parse_switch};
 use crate::metric::Prefix;
+use crate::route::Routes;
 use crate::statsd::datagram::MAX_DATAGRAM;
 use crate::statsd::dialect::{DIALECTS, Dialect};
 use crate::statsd::resolver::Endpoint;
@@ -83,8 +84,8 @@ pub struct Config {
     pub max_body_size: usize,
     /// Largest body of a batch, in bytes.
     pub max_batch_size: usize,
-    /// What stands before all paths: empty, or `/some/path`.
-    pub base_path: String,
+    /// Where the routes are, and which.
+    pub routes: Routes,
     /// Connections served at once.
     pub max_connections: usize,
     /// Worker threads.
@@ -137,7 +138,7 @@ impl Config {
             },
             max_body_size: check.number("http-max-body-size", 1, 64 * 1024 * 1024) as usize,
             max_batch_size: check.number("http-max-batch-size", 1, MAX_BATCH) as usize,
-            base_path: check.base_path(),
+            routes: Routes { base: check.base_path(), demo },
             max_connections: check.number("http-max-connections", 1, 1_000_000) as usize,
             threads: match line.value("http-threads") {
                 Some(_) => check.number("http-threads", 1, 1024) as usize,

@@ -1,16 +1,20 @@
-//! `--demo`: a StatsD receiver in the same process, on a UDP socket like any other, that prints what arrives.
+//! `--demo`: a StatsD receiver in the same process, on a UDP socket like any other, that prints what arrives, and a page
+//! that shows it live.
 
-use std::io::{self, Write as _};
+pub mod aggregate;
+pub mod feed;
+pub mod page;
+pub mod receiver;
+
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
+use tracing::warn;
 
 use crate::auth;
 use crate::config::Config;
-
-/// The largest datagram that UDP carries.
-const MAX_DATAGRAM: usize = 65_535;
+use crate::demo::feed::Feed;
 
 /// How long the sample token is valid, in seconds: a day of trying things out.
 const TOKEN_SECONDS: u64 = 86_400;
@@ -26,48 +30,34 @@ pub enum DemoError {
     Token(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Starts the receiver on a free port of 127.0.0.1, and returns where it listens. It ends with the process.
-pub fn start() -> Result<SocketAddr, DemoError> {
+/// Starts the receiver on a free port of 127.0.0.1, and returns where it listens, and what it shows. It ends with the
+/// process.
+pub fn start() -> Result<(SocketAddr, Feed), DemoError> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = socket.local_addr()?;
-    std::thread::Builder::new().name("demo-statsd".to_owned()).spawn(move || print_lines(&socket))?;
-    Ok(address)
+    let feed = Feed::default();
+    let shown = feed.clone();
+    std::thread::Builder::new().name("demo-statsd".to_owned()).spawn(move || {
+        if let Err(error) = receiver::run(&socket, &shown) {
+            warn!("the demo's StatsD receiver ended: {error}");
+        }
+    })?;
+    Ok((address, feed))
 }
 
 /// How to send a first metric to `http`.
 pub fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<String, DemoError> {
     let (scheme, insecure) = if config.tls.is_some() { ("https", " -k") } else { ("http", "") };
-    let token = match &config.jwt_secret {
-        Some(secret) => format!(" -H 'X-JWT-Token: {}'", auth::sample_token(secret, TOKEN_SECONDS)?),
-        None => String::new(),
-    };
+    let token = config.jwt_secret.as_ref().map(|secret| auth::sample_token(secret, TOKEN_SECONDS)).transpose()?;
+    let header = token.as_ref().map(|token| format!(" -H 'X-JWT-Token: {token}'")).unwrap_or_default();
+    let query = token.map(|token| format!("?token={token}")).unwrap_or_default();
+    let base = &config.routes.base;
     Ok(format!(
         "The proxy listens on {scheme}://{http} and sends to the demo's StatsD receiver on {statsd}.\n\
-         Send a first metric from another terminal:\n\n  \
-         curl -i{insecure}{token} -d value=1 {scheme}://{http}/count/demo.hello\n\n\
+         Open the page that shows it live:\n\n  \
+         {scheme}://{http}{base}/{query}\n\n\
+         or send a first metric from another terminal:\n\n  \
+         curl -i{insecure}{header} -d value=1 {scheme}://{http}{base}/count/demo.hello\n\n\
          What StatsD receives is shown here, with its time (UTC):"
     ))
-}
-
-/// Prints every line that arrives, until nobody reads.
-fn print_lines(socket: &UdpSocket) {
-    let mut buffer = vec![0; MAX_DATAGRAM];
-    while let Ok(len) = socket.recv(&mut buffer) {
-        let time = time_of_day();
-        let mut out = io::stdout().lock();
-        for line in String::from_utf8_lossy(&buffer[..len]).lines() {
-            if writeln!(out, "{time}  {line}").is_err() {
-                return;
-            }
-        }
-        if out.flush().is_err() {
-            return;
-        }
-    }
-}
-
-fn time_of_day() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs() % 86_400;
-    format!("{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, since.subsec_millis())
 }

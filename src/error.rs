@@ -44,6 +44,9 @@ pub enum Refusal {
     /// A parameter is not what the metric needs.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// Too many watch the demo.
+    #[error("Too many viewers")]
+    Viewers,
     /// What a bug of this server leaves to say.
     #[error("Internal server error")]
     Internal,
@@ -65,7 +68,7 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Coding(_) | Self::Batch(BatchError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(BodyError::Crowded) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body(BodyError::Crowded) | Self::Viewers => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(BodyError::Broken | BodyError::Encoding)
             | Self::Key
             | Self::Form(_)

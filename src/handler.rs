@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
@@ -18,13 +18,18 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tracing::info;
 
 use crate::batch::{Batch, BatchError, Report};
+use crate::client_script;
 use crate::config::Config;
 use crate::content_type::ContentType;
 use crate::cors;
+use crate::demo::feed::{self, Feed};
+use crate::demo::page::File;
+use crate::demo::receiver;
 use crate::error::Refusal;
 use crate::form;
 use crate::http::body::{self, Body, BodyError, Collect, Limits};
 use crate::http::deadline::Watch;
+use crate::http::events::{AnswerBody, Events, Ongoing};
 use crate::http::head;
 use crate::http::inflate::{CODINGS, Coding};
 use crate::json::Object;
@@ -34,7 +39,7 @@ use crate::route::{self, Route};
 use crate::shared::Shared;
 
 /// What every answer's body is.
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<AnswerBody>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -44,6 +49,9 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// What the head of a request asks for, once it may.
 enum Admitted {
     Heartbeat,
+    ClientScript,
+    DemoFile(File),
+    DemoEvents,
     Preflight(&'static str),
     Body { want: Want, cap: usize, coding: Coding },
 }
@@ -78,6 +86,8 @@ pub struct Exchange {
     watch: Rc<Watch>,
     head: Parts,
     step: Step,
+    /// The answer outlasts this future, and ends the request itself.
+    goes_on: bool,
 }
 
 impl Exchange {
@@ -93,9 +103,19 @@ impl Exchange {
         let collect = |body, cap, coding| {
             Collect::new(body, coding, Limits { cap, since, deadlines: Rc::clone(deadlines), budget: budget.clone() })
         };
+        let mut goes_on = false;
         let step = match admit(&shared, &head, &body) {
             Ok(Admitted::Body { want, cap, coding }) => Step::Receive(want, collect(body, cap, coding)),
             Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
+            Ok(Admitted::ClientScript) => Step::Answer(script(&head)),
+            Ok(Admitted::DemoFile(file)) => Step::Answer(demo_file(file)),
+            Ok(Admitted::DemoEvents) => Step::Answer(match demo_events(&shared, &watch) {
+                Ok(answer) => {
+                    goes_on = true;
+                    answer
+                }
+                Err(refusal) => refuse(&head, &refusal),
+            }),
             Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
             Err(refusal) => {
                 let answer = refuse(&head, &refusal);
@@ -110,7 +130,7 @@ impl Exchange {
                 }
             }
         };
-        Self { shared, watch, head, step }
+        Self { shared, watch, head, step, goes_on }
     }
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
@@ -189,7 +209,9 @@ impl Future for Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.watch.end_request();
+        if !self.goes_on {
+            self.watch.end_request();
+        }
     }
 }
 
@@ -205,24 +227,36 @@ fn admit(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Admitted, Ref
     if head.uri.path() == "*" {
         return Ok(Admitted::Preflight(route::ALL_METHODS));
     }
-    let (want, cap) = match route::find(&config.base_path, &head.method, head.uri.path())? {
+    let (want, cap) = match config.routes.find(&head.method, head.uri.path())? {
         Route::Heartbeat => return Ok(Admitted::Heartbeat),
+        Route::ClientScript => return Ok(Admitted::ClientScript),
+        // The page has no secret; what it shows may.
+        Route::DemoFile(file) => return Ok(Admitted::DemoFile(file)),
+        Route::DemoEvents => {
+            authorize(shared, head)?;
+            return Ok(Admitted::DemoEvents);
+        }
         Route::Preflight(allow) => return Ok(Admitted::Preflight(allow)),
         Route::Metric(kind) => (Want::Metric(kind), config.max_body_size),
         Route::Batch => (Want::Batch, config.max_batch_size),
     };
-    if let Some(verifier) = &shared.verifier {
-        verifier.check(&head.headers, head.uri.query())?;
-    }
+    authorize(shared, head)?;
     body::check_length(body, cap)?;
     let coding = Coding::of(&head.headers)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
+fn authorize(shared: &Shared, head: &Parts) -> Result<(), Refusal> {
+    match &shared.verifier {
+        Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
+        None => Ok(()),
+    }
+}
+
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(shared: &Shared, head: &Parts, kind: Kind, body: &Bytes) -> Result<(), Refusal> {
-    let Config { style, base_path, .. } = &*shared.config;
-    let key = route::key(base_path, head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
+    let Config { style, routes, .. } = &*shared.config;
+    let key = routes.key(head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
     let name = style.name(&key)?;
     let header = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();
@@ -278,6 +312,36 @@ fn heartbeat(head: &Parts) -> Answer {
     answer
 }
 
+/// The browser client: the same for every origin, so not by way of [`answer`], which tells origins apart.
+fn script(head: &Parts) -> Answer {
+    let status = client_script::status(&head.headers);
+    let body = if status == StatusCode::OK { Bytes::from_static(client_script::SCRIPT) } else { Bytes::new() };
+    let mut answer = Response::new(AnswerBody::Whole(Full::new(body)));
+    *answer.status_mut() = status;
+    client_script::describe(head.uri.query(), answer.headers_mut());
+    answer
+}
+
+fn demo_file(file: File) -> Answer {
+    let mut answer = Response::new(AnswerBody::Whole(Full::new(Bytes::from_static(file.content()))));
+    file.describe(answer.headers_mut());
+    answer
+}
+
+/// What the demo's receiver gets, for as long as the page is open.
+fn demo_events(shared: &Shared, watch: &Rc<Watch>) -> Result<Answer, Refusal> {
+    let receiver = shared.feed.as_ref().and_then(Feed::watch).ok_or(Refusal::Viewers)?;
+    let hello = feed::event("hello", &receiver::hello());
+    let events = Events::new(hello, receiver, Ongoing::new(Rc::clone(watch)), Rc::clone(&shared.deadlines));
+    let mut answer = Response::new(AnswerBody::Events(events));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would hold events back until it has a buffer of them.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(answer)
+}
+
 fn preflight(head: &Parts, allow: &'static str) -> Answer {
     let mut answer = answer(head, StatusCode::NO_CONTENT, Bytes::new());
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
@@ -314,7 +378,7 @@ fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
 }
 
 fn answer(head: &Parts, status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(AnswerBody::Whole(Full::new(body)));
     *answer.status_mut() = status;
     cors::allow_origin(&head.headers, answer.headers_mut());
     answer

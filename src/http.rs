@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod deadline;
+pub mod events;
 pub mod frames;
 pub mod head;
 pub mod inflate;

@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod batch;
 pub mod cli;
+pub mod client_script;
 pub mod config;
 pub mod content_type;
 pub mod cors;

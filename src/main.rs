@@ -53,7 +53,7 @@ fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
     let tls = config.tls.as_ref().map(Tls::load).transpose()?;
     let listener = listener::bind(&config.http_host, config.http_port)?;
     let http = listener.local_addr()?;
-    let receiver = if config.demo { Some(demo::start()?) } else { None };
+    let (receiver, feed) = if config.demo { Some(demo::start()?) } else { None }.unzip();
     if let Some(receiver) = receiver {
         config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
     }
@@ -79,7 +79,7 @@ fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
             }
         }
     };
-    let counters = server::serve(Arc::new(config), listener, tls, shutdown)?;
+    let counters = server::serve(Arc::new(config), listener, tls, feed, shutdown)?;
     info!("stopped: {counters}");
     Ok(())
 }

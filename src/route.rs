@@ -6,6 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
+use crate::demo::page::File;
 use crate::metric::Kind;
 
 /// What a request asks for.
@@ -13,6 +14,12 @@ use crate::metric::Kind;
 pub enum Route {
     /// Whether the server is alive.
     Heartbeat,
+    /// The browser client.
+    ClientScript,
+    /// A file of the demo's page.
+    DemoFile(File),
+    /// What the demo's receiver gets, live.
+    DemoEvents,
     /// Which requests a page may make; holds the methods to allow.
     Preflight(&'static str),
     /// Send a metric: `/count/{key}`, `/gauge/{key}`, `/timing/{key}` or `/set/{key}`.
@@ -34,27 +41,53 @@ pub enum RouteError {
 
 const METRIC_METHODS: &str = "POST, OPTIONS";
 const BATCH_METHODS: &str = "POST, PUT, OPTIONS";
-const HEARTBEAT_METHODS: &str = "GET, HEAD, OPTIONS";
+const READ_METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What `OPTIONS *` is told.
 pub const ALL_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
-/// Finds the route below the path `base`, which is empty or `/some/path`; an unknown path comes before a wrong method.
-pub fn find(base: &str, method: &Method, path: &str) -> Result<Route, RouteError> {
-    let path = path.strip_prefix(base).ok_or(RouteError::NotFound)?;
-    let (route, methods) = if let Some((kind, _)) = metric(path) {
-        (Route::Metric(kind), METRIC_METHODS)
-    } else if path == "/heartbeat" {
-        (Route::Heartbeat, HEARTBEAT_METHODS)
-    } else if path == "/batch" {
-        (Route::Batch, BATCH_METHODS)
-    } else {
-        return Err(RouteError::NotFound);
-    };
-    match (route, method.as_str()) {
-        (Route::Metric(_), "POST") | (Route::Batch, "POST" | "PUT") | (Route::Heartbeat, "GET" | "HEAD") => Ok(route),
-        (_, "OPTIONS") => Ok(Route::Preflight(methods)),
-        _ => Err(RouteError::MethodNotAllowed(methods)),
+/// Where the routes are, and which.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Routes {
+    /// The path before all others: empty, or `/some/path`.
+    pub base: String,
+    /// Whether the demo is among them.
+    pub demo: bool,
+}
+
+impl Routes {
+    /// Finds the route; an unknown path comes before a wrong method.
+    pub fn find(&self, method: &Method, path: &str) -> Result<Route, RouteError> {
+        let path = path.strip_prefix(self.base.as_str()).ok_or(RouteError::NotFound)?;
+        let (route, methods) = if let Some((kind, _)) = metric(path) {
+            (Route::Metric(kind), METRIC_METHODS)
+        } else {
+            self.named(path).ok_or(RouteError::NotFound)?
+        };
+        match (route, method.as_str()) {
+            (_, "OPTIONS") => Ok(Route::Preflight(methods)),
+            (Route::Metric(_), "POST") | (Route::Batch, "POST" | "PUT") => Ok(route),
+            (Route::Metric(_) | Route::Batch, _) => Err(RouteError::MethodNotAllowed(methods)),
+            (_, "GET" | "HEAD") => Ok(route),
+            _ => Err(RouteError::MethodNotAllowed(methods)),
+        }
+    }
+
+    /// The routes without a key.
+    fn named(&self, path: &str) -> Option<(Route, &'static str)> {
+        Some(match path {
+            "/heartbeat" => (Route::Heartbeat, READ_METHODS),
+            "/batch" => (Route::Batch, BATCH_METHODS),
+            "/client.js" => (Route::ClientScript, READ_METHODS),
+            "/events" if self.demo => (Route::DemoEvents, READ_METHODS),
+            path if self.demo => (Route::DemoFile(File::at(path)?), READ_METHODS),
+            _ => return None,
+        })
+    }
+
+    /// The key of a metric's path, still encoded.
+    pub fn key<'p>(&self, path: &'p str) -> Option<&'p str> {
+        metric(path.strip_prefix(self.base.as_str())?).map(|(_, key)| key)
     }
 }
 
@@ -74,11 +107,6 @@ fn metric(path: &str) -> Option<(Kind, &str)> {
     Some((kind, key))
 }
 
-/// The key of a metric's path, still encoded.
-pub fn key<'p>(base: &str, path: &'p str) -> Option<&'p str> {
-    metric(path.strip_prefix(base)?).map(|(_, key)| key)
-}
-
 /// Decodes a key's percent-encoding (RFC 3986 section 2.1). `None` when a `%` begins no triplet, or the bytes are not
 /// UTF-8.
 pub fn decode_key(key: &str) -> Option<Cow<'_, str>> {
@@ -96,6 +124,14 @@ pub fn decode_key(key: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
 
+    fn find(base: &str, method: &Method, path: &str) -> Result<Route, RouteError> {
+        Routes { base: base.to_owned(), demo: false }.find(method, path)
+    }
+
+    fn key<'p>(base: &str, path: &'p str) -> Option<&'p str> {
+        Routes { base: base.to_owned(), demo: false }.key(path)
+    }
+
     #[test]
     fn paths_lead_to_their_resources() {
         let find = |method, path| find("", method, path);
@@ -112,7 +148,7 @@ mod tests {
         }
         assert_eq!(find(&Method::GET, "/heartbeat"), Ok(Route::Heartbeat));
         assert_eq!(find(&Method::HEAD, "/heartbeat"), Ok(Route::Heartbeat));
-        assert_eq!(find(&Method::POST, "/heartbeat"), Err(RouteError::MethodNotAllowed(HEARTBEAT_METHODS)));
+        assert_eq!(find(&Method::POST, "/heartbeat"), Err(RouteError::MethodNotAllowed(READ_METHODS)));
     }
 
     #[test]
@@ -122,6 +158,29 @@ mod tests {
         }
         assert_eq!(find("", &Method::OPTIONS, "/batch"), Ok(Route::Preflight(BATCH_METHODS)));
         assert_eq!(find("", &Method::GET, "/batch"), Err(RouteError::MethodNotAllowed(BATCH_METHODS)));
+    }
+
+    #[test]
+    fn the_client_is_got() {
+        assert_eq!(find("", &Method::GET, "/client.js"), Ok(Route::ClientScript));
+        assert_eq!(find("/a", &Method::HEAD, "/a/client.js"), Ok(Route::ClientScript));
+        assert_eq!(find("", &Method::POST, "/client.js"), Err(RouteError::MethodNotAllowed(READ_METHODS)));
+    }
+
+    #[test]
+    fn the_demo_is_there_when_it_runs_and_else_unknown() {
+        let demo = Routes { base: "/m".to_owned(), demo: true };
+        for (path, route) in [
+            ("/m/", Route::DemoFile(File::Page)),
+            ("/m/demo/page.js", Route::DemoFile(File::Script)),
+            ("/m/demo/style.css", Route::DemoFile(File::Style)),
+            ("/m/events", Route::DemoEvents),
+        ] {
+            assert_eq!(demo.find(&Method::GET, path), Ok(route));
+            assert_eq!(demo.find(&Method::POST, path), Err(RouteError::MethodNotAllowed(READ_METHODS)));
+            assert_eq!(find("/m", &Method::GET, path), Err(RouteError::NotFound));
+        }
+        assert_eq!(demo.find(&Method::GET, "/m/demo/"), Err(RouteError::NotFound));
     }
 
     #[test]

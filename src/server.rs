@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::config::Config;
+use crate::demo::feed::Feed;
 use crate::flood::Flood;
 use crate::http::deadline::Doors;
 use crate::listener::Listener;
@@ -54,6 +55,7 @@ pub fn serve(
     config: Arc<Config>,
     listener: TcpListener,
     tls: Option<Tls>,
+    feed: Option<Feed>,
     shutdown: impl Future<Output = ()> + 'static,
 ) -> Result<Arc<Counters>, ServeError> {
     let counters = Arc::new(Counters::default());
@@ -68,6 +70,7 @@ pub fn serve(
         blueprints.push(Blueprint {
             config: Arc::clone(&config),
             tls: tls.clone(),
+            feed: feed.clone(),
             target: target.clone(),
             failed: Arc::clone(&failed),
             counters: Arc::clone(&counters),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::auth::Verifier;
 use crate::batch::{self, Sink};
 use crate::config::Config;
+use crate::demo::feed::Feed;
 use crate::http::body::Budget;
 use crate::http::deadline::Deadlines;
 use crate::metric::{Metric, MetricError, Sampling};
@@ -22,6 +23,8 @@ pub struct Shared {
     pub upstream: Upstream,
     /// The room for bodies.
     pub budget: Budget,
+    /// What the demo shows, if there is one.
+    pub feed: Option<Feed>,
     /// The clock.
     pub deadlines: Rc<Deadlines>,
 }

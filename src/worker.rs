@@ -13,6 +13,7 @@ use tracing::warn;
 
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::demo::feed::Feed;
 use crate::http::body::Budget;
 use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
 use crate::http::serve::{self, Protocols};
@@ -56,6 +57,8 @@ pub struct Blueprint {
     pub config: Arc<Config>,
     /// HTTPS, if so.
     pub tls: Option<Tls>,
+    /// What the demo shows, if there is one.
+    pub feed: Option<Feed>,
     /// StatsD's address.
     pub target: watch::Receiver<Target>,
     /// Tells the resolver that sending failed.
@@ -80,11 +83,12 @@ pub struct Worker {
 impl Worker {
     /// Serves until the inbox ends, then drains.
     pub async fn run(blueprint: Blueprint) {
-        let Blueprint { config, tls, target, failed, counters, doors, mut inbox, drain } = blueprint;
+        let Blueprint { config, tls, feed, target, failed, counters, doors, mut inbox, drain } = blueprint;
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, failed, counters),
             budget: Budget::default(),
+            feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
             config,
         });

@@ -11,7 +11,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
@@ -21,6 +20,7 @@ use tracing::debug;
 
 use crate::handler::Exchange;
 use crate::http::deadline::{Order, Watch};
+use crate::http::events::AnswerBody;
 use crate::http::frames::FrameMeter;
 use crate::http::linger;
 use crate::http::metered::{Metered, Transport};
@@ -93,7 +93,7 @@ struct Handler {
 }
 
 impl Service<Request<Incoming>> for Handler {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<AnswerBody>;
     type Error = std::convert::Infallible;
     type Future = Exchange;
 

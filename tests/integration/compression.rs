@@ -140,6 +140,8 @@ fn the_cap_is_on_what_comes_and_on_what_comes_out() {
     // Stored blocks: 1,000 bytes come out, but some more come in.
     let mut stored = GzEncoder::new(Vec::new(), Compression::none());
     stored.write_all(lines(1000).as_bytes()).expect("a Vec takes it");
-    proxy.expect(coded("/batch", "gzip", stored.finish().expect("a Vec takes it")), 413);
+    let stored = stored.finish().expect("a Vec takes it");
+    proxy.expect(coded("/batch", "gzip", &stored), 413);
+    proxy.expect(chunked("POST", "/batch", &["Content-Encoding: gzip"], &stored, 100), 413);
     proxy.assert_sent(&receiver, &[]);
 }

@@ -11,6 +11,7 @@ const DOCUMENTS: [&str; 8] = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/http-api.md",
+    "docs/browser.md",
     "docs/dialects.md",
     "docs/configuration.md",
     "docs/architecture.md",

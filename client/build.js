@@ -1,0 +1,91 @@
+// Writes dist/, or with --check compares it with what the source builds to.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+import { buildSync } from 'esbuild';
+
+const SCRIPT = 'statsd-http-proxy-client.min.js';
+/** Bytes of the script, gzipped: what a page loads for it. */
+const MAX_SIZE = 2_200;
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+const dist = join(root, 'dist');
+
+function build(folder) {
+  buildSync({
+    absWorkingDir: root,
+    entryPoints: ['src/script.js'],
+    outfile: join(folder, SCRIPT),
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+    // Modules are strict by themselves; the script needs no word for it.
+    tsconfigRaw: {},
+    logLevel: 'warning',
+  });
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const flags = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', join(folder, 'types')];
+  execFileSync(process.execPath, [tsc, '--project', root, ...flags], { stdio: 'inherit' });
+  // The entry of the script tag has nothing to import.
+  rmSync(join(folder, 'types/script.d.ts'));
+
+  const script = readFileSync(join(folder, SCRIPT));
+  const size = gzipSync(script, { level: 9 }).length;
+  console.log(`${SCRIPT}: ${script.length} bytes, ${size} gzipped (at most ${MAX_SIZE})`);
+  if (size > MAX_SIZE) {
+    throw new Error(`${SCRIPT} is too large`);
+  }
+}
+
+function files(folder) {
+  const names = existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : [];
+  return new Map(
+    names
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+      .sort()
+      .map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')]),
+  );
+}
+
+/** A page or a compiler may be reading dist/, so it is written only when all is built. */
+function write(built) {
+  for (const name of files(dist).keys()) {
+    if (!built.has(name)) {
+      rmSync(join(dist, name));
+    }
+  }
+  for (const [name, text] of built) {
+    mkdirSync(dirname(join(dist, name)), { recursive: true });
+    writeFileSync(join(dist, name), text);
+  }
+}
+
+function compare(built) {
+  const kept = files(dist);
+  const names = [...new Set([...built.keys(), ...kept.keys()])].filter((name) => built.get(name) !== kept.get(name));
+  if (names.length > 0) {
+    throw new Error(`dist/ is not what src/ builds to: ${names.join(', ')}. Run npm run build`);
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'statsd-http-proxy-client-'));
+try {
+  build(folder);
+  const built = files(folder);
+  if (process.argv.includes('--check')) {
+    compare(built);
+  } else {
+    write(built);
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}

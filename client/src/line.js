@@ -1,0 +1,66 @@
+// StatsD lines: `name:value|type[|@rate][|#key:value,…]`.
+
+/** The longest line that the proxy takes. */
+const MAX_LINE = 8192;
+
+/**
+ * Text that cannot end its line or be read as another field. A name that begins like JSON would make JSON of its batch.
+ *
+ * @param {unknown} text
+ */
+export const clean = (text) => String(text).replace(/^\s*[[{]|[\0-\x1f\x7f-\x9f:|]/g, '_');
+
+/**
+ * A plain decimal: StatsD daemons read no exponents, which JavaScript writes from 1e21 up and 1e-7 down.
+ *
+ * @param {unknown} value
+ */
+export function decimal(value) {
+  const number = typeof value == 'string' ? parseFloat(value) : value;
+  if (!Number.isFinite(number)) {
+    throw new Error('No number');
+  }
+  return String(number).replace(/(\d)\.?(\d*)e(.+)/, (_, digit, digits, exponent) =>
+    exponent < 0 ? '0.' + '0'.repeat(-exponent - 1) + digit + digits : digit + digits.padEnd(+exponent, '0'),
+  );
+}
+
+/**
+ * The tags as the end of a line. The proxy would replace the same characters.
+ *
+ * @param {Record<string, unknown>} tags
+ */
+export function tagged(tags) {
+  const texts = Object.entries(tags)
+    .filter((tag) => tag[1] != null)
+    .map((tag) => tag.map((text) => String(text).replace(/[^\p{Alphabetic}\p{N}_./-]/gu, '_')).join(':'));
+  return texts[0] ? '|#' + texts : '';
+}
+
+/**
+ * The lines of a metric, or none when it is not drawn. A negative gauge takes two, since a sign makes it a shift.
+ *
+ * @param {string} name
+ * @param {'c' | 'g' | 'ms' | 's'} type
+ * @param {unknown} value
+ * @param {string} tags
+ * @param {number} [rate]
+ * @param {unknown} [shift]
+ */
+export function lines(name, type, value, tags, rate = 1, shift) {
+  if (rate < 1 && Math.random() >= rate) {
+    return '';
+  }
+  const number = type == 's' ? clean(value ?? '') : decimal(shift ?? value);
+  const signed = number[0] == '-';
+  const start = clean(name) + ':';
+  const end = '|' + type + (rate < 1 ? '|@' + decimal(rate) : '') + tags;
+  let line = start + (shift == null || signed ? '' : '+') + number + end;
+  if (type == 'g' && shift == null && signed) {
+    line = start + 0 + end + '\n' + line;
+  }
+  if (line.length > MAX_LINE) {
+    throw new Error('Too long');
+  }
+  return line;
+}

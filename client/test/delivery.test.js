@@ -1,0 +1,240 @@
+// Requests: when they leave, what is in them, and what becomes of those that fail.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { page } from './page.js';
+
+const answer = (status, headers) => new Response('because', { status, headers });
+
+test('metrics leave together after the interval, and at once when there are many', async (t) => {
+  const world = page(t);
+  const client = world.client();
+  client.count('a');
+  client.count('b');
+  await world.pass(1_999);
+  assert.equal(world.requests.length, 0);
+  await world.pass(1);
+  const [request] = world.requests;
+  assert.equal(request.body, 'a:1|c\nb:1|c');
+  assert.deepEqual([request.method, request.keepalive], ['POST', true]);
+  assert.deepEqual(request.headers, {}, 'no header that takes a preflight');
+  for (let i = 0; i < 500; i++) {
+    client.count('c');
+  }
+  await world.pass(0);
+  assert.equal(world.requests.length, 2);
+});
+
+test('what comes while a request is in flight waits for its own interval', async (t) => {
+  const world = page(t);
+  const client = world.client();
+  client.count('a');
+  const flushed = client.flush();
+  await Promise.resolve();
+  client.count('b');
+  await flushed;
+  assert.deepEqual(world.lines(), ['a:1|c']);
+  await world.pass(2_000);
+  assert.deepEqual(world.lines(), ['a:1|c', 'b:1|c']);
+});
+
+test('bodies stay below the budget, counted in bytes, one in flight', async (t) => {
+  const world = page(t);
+  const { fetch } = globalThis;
+  let flying = 0;
+  globalThis.fetch = async (...request) => {
+    assert.equal(++flying, 1);
+    const answer = await fetch(...request);
+    flying--;
+    return answer;
+  };
+  const client = world.client();
+  for (let i = 0; i < 400; i++) {
+    client.count('größe.€.' + 'ü'.repeat(200) + i);
+  }
+  await Promise.all([client.flush(), client.flush()]);
+  assert.equal(world.requests.length, 3);
+  for (const { body } of world.requests) {
+    assert.ok(Buffer.byteLength(body) <= 60_000);
+  }
+  assert.equal(new Set(world.lines()).size, 400);
+});
+
+test('the queue is bounded, and what it drops is counted', async (t) => {
+  const world = page(t);
+  navigator.onLine = false;
+  const client = world.client({ maxQueue: 3 });
+  for (let i = 0; i < 5; i++) {
+    client.count('c', i);
+  }
+  assert.equal(client.dropped, 2);
+  navigator.onLine = true;
+  await client.flush();
+  assert.deepEqual(world.lines(), ['c:2|c', 'c:3|c', 'c:4|c']);
+});
+
+for (const failure of [new TypeError('Failed to fetch'), 500, 408]) {
+  test(`after ${failure} the next request is later and later, and at last the metrics are dropped`, async (t) => {
+    const world = page(t, { answers: [failure] });
+    const client = world.client();
+    client.count('c');
+    await client.flush();
+    for (let attempt = 1; attempt < 10; attempt++) {
+      await client.flush();
+      await world.pass(Math.min(1_000 * 2 ** (attempt - 1), 60_000) / 2 - 1);
+      assert.equal(world.requests.length, attempt, 'not before');
+      await world.pass(1);
+      assert.equal(world.requests.length, attempt + 1);
+    }
+    assert.equal(client.dropped, 1);
+    assert.equal(world.errors.length, 10);
+    world.answers = [200];
+    await world.pass(60_000);
+    client.count('next');
+    await client.flush();
+    assert.equal(world.requests.length, 11);
+    assert.equal(world.requests[10].body, 'next:1|c');
+  });
+}
+
+test('jitter spreads the backoff', async (t) => {
+  const world = page(t, { answers: [500, 200] });
+  Math.random.mock.mockImplementation(() => 0.5);
+  world.client().count('c');
+  await world.pass(2_000);
+  await world.pass(749);
+  assert.equal(world.requests.length, 1);
+  await world.pass(1);
+  assert.equal(world.requests.length, 2);
+});
+
+test('a timer that fires a little early ends the backoff', async (t) => {
+  const world = page(t, { answers: [500, 200] });
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (call, delay) => setTimeout(call, delay - 1);
+  world.client().count('c');
+  await world.pass(1_999);
+  await world.pass(499);
+  assert.equal(world.requests.length, 2);
+});
+
+for (const [status, after] of [[429, '120'], [503, 'Sun, 22 Nov 2026 00:02:00 GMT']]) {
+  test(`${status} with Retry-After: ${after} is obeyed, also by beacons and when online`, async (t) => {
+    const world = page(t, { answers: [answer(status, { 'Retry-After': after }), 200] });
+    const client = world.client({ flushInterval: 0 });
+    client.count('c');
+    await world.pass(0);
+    await world.pass(119_999);
+    await world.hide();
+    await world.fire('online');
+    await client.flush();
+    assert.deepEqual([world.requests.length, world.beacons.length], [1, 0]);
+    await world.pass(1 + 500);
+    assert.deepEqual(world.lines(), ['c:1|c', 'c:1|c']);
+  });
+}
+
+test('other refusals are reported and dropped, and what follows them is sent', async (t) => {
+  const world = page(t, { answers: [answer(400), 200] });
+  const client = world.client();
+  client.count('refused');
+  await client.flush();
+  client.count('next');
+  await client.flush();
+  assert.deepEqual(world.lines(), ['refused:1|c', 'next:1|c']);
+  assert.deepEqual(world.errors.map(({ status, text }) => [status, text]), [[400, 'because']]);
+  assert.equal(client.dropped, 1);
+});
+
+test('what a batch that was accepted in part lacks is reported', async (t) => {
+  const text = '{"accepted":1,"rejected":[{"index":1,"error":"Invalid key specified"}]}';
+  const world = page(t, { answers: [new Response(text), new Response('{"accepted":1,"rejected":[]}')] });
+  const client = world.client();
+  for (const name of ['a', 'b']) {
+    client.count(name);
+    await client.flush();
+  }
+  assert.deepEqual(world.errors.map((error) => error.text), [text]);
+  assert.equal(world.requests.length, 2);
+});
+
+test('a fixed token that is refused is reported', async (t) => {
+  const world = page(t, { answers: [answer(403)] });
+  const client = world.client({ token: 'jwt' });
+  client.count('c');
+  await client.flush();
+  assert.equal(world.requests[0].headers['X-JWT-Token'], 'jwt');
+  assert.deepEqual([world.requests.length, world.errors[0].status, client.dropped], [1, 403, 1]);
+});
+
+test('a function is asked for a token once, and again when it is refused', async (t) => {
+  const world = page(t, { answers: [200, answer(401), 200, answer(403)] });
+  let calls = 0;
+  const client = world.client({ token: async () => 'jwt' + ++calls });
+  for (let i = 0; i < 3; i++) {
+    client.count('c', i);
+    await client.flush();
+  }
+  const tokens = world.requests.map((request) => request.headers['X-JWT-Token'] + ' ' + request.body);
+  assert.deepEqual(tokens, ['jwt1 c:0|c', 'jwt1 c:1|c', 'jwt2 c:1|c', 'jwt2 c:2|c', 'jwt3 c:2|c']);
+  assert.deepEqual(world.errors.map((error) => error.status), [403], 'the second refusal in a row');
+});
+
+test('a token function or an onError that throws harms nobody', async (t) => {
+  const world = page(t);
+  let calls = 0;
+  const token = () => {
+    if (!calls++) {
+      throw new Error('no token');
+    }
+    return 'jwt';
+  };
+  for (const onError of [() => { throw new Error('a'); }, async () => { throw new Error('b'); }]) {
+    calls = 0;
+    const client = world.client({ token, onError });
+    client.count('c', NaN);
+    client.count('c', 1);
+    await client.flush();
+    await world.pass(500);
+  }
+  assert.deepEqual(world.lines(), ['c:1|c', 'c:1|c']);
+});
+
+test('offline, metrics wait for the network', async (t) => {
+  const world = page(t, { answers: [new TypeError('Failed to fetch'), 200] });
+  const client = world.client();
+  client.count('a');
+  await client.flush();
+  navigator.onLine = false;
+  client.count('b');
+  await world.pass(3_600_000);
+  await world.hide();
+  assert.deepEqual([world.requests.length, world.beacons.length], [1, 0]);
+  navigator.onLine = true;
+  await world.fire('online');
+  assert.deepEqual(world.requests[1].lines, ['a:1|c', 'b:1|c']);
+});
+
+test('a network that is back ends the backoff', async (t) => {
+  const world = page(t, { answers: [new TypeError('Failed to fetch'), 200] });
+  const client = world.client();
+  client.count('a');
+  await client.flush();
+  await world.fire('online');
+  assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
+});
+
+test('close sends what is queued, and nothing more', async (t) => {
+  const world = page(t, { answers: [200, 500] });
+  const [client, failing] = [world.client(), world.client()];
+  client.count('a');
+  await client.close();
+  client.count('b');
+  await client.flush();
+  assert.deepEqual(world.lines(), ['a:1|c']);
+  failing.count('c');
+  await failing.close();
+  await world.pass(10_000);
+  await world.fire('pagehide');
+  assert.deepEqual([world.lines(), world.beacons], [['a:1|c', 'c:1|c'], []]);
+});

@@ -1,0 +1,106 @@
+//! The demo's StatsD: prints what arrives, and shows it to the page, line by line and flush by flush.
+
+use std::io::{self, Write as _};
+use std::net::UdpSocket;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::demo::aggregate::Aggregator;
+use crate::demo::feed::Feed;
+
+/// The flush interval. StatsD's default is ten seconds; a demo shows what happens.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often raw lines are shown.
+const SHOW_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Raw lines shown at once; of more, their number.
+const MAX_SHOWN: usize = 50;
+
+/// The largest datagram that UDP carries.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// What was received since the page was last told.
+#[derive(Default)]
+struct Fresh {
+    lines: Vec<String>,
+    skipped: u64,
+}
+
+/// What a page is told first.
+pub fn hello() -> impl Serialize {
+    json!({ "flushInterval": FLUSH_INTERVAL.as_millis() as u64, "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// Receives for ever, or until the socket breaks.
+pub fn run(socket: &UdpSocket, feed: &Feed) -> io::Result<()> {
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut aggregator = Aggregator::default();
+    let mut fresh = Fresh::default();
+    let mut printing = true;
+    let (mut next_show, mut next_flush) = (Instant::now() + SHOW_INTERVAL, Instant::now() + FLUSH_INTERVAL);
+    loop {
+        let wait = next_show.min(next_flush).saturating_duration_since(Instant::now());
+        // Zero would be for ever.
+        socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+        match socket.recv(&mut buffer) {
+            Ok(len) => {
+                let text = String::from_utf8_lossy(&buffer[..len]);
+                // The page goes on when nobody reads standard output any more.
+                printing = printing && print(&text).is_ok();
+                for line in text.lines().filter(|line| !line.is_empty()) {
+                    aggregator.take(line);
+                    if fresh.lines.len() < MAX_SHOWN {
+                        fresh.lines.push(line.to_owned());
+                    } else {
+                        fresh.skipped += 1;
+                    }
+                }
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        let now = Instant::now();
+        if now >= next_show {
+            next_show = now + SHOW_INTERVAL;
+            let Fresh { lines, skipped } = std::mem::take(&mut fresh);
+            if !lines.is_empty() && feed.is_watched() {
+                feed.publish("lines", &json!({ "time": unix_millis(), "lines": lines, "skipped": skipped }));
+            }
+        }
+        if now >= next_flush {
+            next_flush = now + FLUSH_INTERVAL;
+            if feed.is_watched() {
+                feed.publish("flush", &aggregator.flush(unix_millis(), FLUSH_INTERVAL));
+            }
+            aggregator.begin();
+        }
+    }
+}
+
+/// Prints every line with its time.
+fn print(text: &str) -> io::Result<()> {
+    let time = time_of_day();
+    let mut out = io::stdout().lock();
+    for line in text.lines() {
+        writeln!(out, "{time}  {line}")?;
+    }
+    out.flush()
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn unix_millis() -> u64 {
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn time_of_day() -> String {
+    let since = since_1970();
+    let seconds = since.as_secs() % 86_400;
+    format!("{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, since.subsec_millis())
+}

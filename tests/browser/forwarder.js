@@ -1,0 +1,72 @@
+// Stands in front of the proxy, hands every request on, and keeps what was asked and answered: preflights are seen
+// only on the wire. It can be stopped and started again on its port, as a proxy that is down for a while.
+'use strict';
+
+const fs = require('node:fs');
+const http = require('node:http');
+const { once } = require('node:events');
+
+class Forwarder {
+  static async start(proxy) {
+    const forwarder = new Forwarder();
+    forwarder.target = proxy.port;
+    forwarder.port = 0;
+    forwarder.requests = [];
+    await forwarder.start();
+    return forwarder;
+  }
+
+  get origin() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The requests of a method, in their order. */
+  of(method) {
+    return this.requests.filter((request) => request.method === method);
+  }
+
+  async start() {
+    this.server = http.createServer((request, response) => this.forward(request, response));
+    this.server.listen(this.port, '127.0.0.1');
+    await once(this.server, 'listening');
+    this.port = this.server.address().port;
+  }
+
+  async stop() {
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  async forward(request, response) {
+    // A client that was built a moment ago, in place of the one that the proxy was built with.
+    if (request.url === '/client.js' && process.env.CLIENT_SCRIPT) {
+      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(fs.readFileSync(process.env.CLIENT_SCRIPT));
+      return;
+    }
+    const chunks = [];
+    try {
+      for await (const chunk of request) {
+        chunks.push(chunk);
+      }
+    } catch {
+      // The browser took it back.
+      return;
+    }
+    const body = Buffer.concat(chunks);
+    const { method, url, headers } = request;
+    const seen = { method, url: new URL(url, this.origin), headers, body: body.toString(), bytes: body.length };
+    this.requests.push(seen);
+    const onward = http.request({ host: '127.0.0.1', port: this.target, method, path: url, headers, agent: false });
+    onward.on('response', (answer) => {
+      seen.status = answer.statusCode;
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    onward.end(body);
+  }
+}
+
+module.exports = { Forwarder };

@@ -1,0 +1,35 @@
+// Makes the README's picture of the demo: `make screenshot`.
+'use strict';
+
+const path = require('node:path');
+
+const { launch } = require('./browser.js');
+const { Proxy } = require('./proxy.js');
+
+/** Flushes that the charts show. */
+const SECONDS = 45;
+
+async function main() {
+  const proxy = await Proxy.start({ port: 1 }, ['--demo']);
+  const browser = await launch();
+  try {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+    await page.goto(`http://127.0.0.1:${proxy.port}/`);
+    await page.getByTestId('traffic').check();
+    for (let second = 0; second < SECONDS; second++) {
+      for (let click = 0; click < 3 + 3 * Math.sin(second / 6); click++) {
+        await page.getByTestId('click').click();
+      }
+      await page.waitForTimeout(1000);
+    }
+    await page.getByTestId('time').click();
+    await page.mouse.move(0, 0);
+    await page.waitForTimeout(1500);
+    await page.screenshot({ path: path.join(__dirname, '../../docs/demo.png') });
+  } finally {
+    await browser.close();
+    await proxy.stop();
+  }
+}
+
+main();

@@ -1,0 +1,86 @@
+// Tokens: renewed when they have expired, and asked leave for once.
+'use strict';
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+
+const { setup } = require('./setup.js');
+const { token } = require('./token.js');
+const { until } = require('./until.js');
+
+const limit = { timeout: 60_000 };
+
+test('a function is asked for a new token after 403, and the metrics arrive once', limit, async (t) => {
+  const world = await setup(t);
+  await world.open(`
+    const tokens = ['${token(-1)}', '${token()}'];
+    let calls = 0;
+    const client = new StatsDHttpProxy.Client({
+      url: '${world.forwarder.origin}', token: () => tokens[Math.min(calls++, 1)], flushInterval: 100,
+    });
+    client.count('refused.first', 3);
+    client.timing('refused.first', 0);
+  `);
+  assert.deepEqual(await world.receiver.count(2), ['refused.first:3|c', 'refused.first:0|ms']);
+  assert.deepEqual(world.forwarder.of('POST').map((request) => request.status), [403, 200]);
+});
+
+test('a token that expires while the page is open is renewed', limit, async (t) => {
+  const world = await setup(t);
+  const expiry = Date.now() + 2_000;
+  const page = await world.open(`
+    const expiry = ${expiry};
+    let calls = 0;
+    // As pages have it: the token that they have, and a new one when it is over.
+    const current = () => (calls++, Date.now() < expiry ? '${token(2)}' : '${token()}');
+    const client = new StatsDHttpProxy.Client({
+      url: '${world.forwarder.origin}', token: current, flushInterval: 100,
+    });
+    client.count('before', 1);
+  `);
+  await world.receiver.count(1);
+  // The token was signed after `expiry` was taken, so it is over a little later.
+  await until(() => Date.now() > expiry + 200, 'the token to expire');
+  await page.evaluate('client.count("after", 2)');
+  assert.deepEqual(await world.receiver.count(2), ['before:1|c', 'after:2|c']);
+  assert.ok((await page.evaluate('calls')) >= 2, 'asked again');
+});
+
+test('a function may answer with a promise', limit, async (t) => {
+  const world = await setup(t);
+  await world.open(`
+    const client = new StatsDHttpProxy.Client({
+      url: '${world.forwarder.origin}', token: () => Promise.resolve('${token()}'), flushInterval: 100,
+    });
+    client.count('promised', 1);
+  `);
+  assert.deepEqual(await world.receiver.count(1), ['promised:1|c']);
+});
+
+test('a token that is refused for good throws nothing into the page', limit, async (t) => {
+  const world = await setup(t);
+  const page = await world.open(`
+    const faults = [];
+    const client = new StatsDHttpProxy.Client({
+      url: '${world.forwarder.origin}', token: 'bad', flushInterval: 100, onError: (error) => faults.push(error),
+    });
+    client.count('refused', 1);
+  `);
+  await until(() => page.evaluate('faults.length > 0'), 'onError to be called');
+  assert.deepEqual(world.receiver.lines, []);
+});
+
+test('several flushes with a token take one preflight', limit, async (t) => {
+  const world = await setup(t);
+  const page = await world.open(`
+    const client = new StatsDHttpProxy.Client({
+      url: '${world.forwarder.origin}', token: '${token()}', flushInterval: 3_600_000,
+    });
+  `);
+  for (let i = 1; i <= 5; i++) {
+    await page.evaluate(`client.count('flush.${i}', ${i}); client.flush()`);
+    await world.receiver.count(i);
+  }
+  assert.equal(world.forwarder.of('POST').length, 5);
+  assert.equal(world.forwarder.of('OPTIONS').length, 1);
+});

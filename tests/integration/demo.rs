@@ -1,0 +1,145 @@
+//! `--demo`: the page, and what it is shown live.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use crate::support::PATIENCE;
+use crate::support::client::{exchange, post};
+use crate::support::proxy::{Proxy, command};
+use crate::support::receiver::Receiver;
+
+/// More than a page needs, and one more than may watch.
+const VIEWERS: usize = 32;
+
+fn start(flags: &[&str]) -> Proxy {
+    let mut all = vec!["--demo"];
+    all.extend(flags);
+    Proxy::start_with(command(&all).stdout(Stdio::null()))
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// Someone who watches.
+struct Viewer(BufReader<TcpStream>);
+
+impl Viewer {
+    fn watch(proxy: &Proxy, path: &str) -> Self {
+        let mut stream = TcpStream::connect(proxy.address).expect("the proxy accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        stream.write_all(get(path).as_bytes()).expect("the request is taken");
+        let mut viewer = Self(BufReader::new(stream));
+        assert!(viewer.line_with("HTTP/1.1 ").ends_with("200 OK"));
+        viewer
+    }
+
+    /// The next line that holds `part`.
+    fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).expect("a line in time") > 0, "ended before a line with {part:?}");
+            if line.contains(part) {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    /// The data of the next event of this name.
+    fn event(&mut self, name: &str) -> serde_json::Value {
+        self.line_with(&format!("event: {name}"));
+        let line = self.line_with("data: ");
+        serde_json::from_str(line.trim_start_matches("data: ")).expect("JSON")
+    }
+}
+
+#[test]
+fn the_page_is_served_and_may_load_nothing_from_elsewhere() {
+    let proxy = start(&["--http-base-path=/m"]);
+    for (path, content_type) in [
+        ("/m/", "text/html; charset=utf-8"),
+        ("/m/demo/page.js", "text/javascript; charset=utf-8"),
+        ("/m/demo/style.css", "text/css; charset=utf-8"),
+    ] {
+        let answer = proxy.expect(get(path), 200);
+        assert_eq!(answer.header("content-type"), Some(content_type));
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    }
+    assert_eq!(proxy.expect(post("/m/", ""), 405).header("allow"), Some("GET, HEAD, OPTIONS"));
+}
+
+#[test]
+fn without_the_demo_there_is_no_page() {
+    let proxy = Proxy::start(&Receiver::new(), &[]);
+    for path in ["/", "/demo/page.js", "/demo/style.css", "/events"] {
+        proxy.expect(get(path), 404);
+        proxy.expect(post(path, ""), 404);
+    }
+}
+
+#[test]
+fn a_viewer_sees_lines_and_what_statsd_makes_of_them() {
+    let proxy = start(&[]);
+    let mut viewer = Viewer::watch(&proxy, "/events");
+    assert_eq!(viewer.event("hello")["flushInterval"], 1000);
+    for (path, body) in [
+        ("/count/demo.clicks", "value=3"),
+        ("/gauge/demo.level", "value=-5"),
+        ("/timing/demo.load", "time=12.5"),
+        ("/set/demo.users", "value=7"),
+    ] {
+        proxy.expect(post(path, body), 200);
+    }
+    let mut lines = Vec::new();
+    while lines.len() < 5 {
+        lines.extend(viewer.event("lines")["lines"].as_array().expect("lines").clone());
+    }
+    let expected = ["demo.clicks:3|c", "demo.level:0|g", "demo.level:-5|g", "demo.load:12.5|ms", "demo.users:7|s"];
+    assert_eq!(lines, expected);
+    let mut clicks = 0.0;
+    // The four may fall into two intervals.
+    let last = loop {
+        let flush = viewer.event("flush");
+        clicks += flush["counters"]["demo.clicks"]["value"].as_f64().unwrap_or_default();
+        if flush["sets"]["demo.users"] == 1 {
+            break flush;
+        }
+    };
+    assert_eq!(clicks, 3.0);
+    assert_eq!(last["gauges"]["demo.level"], -5.0);
+    assert_eq!(last["badLines"], 0);
+}
+
+#[test]
+fn only_who_may_send_may_watch() {
+    let proxy = start(&["--jwt-secret=0123456789abcdef0123456789abcdef"]);
+    assert_eq!(proxy.expect(get("/events"), 401).body, "Token not specified\n");
+    proxy.expect(get("/events?token=x.y.z"), 403);
+    proxy.expect(get("/"), 200);
+}
+
+#[test]
+fn viewers_are_bounded_and_end_with_the_server() {
+    let mut proxy = start(&["--http-timeout-idle=1"]);
+    let mut viewers: Vec<Viewer> = (0..VIEWERS).map(|_| Viewer::watch(&proxy, "/events")).collect();
+    assert_eq!(exchange(proxy.address, get("/events")).status, 503);
+    // Longer than the idle timeout: an answer that goes on is no idle connection.
+    for _ in 0..3 {
+        viewers[0].event("flush");
+    }
+    viewers.pop();
+    proxy.signal(rustix::process::Signal::TERM);
+    for viewer in &mut viewers {
+        // The chunk that ends the body, not a reset.
+        let mut last = String::new();
+        while viewer.0.read_line(&mut last).expect("an end without an error") > 0 {
+            if last.trim_end() != "0" {
+                last.clear();
+            }
+        }
+        assert!(last.starts_with("0\r\n"), "{last:?}");
+    }
+    assert!(proxy.wait().success());
+}
