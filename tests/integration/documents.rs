@@ -6,7 +6,7 @@ use statsd_http_proxy::cli::{FLAGS, Kind};
 use statsd_http_proxy::statsd::dialect::{DIALECTS, Dialect, PRESENT};
 
 /// The documents for users, all of which may link to each other.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
