@@ -101,7 +101,7 @@ test('errors and rejections are counted until that is stopped', async (t) => {
 test('Node sends over its own fetch, and is not kept alive by what is queued', { timeout: 20_000 }, async (t) => {
   const bodies = [];
   const server = createServer(async (request, response) => {
-    bodies.push((await request.toArray()).join(''));
+    bodies.push(request.headers['content-type'] + ' ' + (await request.toArray()).join(''));
     response.end('{"accepted":1,"rejected":[]}');
   });
   t.after(() => server.close());
@@ -120,7 +120,7 @@ test('Node sends over its own fetch, and is not kept alive by what is queued', {
   const options = { cwd: new URL('..', import.meta.url) };
   await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], options);
   assert.ok(Date.now() - start < 15_000);
-  assert.deepEqual(bodies, ['sent:1|c']);
+  assert.deepEqual(bodies, ['text/plain;charset=UTF-8 sent:1|c']);
 });
 
 test('the script has the global', () => {

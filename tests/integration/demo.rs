@@ -13,7 +13,8 @@ use crate::support::receiver::Receiver;
 const VIEWERS: usize = 32;
 
 fn start(flags: &[&str]) -> Proxy {
-    let mut all = vec!["--demo"];
+    // Between workers there is no order.
+    let mut all = vec!["--demo", "--http-threads=1"];
     all.extend(flags);
     Proxy::start_with(command(&all).stdout(Stdio::null()))
 }

@@ -200,10 +200,11 @@ fn a_connection_is_kept_after_batches_of_all_sizes() {
 /// Batches in each format that take the proxy a while, with a good metric at either end. Those between are rejected: they
 /// cost time, and send nothing that could crowd the receiver.
 fn long_batches() -> [String; 3] {
-    let lines = format!("first:1|c\n{}last:1|c", "x\n".repeat(MIB));
+    let bad = MIB / 2;
+    let lines = format!("first:1|c\n{}last:1|c", "x\n".repeat(bad));
     let [first, last] = ["first", "last"].map(|name| format!(r#"{{"metric":"{name}","type":"c"}}"#));
-    let array = format!("[{first},{}{last}]", "1,".repeat(MIB));
-    let ndjson = format!("{first}\n{}{last}", "1\n".repeat(MIB));
+    let array = format!("[{first},{}{last}]", "1,".repeat(bad));
+    let ndjson = format!("{first}\n{}{last}", "1\n".repeat(bad));
     [lines, array, ndjson]
 }
 

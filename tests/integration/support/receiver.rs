@@ -41,10 +41,14 @@ impl Receiver {
     pub fn next_within(&self, time: Duration) -> Option<String> {
         let mut buffer = vec![0; 65_535];
         self.socket.set_read_timeout(Some(time)).expect("a timeout above zero");
-        match self.socket.recv(&mut buffer) {
-            Ok(len) => Some(String::from_utf8_lossy(&buffer[..len]).into_owned()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
-            Err(error) => panic!("receiving: {error}"),
+        loop {
+            return match self.socket.recv(&mut buffer) {
+                Ok(len) => Some(String::from_utf8_lossy(&buffer[..len]).into_owned()),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+                // A frozen and thawed process, for one: the kernel restarts no call that has a timeout.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => panic!("receiving: {error}"),
+            };
         }
     }
 
