@@ -21,9 +21,10 @@ client: client/node_modules/.installed
 	npm --prefix client test
 
 # The browser client in Chromium, against the proxy. Without a Chromium that can be installed, this fails.
-browser: tests/browser/node_modules/.installed
+browser: tests/browser/node_modules/.installed client/node_modules/.installed
 	$(call need,cc,build-essential)
 	$(call need,chromium,chromium)
+	$(call need,openssl,openssl)
 	cargo build --locked
 	cd tests/browser && node --test
 

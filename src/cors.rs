@@ -4,8 +4,8 @@
 //! not read them.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
 };
 
 /// The methods of the reference's preflight answer, and the one that batches may be sent with too.
@@ -27,6 +27,14 @@ pub fn allow_origin(request: &HeaderMap, answer: &mut HeaderMap) {
     if let Some(origin) = request.get(ORIGIN) {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(VARY, VARY_ORIGIN);
+    }
+}
+
+/// Says when to come again, after so many seconds, so that a page can read it too: `Retry-After` is not safelisted.
+pub fn retry_after(request: &HeaderMap, answer: &mut HeaderMap, seconds: &'static str) {
+    answer.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    if request.contains_key(ORIGIN) {
+        answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue,
-    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
@@ -50,7 +50,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 enum Admitted {
     Heartbeat,
     ClientScript,
-    DemoFile(File),
+    DemoFile(&'static File),
     DemoEvents,
     Preflight(&'static str),
     Body { want: Want, cap: usize, coding: Coding },
@@ -322,8 +322,8 @@ fn script(head: &Parts) -> Answer {
     answer
 }
 
-fn demo_file(file: File) -> Answer {
-    let mut answer = Response::new(AnswerBody::Whole(Full::new(Bytes::from_static(file.content()))));
+fn demo_file(file: &'static File) -> Answer {
+    let mut answer = Response::new(AnswerBody::Whole(Full::new(Bytes::from_static(file.content))));
     file.describe(answer.headers_mut());
     answer
 }
@@ -367,7 +367,7 @@ fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));
         }
         Refusal::Body(BodyError::Crowded) => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            cors::retry_after(&head.headers, headers, "1");
         }
         _ => {}
     }

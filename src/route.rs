@@ -17,7 +17,7 @@ pub enum Route {
     /// The browser client.
     ClientScript,
     /// A file of the demo's page.
-    DemoFile(File),
+    DemoFile(&'static File),
     /// What the demo's receiver gets, live.
     DemoEvents,
     /// Which requests a page may make; holds the methods to allow.
@@ -170,10 +170,11 @@ mod tests {
     #[test]
     fn the_demo_is_there_when_it_runs_and_else_unknown() {
         let demo = Routes { base: "/m".to_owned(), demo: true };
+        let file = |path| Route::DemoFile(File::at(path).expect("a file of the page"));
         for (path, route) in [
-            ("/m/", Route::DemoFile(File::Page)),
-            ("/m/demo/page.js", Route::DemoFile(File::Script)),
-            ("/m/demo/style.css", Route::DemoFile(File::Style)),
+            ("/m/", file("/")),
+            ("/m/demo/page.js", file("/demo/page.js")),
+            ("/m/demo/style.css", file("/demo/style.css")),
             ("/m/events", Route::DemoEvents),
         ] {
             assert_eq!(demo.find(&Method::GET, path), Ok(route));

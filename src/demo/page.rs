@@ -1,7 +1,8 @@
-//! The demo's page: three files, embedded in the binary, that load nothing from elsewhere.
+//! The demo's page: its files, embedded in the binary, load nothing from elsewhere.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 
 /// What the page may do: run its own scripts, use its own styles, and talk to this server alone.
@@ -11,46 +12,48 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// A file of the page.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum File {
-    /// `/`
-    Page,
-    /// `/demo/page.js`
-    Script,
-    /// `/demo/style.css`
-    Style,
+#[derive(Debug, Eq, PartialEq)]
+pub struct File {
+    /// Below the base path.
+    path: &'static str,
+    /// Its media type.
+    content_type: &'static str,
+    /// All of it.
+    pub content: &'static [u8],
 }
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+macro_rules! file {
+    ($path:literal, $content_type:ident, $source:literal) => {
+        File { path: $path, content_type: $content_type, content: include_bytes!(concat!("../../demo/", $source)) }
+    };
+}
+
+static FILES: [File; 6] = [
+    file!("/", HTML, "index.html"),
+    file!("/demo/style.css", STYLE, "style.css"),
+    file!("/demo/page.js", SCRIPT, "page.js"),
+    file!("/demo/card.js", SCRIPT, "card.js"),
+    file!("/demo/send.js", SCRIPT, "send.js"),
+    file!("/demo/web-vitals.js", SCRIPT, "web-vitals.js"),
+];
 
 impl File {
     /// The file at a path below the base path.
-    pub fn at(path: &str) -> Option<Self> {
-        Some(match path {
-            "/" => Self::Page,
-            "/demo/page.js" => Self::Script,
-            "/demo/style.css" => Self::Style,
-            _ => return None,
-        })
-    }
-
-    /// Its content.
-    pub fn content(self) -> &'static [u8] {
-        match self {
-            Self::Page => include_bytes!("../../demo/index.html"),
-            Self::Script => include_bytes!("../../demo/page.js"),
-            Self::Style => include_bytes!("../../demo/style.css"),
-        }
+    pub fn at(path: &str) -> Option<&'static Self> {
+        FILES.iter().find(|file| file.path == path)
     }
 
     /// Adds its headers. It is asked for anew each time: who runs a demo may run another version next.
-    pub fn describe(self, answer: &mut HeaderMap) {
-        let content_type = HeaderValue::from_static(match self {
-            Self::Page => "text/html; charset=utf-8",
-            Self::Script => "text/javascript; charset=utf-8",
-            Self::Style => "text/css; charset=utf-8",
-        });
-        answer.insert(CONTENT_TYPE, content_type);
+    pub fn describe(&self, answer: &mut HeaderMap) {
+        answer.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         answer.insert(CONTENT_SECURITY_POLICY, POLICY);
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // The page's address may have a token.
+        answer.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         answer.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
 }

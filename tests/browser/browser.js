@@ -7,7 +7,7 @@ const { chromium } = require('playwright-core');
 
 const EXECUTABLE = process.env.CHROMIUM || '/usr/bin/chromium';
 
-async function launch() {
+async function launch(args = []) {
   if (!fs.existsSync(EXECUTABLE)) {
     throw new Error(
       `there is no Chromium at ${EXECUTABLE}: install it with \`apt-get install chromium\`, or say where one is with ` +
@@ -15,7 +15,7 @@ async function launch() {
     );
   }
   // Root, as which containers run, may not use the sandbox; and the pages are our own.
-  return chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox'] });
+  return chromium.launch({ executablePath: EXECUTABLE, args: ['--no-sandbox', ...args] });
 }
 
 module.exports = { launch };

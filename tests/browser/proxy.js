@@ -26,7 +26,7 @@ class Proxy {
       if (failure || proxy.child.exitCode !== null) {
         throw new Error(`${BINARY} does not start: ${failure ? failure.message : log}`);
       }
-      return /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(log);
+      return /listening on https?:\/\/127\.0\.0\.1:(\d+)/.exec(log);
     }, `${BINARY} to listen`);
     proxy.port = Number(match[1]);
     return proxy;

@@ -7,7 +7,7 @@ const { launch } = require('./browser.js');
 const { Proxy } = require('./proxy.js');
 
 /** Flushes that the charts show. */
-const SECONDS = 45;
+const SECONDS = 60;
 
 async function main() {
   const proxy = await Proxy.start({ port: 1 }, ['--demo']);
@@ -20,11 +20,16 @@ async function main() {
       for (let click = 0; click < 3 + 3 * Math.sin(second / 6); click++) {
         await page.getByTestId('click').click();
       }
+      if (second % 4 === 0) {
+        await page.getByTestId('time').click();
+        await page.getByTestId('up').click();
+      }
       await page.waitForTimeout(1000);
     }
-    await page.getByTestId('time').click();
     await page.mouse.move(0, 0);
-    await page.waitForTimeout(1500);
+    await page.getByTestId('burst').press('Enter');
+    await page.evaluate('document.activeElement.blur()');
+    await page.getByTestId('value-demo.clicks').getByText(/^1\d$/).waitFor();
     await page.screenshot({ path: path.join(__dirname, '../../docs/demo.png') });
   } finally {
     await browser.close();

@@ -14,7 +14,9 @@ const CROWD: usize = 80;
 fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-timeout-read=60"]);
-    let head = format!("POST /batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {BATCH}\r\n\r\n");
+    let head = format!(
+        "POST /batch HTTP/1.1\r\nHost: localhost\r\nOrigin: https://shop.example\r\nContent-Length: {BATCH}\r\n\r\n"
+    );
     // Empty lines: no metrics, so that only the bodies count.
     let most = "\n".repeat(BATCH - 1);
     let mut crowd: Vec<Client> = (0..CROWD)
@@ -33,6 +35,7 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
             200 => served += 1,
             503 => {
                 assert_eq!(answer.header("retry-after"), Some("1"));
+                assert_eq!(answer.header("access-control-expose-headers"), Some("Retry-After"));
                 assert_eq!(answer.body, "Too many requests under way\n");
                 assert!(answer.closes());
                 refused += 1;

@@ -61,10 +61,14 @@ fn the_page_is_served_and_may_load_nothing_from_elsewhere() {
     for (path, content_type) in [
         ("/m/", "text/html; charset=utf-8"),
         ("/m/demo/page.js", "text/javascript; charset=utf-8"),
+        ("/m/demo/card.js", "text/javascript; charset=utf-8"),
+        ("/m/demo/send.js", "text/javascript; charset=utf-8"),
+        ("/m/demo/web-vitals.js", "text/javascript; charset=utf-8"),
         ("/m/demo/style.css", "text/css; charset=utf-8"),
     ] {
         let answer = proxy.expect(get(path), 200);
         assert_eq!(answer.header("content-type"), Some(content_type));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
         let policy = answer.header("content-security-policy").expect("a policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
     }

@@ -1,0 +1,106 @@
+// A metric: its name, its current value, and a chart of the last minutes.
+
+/** Flushes, one a second, that a chart shows at first, and at most. */
+const MIN_POINTS = 60;
+const MAX_POINTS = 180;
+
+/** Size of a chart in its own units; the page stretches it. */
+const WIDTH = 300;
+const HEIGHT = 60;
+
+/** Units by what a name says; StatsD knows of none but milliseconds. */
+const unit = (name, kind) => (kind === 'timer' && !name.endsWith('.cls') ? 'ms' : '');
+
+const short = (number) => Number(number.toFixed(2)).toLocaleString('en');
+
+function element(tag, className, ...children) {
+  const node = Object.assign(document.createElement(tag), { className });
+  node.append(...children);
+  return node;
+}
+
+function svg(tag, attributes) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const name in attributes) {
+    node.setAttribute(name, attributes[name]);
+  }
+  return node;
+}
+
+/** The parts of a list that have no gap between them, as [index, point] pairs. */
+function runs(points) {
+  const parts = [[]];
+  points.forEach((point, index) => (point === undefined ? parts.push([]) : parts.at(-1).push([index, point])));
+  return parts.filter((part) => part.length > 0);
+}
+
+export class Card {
+  /** @type {(number | undefined)[]} */
+  #points = [];
+  #value = element('p', 'value', '–');
+  #details = element('dl', 'details');
+  #area = svg('path', { class: 'area' });
+  #line = svg('path', { class: 'line' });
+  #dots = svg('path', { class: 'line dots' });
+  #total = 0;
+  #chart = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
+  #top = element('span', 'top');
+  #since = element('span', '');
+
+  constructor(name, kind) {
+    this.name = name;
+    this.kind = kind;
+    this.#chart.append(this.#area, this.#line, this.#dots);
+    const title = element('h3', '', element('span', 'name', name), ' ', element('span', 'kind', kind));
+    const axis = element('div', 'axis', this.#since, element('span', '', 'now'));
+    this.element = element('li', `card ${kind}`, title, this.#value, this.#details);
+    this.element.append(element('div', 'chart', this.#top, this.#chart, axis));
+    this.element.dataset.testid = `card-${name}`;
+    this.#value.dataset.testid = `value-${name}`;
+    this.#line.dataset.testid = `chart-${name}`;
+  }
+
+  /** Takes what a flush says: a value, or none, which leaves the last one standing; and more values with their names. */
+  show(value, ...details) {
+    this.#points.push(value);
+    this.#points.splice(0, this.#points.length - MAX_POINTS);
+    if (value !== undefined) {
+      this.#value.replaceChildren(short(value), element('span', 'unit', unit(this.name, this.kind)));
+      this.#details.replaceChildren(
+        ...details.map(([name, number]) => element('div', '', element('dt', '', name), element('dd', '', short(number)))),
+      );
+    }
+    this.#draw();
+  }
+
+  /** Takes a counter, which begins anew with every flush. */
+  add(value, rate) {
+    this.#total += value;
+    this.show(value, ['a second', rate], ['in all', this.#total]);
+  }
+
+  #draw() {
+    const points = this.#points;
+    const known = points.filter((point) => point !== undefined);
+    const [least, most] = [Math.min(...known), Math.max(...known)];
+    const [low, high] = [Math.min(0, least), Math.max(0, most)];
+    const seconds = Math.max(MIN_POINTS, points.length);
+    const x = (index) => (WIDTH * (1 - (points.length - 1 - index) / (seconds - 1))).toFixed(1);
+    const y = (point) => (HEIGHT * (1 - (point - low) / (high - low || 1))).toFixed(1);
+    const at = ([index, point]) => `${x(index)},${y(point)}`;
+    const parts = runs(points);
+    this.#line.setAttribute('d', parts.map((part) => `M${part.map(at).join('L')}`).join(''));
+    // A point with no other beside it is a dot: a line of no length, with round ends.
+    const alone = parts.filter((part) => part.length === 1);
+    this.#dots.setAttribute('d', alone.map(([point]) => `M${at(point)}Z`).join(''));
+    const areas = parts.map((part) => {
+      const [first, last] = [part[0][0], part.at(-1)[0]];
+      return `M${x(first)},${y(0)}L${part.map(at).join('L')}L${x(last)},${y(0)}Z`;
+    });
+    this.#area.setAttribute('d', areas.join(''));
+    this.#top.textContent = short(high);
+    this.#since.textContent = seconds < 120 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+    const last = known.length > 0 ? `last ${short(known.at(-1))}, lowest ${short(least)}, highest ${short(most)}` : '';
+    this.#chart.setAttribute('aria-label', `${this.name} in the last ${seconds} seconds: ${last}`);
+  }
+}

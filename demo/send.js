@@ -1,0 +1,83 @@
+// Sends metrics by button, as any page would: the client comes from the proxy's /client.js.
+
+const byId = (id) => document.getElementById(id);
+
+/** The token that the page was opened with: the proxy prints an address that has one, where one is needed. */
+export const token = new URLSearchParams(location.search).get('token');
+
+/* global StatsDHttpProxy */
+const url = new URL('.', location.href);
+const metrics = new StatsDHttpProxy.Client({
+  url: url.origin + url.pathname,
+  token,
+  flushInterval: 200,
+  onError: (error) => byId('call').replaceChildren(`refused: ${error.message}`),
+});
+
+/** Calls the client, and shows the call. */
+function call(method, ...values) {
+  metrics[method](...values);
+  byId('call').textContent = `metrics.${method}(${values.map((value) => JSON.stringify(value)).join(', ')})`;
+}
+
+byId('click').onclick = () => call('count', 'demo.clicks');
+byId('burst').onclick = () => {
+  for (let i = 0; i < 10; i++) {
+    call('count', 'demo.clicks');
+  }
+};
+
+byId('time').onclick = async () => {
+  const start = performance.now();
+  await fetch('heartbeat', { cache: 'no-store' }).catch(() => {});
+  call('timing', 'demo.request', Number((performance.now() - start).toFixed(1)));
+};
+
+const temperature = byId('gauge');
+let set = false;
+temperature.oninput = () => {
+  set = true;
+  call('gauge', 'demo.temperature', temperature.valueAsNumber);
+};
+const shift = (step) => {
+  // A shift is from what StatsD has, which is to be what the slider shows.
+  if (!set) {
+    temperature.oninput();
+  }
+  const before = temperature.valueAsNumber;
+  temperature.stepUp(step);
+  if (temperature.valueAsNumber !== before) {
+    call('gauge', 'demo.temperature', null, step);
+  }
+};
+byId('up').onclick = () => shift(1);
+byId('down').onclick = () => shift(-1);
+
+byId('visit').onsubmit = (event) => {
+  event.preventDefault();
+  call('set', 'demo.visitors', byId('visitor').value || 'nobody');
+};
+
+// --- Traffic by itself -----------------------------------------------------------------------------------------------
+
+/** Milliseconds between two lots. */
+const PAUSE = 300;
+
+function lot() {
+  const wave = (period) => Math.sin(Date.now() / period);
+  metrics.count('demo.orders', 1 + Math.floor(Math.random() * 4));
+  metrics.timing('demo.checkout', Number((90 + 40 * Math.random() + 30 * wave(9_000)).toFixed(1)));
+  metrics.gauge('demo.queue', Math.round(30 + 20 * wave(15_000) + 5 * Math.random()));
+  metrics.set('demo.visitors', `visitor ${Math.floor(Math.random() * 20)}`);
+}
+
+let traffic;
+byId('traffic').onchange = () => {
+  clearInterval(traffic);
+  if (byId('traffic').checked) {
+    traffic = setInterval(lot, PAUSE);
+  }
+};
+
+metrics.webVitals();
+metrics.errors();

@@ -1,0 +1,47 @@
+// What a build of a page makes of a module that imports the client: the package as npm packs it, beside web-vitals, and
+// esbuild.
+'use strict';
+
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const CLIENT = path.join(__dirname, '../../client');
+const { buildSync } = require(path.join(CLIENT, 'node_modules/esbuild'));
+
+class Workshop {
+  constructor() {
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'browser-tests-'));
+    const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', this.folder], {
+      cwd: CLIENT,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const [{ filename, files }] = Object.values(JSON.parse(/^[[{][^]*/m.exec(packed.toString())[0]));
+    /** The paths in the package. */
+    this.packed = files.map((file) => file.path).sort();
+    const modules = path.join(this.folder, 'node_modules');
+    const home = path.join(modules, 'statsd-http-proxy-client');
+    fs.mkdirSync(home, { recursive: true });
+    execFileSync('tar', ['-xzf', path.join(this.folder, filename), '-C', home, '--strip-components=1']);
+    fs.cpSync(path.join(__dirname, 'node_modules/web-vitals'), path.join(modules, 'web-vitals'), { recursive: true });
+  }
+
+  /** One file of a module's text and all that it imports. */
+  bundle(text) {
+    const built = buildSync({
+      stdin: { contents: text, resolveDir: this.folder },
+      bundle: true,
+      write: false,
+      format: 'esm',
+      logLevel: 'silent',
+    });
+    return built.outputFiles[0].text;
+  }
+
+  close() {
+    fs.rmSync(this.folder, { recursive: true });
+  }
+}
+
+module.exports = { Workshop };
