@@ -333,7 +333,7 @@ fn demo_events(shared: &Shared, watch: &Rc<Watch>) -> Result<Answer, Refusal> {
     let receiver = shared.feed.as_ref().and_then(Feed::watch).ok_or(Refusal::Viewers)?;
     let hello = feed::event("hello", &receiver::hello());
     let events = Events::new(hello, receiver, Ongoing::new(Rc::clone(watch)), Rc::clone(&shared.deadlines));
-    let mut answer = Response::new(AnswerBody::Events(events));
+    let mut answer = Response::new(AnswerBody::Events(Box::new(events)));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

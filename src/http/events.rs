@@ -21,7 +21,8 @@ pub enum AnswerBody {
     /// All of it is there.
     Whole(Full<Bytes>),
     /// There will be more.
-    Events(Events),
+    /// In a box: most answers are whole, and each is moved several times.
+    Events(Box<Events>),
 }
 
 impl Body for AnswerBody {
