@@ -2,7 +2,9 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # What is there already is not asked for again, so that no network is needed twice.
-need = @command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $(2); }
+need = @command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && \
+	$(SUDO) apt-get install -yq --no-install-recommends $(2); } || \
+	{ echo "make $@: needs $(1), and apt-get cannot install $(2)" >&2; exit 1; }
 
 .PHONY: all test client browser screenshot lint deny bench
 

@@ -88,14 +88,25 @@ impl Aggregator {
             None => 1.0,
         };
         if kind == "s" {
-            let members = entry(&mut self.sets, key)?;
+            let members = entry(&mut self.sets, &key)?;
             if members.len() >= MAX_VALUES && !members.contains(value) {
                 return None;
             }
             members.insert(value.to_owned());
             return Some(());
         }
-        let number = value.parse::<f64>().ok().filter(|number| number.is_finite())?;
+        // Several values of a line are packed with colons, where the dialect has that.
+        let values: Option<Vec<(&str, f64)>> = value
+            .split(':')
+            .map(|value| Some((value, value.parse().ok().filter(|number: &f64| number.is_finite())?)))
+            .collect();
+        for (value, number) in values? {
+            self.add(&key, kind, value, number, rate)?;
+        }
+        Some(())
+    }
+
+    fn add(&mut self, key: &str, kind: &str, value: &str, number: f64, rate: f64) -> Option<()> {
         match kind {
             "g" => {
                 let gauge = entry(&mut self.gauges, key)?;
@@ -103,9 +114,10 @@ impl Aggregator {
                 let shift = value.starts_with(['+', '-']) && *gauge != 0.0;
                 *gauge = if shift { *gauge + number } else { number };
             }
-            "ms" => {
+            // Histograms and distributions are of other daemons, and drawn as timers.
+            "ms" | "h" | "d" => {
                 let timings = entry(&mut self.timers, key)?;
-                if number < 0.0 || timings.values.len() >= MAX_VALUES {
+                if kind == "ms" && number < 0.0 || timings.values.len() >= MAX_VALUES {
                     return None;
                 }
                 timings.values.push(number);
@@ -144,11 +156,11 @@ impl Aggregator {
 }
 
 /// The entry of `key`, if there is one or room for it.
-fn entry<V: Default>(map: &mut BTreeMap<String, V>, key: String) -> Option<&mut V> {
-    if map.len() >= MAX_NAMES && !map.contains_key(&key) {
+fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> Option<&'m mut V> {
+    if map.len() >= MAX_NAMES && !map.contains_key(key) {
         return None;
     }
-    Some(map.entry(key).or_default())
+    Some(map.entry(key.to_owned()).or_default())
 }
 
 impl Timings {
@@ -223,6 +235,17 @@ mod tests {
         assert_eq!(next["counters"]["hits"]["value"], json!(0.0));
         assert_eq!(next["gauges"]["level"], json!(10.0));
         assert_eq!((&next["timers"], &next["sets"]), (&json!({}), &json!({"users": 0})));
+    }
+
+    #[test]
+    fn packed_values_and_types_of_other_daemons_are_read() {
+        let mut aggregator = taken(&["hits:1:2|c|@0.5", "level:3:-1|g", "size:10:30|h", "time:4|d"]);
+        let flushed = flush(&mut aggregator);
+        assert_eq!(flushed["counters"]["hits"]["value"], json!(6.0));
+        assert_eq!(flushed["gauges"]["level"], json!(2.0));
+        assert_eq!(flushed["timers"]["size"]["mean"], json!(20.0));
+        assert_eq!(flushed["timers"]["time"]["count"], json!(1.0));
+        assert_eq!(flushed["badLines"], json!(0));
     }
 
     #[test]
