@@ -29,11 +29,14 @@ export class Client {
   #rate;
 
   /**
-   * @param {string | Options} host Where the proxy is, or all options
+   * @param {string | URL | Options} host Where the proxy is, or all options
    * @param {Options['token']} [token]
    */
   constructor(host, token) {
-    const options = /** @type {any} */ (Object(host) === host ? host : { url: host, token });
+    /** @type {any} */
+    const given = host;
+    // A URL is an object too.
+    const options = given?.href || Object(given) !== given ? { url: given, token } : given;
     const { delivery, prefix, tags, sampleRate } = options;
     this.#delivery = delivery ?? deliver(options);
     this.#prefix = prefix ? String(prefix).replace(/\.*$/, '.') : '';
@@ -144,15 +147,16 @@ export class Client {
    * @param {ChildOptions} [options]
    * @returns {Client}
    */
-  child({ prefix, tags } = {}) {
+  child(options) {
+    const { prefix, tags } = options ?? {};
     /** @type {any} */
-    const options = {
+    const all = {
       delivery: this.#delivery,
       prefix: this.#prefix + (prefix ?? ''),
       tags: { ...this.#tags, ...tags },
       sampleRate: this.#rate,
     };
-    return new Client(options);
+    return new Client(all);
   }
 
   /**

@@ -4,7 +4,7 @@
 const BUDGET = 60_000;
 /** Queued metrics that do not wait for the interval. */
 const FULL = 500;
-/** Failures in a row after which a batch is dropped: about five minutes. */
+/** Failures in a row after which a batch is dropped: two to four minutes. */
 const ATTEMPTS = 10;
 /** The shortest and the longest backoff, in milliseconds. */
 const BACKOFF = 1_000;
@@ -53,7 +53,7 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     } catch {}
   };
 
-  const bytes = (/** @type {string} */ text) => new Blob([text]).size;
+  const bytes = (/** @type {string} */ text) => new TextEncoder().encode(text).length;
 
   const take = (/** @type {number} */ budget) => {
     let count = 0;
@@ -64,10 +64,8 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
   };
 
   const bound = () => {
-    while (queue.length > maxQueue) {
-      queue.shift();
-      dropped++;
-    }
+    // A negative number is none.
+    dropped += queue.splice(0, queue.length - maxQueue).length;
   };
 
   const putBack = (/** @type {string[]} */ lines) => {
@@ -92,21 +90,21 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
 
   const drain = async () => {
     let renewed = false;
+    // So that `running` is set before anything of the page is called: that may flush, too.
+    await 0;
     while (due > 0 && ready() && Date.now() >= paused) {
       /** @type {string[]} */
       let lines = [];
       let again = true;
       let wait = 0;
       try {
-        // Awaited in any case: nothing that a caller or `onError` does can start a second request.
-        await (renewable && (jwt ??= await token()));
+        if (renewable) {
+          jwt ??= await token();
+        }
         lines = take(BUDGET);
         due -= lines.length;
-        if (!lines[0]) {
-          return;
-        }
         const body = lines.join('\n');
-        flying = bytes(body);
+        flying = attempts ? 0 : bytes(body);
         const response = await fetch(target, {
           method: 'POST',
           body,
@@ -160,18 +158,20 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
         schedule(wait);
       }
     }
+    running = undefined;
   };
 
   const flush = () => {
     due = queue.length;
-    return (running ??= drain().finally(() => (running = undefined)));
+    return (running ??= drain());
   };
 
   // The page may be gone after this: what is queued leaves now, with no answer awaited and no preflight needed.
   const leave = () => {
-    // Without its token a beacon would be lost.
-    while (ready() && (jwt || !renewable)) {
-      const lines = take(BUDGET - flying);
+    let budget = BUDGET - flying;
+    // Without its token a beacon would be lost. What is refused may be too much beside what others of the page send.
+    while (budget > 99 && ready() && (jwt || !renewable)) {
+      const lines = take(budget);
       let sent;
       try {
         sent =
@@ -180,7 +180,7 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       } catch {}
       if (!sent) {
         putBack(lines);
-        break;
+        budget /= 2;
       }
     }
     flush();
@@ -226,6 +226,7 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
 
     close() {
       closed = true;
+      paused = 0;
       clearTimeout(timer);
       listening.abort();
       return flush();

@@ -16,7 +16,8 @@ export const clean = (text) => String(text).replace(/^\s*[[{]|[\0-\x1f\x7f-\x9f:
  * @param {unknown} value
  */
 export function decimal(value) {
-  const number = typeof value == 'string' ? parseFloat(value) : value;
+  // An empty text would be zero.
+  const number = typeof value == 'string' && value ? +value : value;
   if (!Number.isFinite(number)) {
     throw new Error('No number');
   }
@@ -47,7 +48,8 @@ export function tagged(tags) {
  * @param {number} [rate]
  * @param {unknown} [shift]
  */
-export function lines(name, type, value, tags, rate = 1, shift) {
+export function lines(name, type, value, tags, rate, shift) {
+  rate ??= 1;
   if (rate < 1 && Math.random() >= rate) {
     return '';
   }

@@ -27,12 +27,15 @@ test('metrics leave together after the interval, and at once when there are many
 
 test('what comes while a request is in flight waits for its own interval', async (t) => {
   const world = page(t);
+  const { fetch } = globalThis;
   const client = world.client();
+  globalThis.fetch = (...request) => {
+    client.count('b');
+    globalThis.fetch = fetch;
+    return fetch(...request);
+  };
   client.count('a');
-  const flushed = client.flush();
-  await Promise.resolve();
-  client.count('b');
-  await flushed;
+  await client.flush();
   assert.deepEqual(world.lines(), ['a:1|c']);
   await world.pass(2_000);
   assert.deepEqual(world.lines(), ['a:1|c', 'b:1|c']);
@@ -198,6 +201,128 @@ test('a token function or an onError that throws harms nobody', async (t) => {
     await world.pass(500);
   }
   assert.deepEqual(world.lines(), ['c:1|c', 'c:1|c']);
+});
+
+test('a token function that counts or flushes is called once, and what it counts is sent', async (t) => {
+  const world = page(t);
+  let calls = 0;
+  const client = world.client({
+    token: () => {
+      calls++;
+      client.count('asked');
+      client.flush();
+      return 'jwt';
+    },
+  });
+  for (let i = 0; i < 500; i++) {
+    client.count('c');
+  }
+  await world.pass(0);
+  assert.deepEqual([calls, world.errors, world.lines().length], [1, [], 501]);
+});
+
+test('refused and renewed tokens: each batch may renew once', async (t) => {
+  const world = page(t, { answers: [answer(401), 200, answer(401), 200] });
+  let calls = 0;
+  const client = world.client({ token: () => 'jwt' + ++calls });
+  // Two batches of one flush.
+  client.count('x'.repeat(7_000));
+  for (let i = 0; i < 8; i++) {
+    client.count('y'.repeat(7_000));
+  }
+  await client.flush();
+  assert.deepEqual(world.requests.map((request) => request.headers['X-JWT-Token']), ['jwt1', 'jwt2', 'jwt2', 'jwt3']);
+  assert.deepEqual([world.errors, client.dropped], [[], 0]);
+});
+
+test('a success ends a row of failures', async (t) => {
+  const world = page(t, { answers: [500, 200, 500, 200] });
+  const client = world.client();
+  for (const name of ['a', 'b']) {
+    client.count(name);
+    await client.flush();
+    await world.pass(500);
+  }
+  // Else the second failure would have waited for longer.
+  assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c', 'b:1|c', 'b:1|c']);
+});
+
+test('what comes back from a failure is bounded too', async (t) => {
+  const world = page(t, { answers: [500, 200] });
+  const { fetch } = globalThis;
+  const client = world.client({ maxQueue: 2 });
+  globalThis.fetch = (...request) => {
+    globalThis.fetch = fetch;
+    client.count('c');
+    return fetch(...request);
+  };
+  client.count('a');
+  client.count('b');
+  await client.flush();
+  assert.equal(client.dropped, 1);
+  await world.pass(500);
+  assert.deepEqual(world.requests[1].lines, ['b:1|c', 'c:1|c']);
+});
+
+test('a bound that is none keeps nothing, and ends', async (t) => {
+  const world = page(t);
+  const client = world.client({ maxQueue: -1 });
+  client.count('a');
+  await client.flush();
+  assert.deepEqual([world.requests, client.dropped], [[], 1]);
+});
+
+test('a request that hangs is given up, and an answer that breaks off is one', async (t) => {
+  const world = page(t);
+  const limits = [];
+  t.mock.method(AbortSignal, 'timeout', (limit) => {
+    limits.push(limit);
+    return new AbortController().signal;
+  });
+  world.answers = [{ clone: () => ({ status: 200, ok: true, text: () => Promise.reject(new Error('broken off')) }) }];
+  const client = world.client();
+  client.count('a');
+  await client.flush();
+  assert.deepEqual([limits, world.errors, client.dropped], [[30_000], [], 0]);
+  assert.equal(world.requests[0].signal.aborted, false);
+});
+
+test('a Retry-After in the past asks for no more than the backoff', async (t) => {
+  const past = 'Sat, 21 Nov 2026 00:00:00 GMT';
+  const world = page(t, { answers: [answer(503, { 'Retry-After': past }), 200] });
+  world.client({ flushInterval: 0 }).count('c');
+  await world.pass(0);
+  await world.pass(499);
+  assert.equal(world.requests.length, 1);
+  await world.pass(1);
+  assert.equal(world.requests.length, 2);
+});
+
+test('what is counted when a batch is refused is still sent by close', async (t) => {
+  const world = page(t, { answers: [answer(400), 200] });
+  const client = world.client({
+    onError: async () => {
+      await null;
+      client.count('refused');
+      await client.close();
+    },
+  });
+  client.count('c');
+  await client.flush();
+  await world.pass(0);
+  assert.deepEqual(world.lines(), ['c:1|c', 'refused:1|c']);
+});
+
+test('close tries at once what waits for a backoff', async (t) => {
+  const world = page(t, { answers: [500, 200] });
+  const client = world.client();
+  client.count('a');
+  await client.flush();
+  await client.close();
+  assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
+  // And its timer is gone.
+  await world.pass(3_600_000);
+  assert.equal(world.requests.length, 2);
 });
 
 test('offline, metrics wait for the network', async (t) => {

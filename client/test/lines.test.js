@@ -32,6 +32,15 @@ test("the reference's calls, zero among the values", async (t) => {
   assert.deepEqual(world.lines(), lines.split(' '));
 });
 
+test('the host may be a URL', async (t) => {
+  const world = page(t);
+  const client = new Client(new URL('https://proxy.example/base/'), 'jwt');
+  client.count('c');
+  await client.flush();
+  const [{ url, headers }] = world.requests;
+  assert.deepEqual([url, headers], ['https://proxy.example/base/batch', { 'X-JWT-Token': 'jwt' }]);
+});
+
 test('a negative gauge is set to zero first, and both lines stay in one request', async (t) => {
   const world = page(t);
   const client = world.client({ tags: { env: 'x' } });
@@ -52,13 +61,13 @@ test('numbers have no exponent, and what is no number is reported', async (t) =>
     for (const value of [1e-7, -1.5e-9, 1e21, 1.25e22, 0.1, -0, '2.5']) {
       client.count('c', value);
     }
-    for (const value of [NaN, Infinity, null, '', 'x', {}, Symbol('x')]) {
+    for (const value of [NaN, Infinity, null, '', 'x', '12px', '1,234', {}, Symbol('x')]) {
       client.timing('t', value);
     }
   });
   const values = ['0.0000001', '-0.0000000015', '1' + '0'.repeat(21), '125' + '0'.repeat(20), '0.1', '0', '2.5'];
   assert.deepEqual(lines, values.map((value) => `c:${value}|c`));
-  assert.equal(errors.length, 7);
+  assert.equal(errors.length, 9);
 });
 
 test('names, members and tags cannot break a line, nor make JSON of the batch', async (t) => {
@@ -76,6 +85,7 @@ test('names, members and tags cannot break a line, nor make JSON of the batch', 
 
 test('sampling draws, and writes the rate', async (t) => {
   const { lines } = await written(t, { sampleRate: 0.5 }, (client) => {
+    client.count('z', 2, null);
     Math.random.mock.mockImplementation(() => 0.3);
     client.count('a', 2, 0.25);
     client.count('b', 2, 0.375);
@@ -86,7 +96,7 @@ test('sampling draws, and writes the rate', async (t) => {
     Math.random.mock.mockImplementation(() => 0);
     client.count('g', 2, 1e-7);
   });
-  assert.deepEqual(lines, ['b:2|c|@0.375', 'c:2|ms|@0.5', 'd:2|ms', 'e:2|g', 'g:2|c|@0.0000001']);
+  assert.deepEqual(lines, ['z:2|c', 'b:2|c|@0.375', 'c:2|ms|@0.5', 'd:2|ms', 'e:2|g', 'g:2|c|@0.0000001']);
 });
 
 test('a child adds prefix and tags, and shares queue and delivery', async (t) => {
@@ -94,7 +104,7 @@ test('a child adds prefix and tags, and shares queue and delivery', async (t) =>
   const client = world.client({ prefix: 'shop.', tags: { a: 1, b: 2 }, sampleRate: 0.5 });
   const child = client.child({ prefix: 'cart', tags: { b: 3 } });
   client.gauge('x', 1);
-  child.child().count('y');
+  child.child(null).child().count('y');
   await child.flush();
   assert.deepEqual(
     world.requests.map((request) => request.body),

@@ -57,6 +57,60 @@ test('a beacon that is not taken becomes a request, and what is refused stays qu
   assert.deepEqual([world.requests[1].lines, world.requests[1].keepalive], [['c:1|c'], false]);
 });
 
+test('what is in flight without keepalive takes nothing of the budget of beacons', async (t) => {
+  const world = page(t, { answers: [500] });
+  const client = world.client();
+  for (let i = 0; i < 499; i++) {
+    client.count('x'.repeat(115)); // 120 bytes with its newline
+  }
+  await client.flush();
+  globalThis.fetch = (url, { keepalive }) => {
+    world.requests.push({ keepalive });
+    return new Promise(() => {});
+  };
+  await world.pass(500);
+  assert.equal(world.requests[1].keepalive, false);
+  client.count('left'.repeat(100));
+  await world.hide();
+  assert.equal(world.beacons[0].lines[0], 'left'.repeat(100) + ':1|c');
+});
+
+test('a request that has ended takes nothing of the budget', async (t) => {
+  const world = page(t);
+  const client = world.client();
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 400; i++) {
+      client.count('x'.repeat(95)); // 100 bytes with its newline
+    }
+    await (round ? world.hide() : client.flush());
+  }
+  assert.deepEqual(world.beacons.map((beacon) => beacon.lines.length), [400]);
+});
+
+test('a beacon that is too much beside those of others is tried smaller', async (t) => {
+  const world = page(t, { beacon: (body) => body.length < 20_000 });
+  const client = world.client();
+  for (let i = 0; i < 400; i++) {
+    client.count('x'.repeat(95)); // 100 bytes with its newline
+  }
+  await world.hide();
+  assert.deepEqual(world.beacons.map((beacon) => beacon.lines.length), [150, 150, 100]);
+  await world.pass(10_000);
+  assert.deepEqual(world.requests, []);
+});
+
+test('without sendBeacon, or with one that throws, a request is sent', async (t) => {
+  for (const sendBeacon of [undefined, () => { throw new TypeError('forbidden'); }]) {
+    await t.test(String(sendBeacon), async (t) => {
+      const world = page(t);
+      navigator.sendBeacon = sendBeacon;
+      world.client().count('c');
+      await world.hide();
+      assert.deepEqual([world.lines(), world.requests[0].keepalive], [['c:1|c'], true]);
+    });
+  }
+});
+
 test('without its token yet a page sends no beacon, which would be lost', async (t) => {
   const world = page(t);
   let resolve;

@@ -18,10 +18,10 @@
 /** Takes metrics, and delivers them to a statsd-http-proxy. Nothing here throws: see `onError`. */
 export class Client {
     /**
-     * @param {string | Options} host Where the proxy is, or all options
+     * @param {string | URL | Options} host Where the proxy is, or all options
      * @param {Options['token']} [token]
      */
-    constructor(host: string | Options, token?: Options["token"]);
+    constructor(host: string | URL | Options, token?: Options["token"]);
     /**
      * Adds to a counter.
      *
@@ -75,7 +75,7 @@ export class Client {
      * @param {ChildOptions} [options]
      * @returns {Client}
      */
-    child({ prefix, tags }?: ChildOptions): Client;
+    child(options?: ChildOptions): Client;
     /**
      * Sends the Web Vitals of the page as timings `web_vitals.lcp` and so on. CLS, which is no time, is sent in
      * thousandths.
