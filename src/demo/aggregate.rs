@@ -4,15 +4,19 @@
 //! past a bound is counted as a bad line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Names kept, of all kinds: more than a page can show.
+/// Names kept of a kind: more than a page can show.
 const MAX_NAMES: usize = 1000;
 
-/// Values of a timer, or members of a set, in one interval.
-const MAX_VALUES: usize = 10_000;
+/// Bytes of a name with its tags: all names are in every flush.
+const MAX_NAME: usize = 512;
+
+/// Values of all timers and members of all sets in one interval.
+const MAX_VALUES: usize = 100_000;
 
 /// The percentile that is reported, in per cent: StatsD's `percentThreshold`.
 const PERCENT: f64 = 90.0;
@@ -23,7 +27,11 @@ pub struct Aggregator {
     counters: BTreeMap<String, f64>,
     gauges: BTreeMap<String, f64>,
     timers: BTreeMap<String, Timings>,
-    sets: BTreeMap<String, BTreeSet<String>>,
+    /// Hashes of the members, since those may be long.
+    sets: BTreeMap<String, BTreeSet<u64>>,
+    hasher: RandomState,
+    /// Values and members in this interval.
+    values: usize,
     bad_lines: u64,
 }
 
@@ -88,11 +96,12 @@ impl Aggregator {
             None => 1.0,
         };
         if kind == "s" {
+            let member = self.hasher.hash_one(value);
             let members = entry(&mut self.sets, &key)?;
-            if members.len() >= MAX_VALUES && !members.contains(value) {
-                return None;
+            if !members.contains(&member) {
+                count(&mut self.values)?;
+                members.insert(member);
             }
-            members.insert(value.to_owned());
             return Some(());
         }
         // Several values of a line are packed with colons, where the dialect has that.
@@ -117,9 +126,10 @@ impl Aggregator {
             // Histograms and distributions are of other daemons, and drawn as timers.
             "ms" | "h" | "d" => {
                 let timings = entry(&mut self.timers, key)?;
-                if kind == "ms" && number < 0.0 || timings.values.len() >= MAX_VALUES {
+                if kind == "ms" && number < 0.0 {
                     return None;
                 }
+                count(&mut self.values)?;
                 timings.values.push(number);
                 timings.count += 1.0 / rate;
             }
@@ -152,15 +162,22 @@ impl Aggregator {
         self.counters.values_mut().for_each(|value| *value = 0.0);
         self.timers.values_mut().for_each(|timings| *timings = Timings::default());
         self.sets.values_mut().for_each(BTreeSet::clear);
+        self.values = 0;
     }
 }
 
 /// The entry of `key`, if there is one or room for it.
 fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> Option<&'m mut V> {
-    if map.len() >= MAX_NAMES && !map.contains_key(key) {
+    if key.len() > MAX_NAME || map.len() >= MAX_NAMES && !map.contains_key(key) {
         return None;
     }
     Some(map.entry(key.to_owned()).or_default())
+}
+
+/// Counts one more value, if there is room for it.
+fn count(values: &mut usize) -> Option<()> {
+    *values = Some(*values + 1).filter(|values| *values <= MAX_VALUES)?;
+    Some(())
 }
 
 impl Timings {
@@ -264,13 +281,19 @@ mod tests {
         for i in 0..2 * MAX_NAMES {
             aggregator.take(&format!("n{i}:1|c"));
         }
-        for i in 0..2 * MAX_VALUES {
-            aggregator.take(&format!("s:{i}|s"));
+        aggregator.take(&format!("{}:1|g", "n".repeat(MAX_NAME + 1)));
+        for i in 0..MAX_VALUES {
+            aggregator.take(&format!("s:{}|s", i % (MAX_VALUES / 2)));
             aggregator.take("t:1|ms");
         }
         let flushed = flush(&mut aggregator);
+        assert_eq!(flushed["gauges"], json!({}));
         assert_eq!(flushed["counters"].as_object().map(|names| names.len()), Some(MAX_NAMES));
-        assert_eq!(flushed["sets"]["s"], json!(MAX_VALUES));
-        assert_eq!(flushed["timers"]["t"]["count"], json!(MAX_VALUES as f64));
+        assert_eq!(flushed["sets"]["s"], json!(MAX_VALUES / 2));
+        assert_eq!(flushed["timers"]["t"]["count"], json!((MAX_VALUES / 2) as f64));
+        assert_eq!(flushed["badLines"], json!(MAX_NAMES + 1 + MAX_VALUES / 2));
+        aggregator.begin();
+        aggregator.take("t:1|ms");
+        assert_eq!(flush(&mut aggregator)["timers"]["t"]["count"], json!(1.0));
     }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-/// Events kept for a viewer that is slow; one that falls further behind misses some.
-const BACKLOG: usize = 64;
+/// Events kept for a viewer that is slow, of at most some 2 MB; one that falls further behind misses some.
+const BACKLOG: usize = 16;
 
 /// Pages that may watch at once: each holds a connection, and gets a copy of everything.
 const MAX_VIEWERS: usize = 32;
