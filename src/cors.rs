@@ -23,17 +23,17 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
 /// Lets the page that asked read the answer. Without an `Origin` there is no page to let.
-pub fn allow_origin(request: &HeaderMap, answer: &mut HeaderMap) {
-    if let Some(origin) = request.get(ORIGIN) {
+pub fn allow_origin(origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
+    if let Some(origin) = origin {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(VARY, VARY_ORIGIN);
     }
 }
 
 /// Says when to come again, after so many seconds, so that a page can read it too: `Retry-After` is not safelisted.
-pub fn retry_after(request: &HeaderMap, answer: &mut HeaderMap, seconds: &'static str) {
+pub fn retry_after(origin: Option<&HeaderValue>, answer: &mut HeaderMap, seconds: &'static str) {
     answer.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
-    if request.contains_key(ORIGIN) {
+    if origin.is_some() {
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     }
 }

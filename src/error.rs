@@ -58,7 +58,7 @@ impl Refusal {
         match self {
             Self::Head(HeadError::Expectation) => StatusCode::EXPECTATION_FAILED,
             Self::Head(HeadError::TargetTooLong) => StatusCode::URI_TOO_LONG,
-            Self::Head(HeadError::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Head(HeadError::TooLarge | HeadError::TooManyFields) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Head(HeadError::TransferCoding) => StatusCode::NOT_IMPLEMENTED,
             Self::Head(HeadError::Host | HeadError::Framing | HeadError::Target) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::NotFound) => StatusCode::NOT_FOUND,
@@ -69,7 +69,7 @@ impl Refusal {
             Self::Coding(_) | Self::Batch(BatchError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Crowded) | Self::Viewers => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Body(BodyError::Broken | BodyError::Encoding)
+            Self::Body(BodyError::Broken | BodyError::Fragmented | BodyError::Encoding)
             | Self::Key
             | Self::Form(_)
             | Self::Batch(BatchError::Json)

@@ -7,13 +7,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, ORIGIN,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tracing::info;
 
@@ -29,9 +28,12 @@ use crate::error::Refusal;
 use crate::form;
 use crate::http::body::{self, Body, BodyError, Collect, Limits};
 use crate::http::deadline::Watch;
+use crate::http::discard::discard;
 use crate::http::events::{AnswerBody, Events, Ongoing};
-use crate::http::head;
+use crate::http::head::{self, HeadError};
 use crate::http::inflate::{CODINGS, Coding};
+use crate::http::kept_head::{KeptHead, asks_to_close};
+use crate::http::request_body::RequestBody;
 use crate::json::Object;
 use crate::metric::{Kind, Metric, Tags, TagsWriter};
 use crate::params::Members;
@@ -84,44 +86,55 @@ enum Step {
 pub struct Exchange {
     shared: Rc<Shared>,
     watch: Rc<Watch>,
-    head: Parts,
+    head: KeptHead,
     step: Step,
     /// The answer outlasts this future, and ends the request itself.
     goes_on: bool,
+    /// The client waits for leave to send its body.
+    awaits_continue: bool,
 }
 
 impl Exchange {
     /// Takes the steps that need no body.
-    pub fn begin(shared: Rc<Shared>, watch: Rc<Watch>, request: Request<Incoming>) -> Self {
+    pub fn begin(shared: Rc<Shared>, watch: Rc<Watch>, request: Request<RequestBody>) -> Self {
         let since = watch.begin_request();
         let (head, body) = request.into_parts();
-        let has_body = !http_body::Body::is_end_stream(&body);
+        let has_body = !body.is_end_stream();
         if !has_body {
             watch.end_body();
         }
-        let (deadlines, budget) = (&shared.deadlines, &shared.budget);
-        let collect = |body, cap, coding| {
-            Collect::new(body, coding, Limits { cap, since, deadlines: Rc::clone(deadlines), budget: budget.clone() })
-        };
         let mut goes_on = false;
-        let step = match admit(&shared, &head, &body) {
-            Ok(Admitted::Body { want, cap, coding }) => Step::Receive(want, collect(body, cap, coding)),
-            Ok(Admitted::Heartbeat) => Step::Answer(heartbeat(&head)),
-            Ok(Admitted::ClientScript) => Step::Answer(script(&head)),
-            Ok(Admitted::DemoFile(file)) => Step::Answer(demo_file(file)),
-            Ok(Admitted::DemoEvents) => Step::Answer(match demo_events(&shared, &watch) {
-                Ok(answer) => {
-                    goes_on = true;
-                    answer
-                }
-                Err(refusal) => refuse(&head, &refusal),
-            }),
-            Ok(Admitted::Preflight(allow)) => Step::Answer(preflight(&head, allow)),
+        let answer = match admit(&shared, &head, &body) {
+            Ok(Admitted::Body { want, cap, coding }) => {
+                let awaits_continue = has_body && head.headers.contains_key(EXPECT);
+                let head = KeptHead::new(head);
+                let collect = Collect::new(body, coding, limits(&shared, &watch, cap, since, head.size()));
+                let step = Step::Receive(want, collect);
+                return Self { shared, watch, head, step, goes_on, awaits_continue };
+            }
+            Ok(Admitted::Heartbeat) => Ok(heartbeat(&head)),
+            Ok(Admitted::ClientScript) => Ok(script(&head)),
+            Ok(Admitted::DemoFile(file)) => Ok(demo_file(file)),
+            Ok(Admitted::DemoEvents) => demo_events(&shared, &watch).inspect(|_| goes_on = true),
+            Ok(Admitted::Preflight(allow)) => Ok(preflight(&head, allow)),
+            Err(refusal) => Err(refusal),
+        };
+        // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
+        let awaits_continue = head.headers.contains_key(EXPECT);
+        let head = KeptHead::new(head);
+        let step = match answer {
+            Ok(answer) => Step::Answer(answer),
             Err(refusal) => {
                 let answer = refuse(&head, &refusal);
-                // To look at a body that waits for 100 Continue is to ask for it.
-                if has_body && !refusal.closes() && !head.headers.contains_key(EXPECT) {
-                    Step::Refuse(answer, collect(body, shared.config.max_body_size, Coding::Identity))
+                if body.is_http2() {
+                    if matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
+                        watch.note_oversized_head();
+                    }
+                    discard(body, &shared.deadlines, &shared.budget, watch.share());
+                    Step::Answer(answer)
+                } else if has_body && !refusal.closes() && !awaits_continue {
+                    let limits = limits(&shared, &watch, shared.config.max_body_size, since, 0);
+                    Step::Refuse(answer, Collect::new(body, Coding::Identity, limits))
                 } else {
                     if has_body {
                         watch.ask_linger();
@@ -130,7 +143,13 @@ impl Exchange {
                 }
             }
         };
-        Self { shared, watch, head, step, goes_on }
+        Self { shared, watch, head, step, goes_on, awaits_continue: false }
+    }
+
+    /// True if the client waits for `100 Continue` before it sends a body that is wanted. HTTP/2 only: on HTTP/1.1 hyper
+    /// sends it.
+    pub fn awaits_continue(&self) -> bool {
+        self.awaits_continue
     }
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
@@ -138,9 +157,12 @@ impl Exchange {
             if self.shared.deadlines.closing() {
                 answer.headers_mut().insert(CONNECTION, CLOSE);
             }
-            if asks_to_close(&self.head.headers) || asks_to_close(answer.headers()) {
+            if self.head.closes || asks_to_close(answer.headers()) {
                 self.watch.end_with_answer();
             }
+        }
+        if answer.status().as_u16() < 400 {
+            self.watch.note_served();
         }
         if self.shared.config.verbose {
             // The path only: a query may hold a token.
@@ -148,6 +170,11 @@ impl Exchange {
         }
         answer
     }
+}
+
+/// What bounds the body of a request of which `head` bytes are kept.
+fn limits(shared: &Shared, watch: &Rc<Watch>, cap: usize, since: u32, head: usize) -> Limits {
+    Limits { cap, since, watch: Rc::clone(watch), budget: shared.budget.clone(), head }
 }
 
 impl Future for Exchange {
@@ -170,7 +197,12 @@ impl Future for Exchange {
                         }
                     }
                     Err(error) => {
-                        self.watch.ask_linger();
+                        let rest = collect.into_rest();
+                        if rest.is_http2() {
+                            discard(rest, &self.shared.deadlines, &self.shared.budget, self.watch.share());
+                        } else {
+                            self.watch.ask_linger();
+                        }
                         Err(error.into())
                     }
                 };
@@ -215,13 +247,8 @@ impl Drop for Exchange {
     }
 }
 
-/// Whether nothing may follow on the connection, as nearly all who ask for it write it.
-fn asks_to_close(headers: &HeaderMap) -> bool {
-    headers.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"))
-}
-
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
-fn admit(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Admitted, Refusal> {
+fn admit(shared: &Shared, head: &Parts, body: &RequestBody) -> Result<Admitted, Refusal> {
     let config = &shared.config;
     head::check(head)?;
     if head.uri.path() == "*" {
@@ -254,11 +281,11 @@ fn authorize(shared: &Shared, head: &Parts) -> Result<(), Refusal> {
 }
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
-fn send(shared: &Shared, head: &Parts, kind: Kind, body: &Bytes) -> Result<(), Refusal> {
+fn send(shared: &Shared, head: &KeptHead, kind: Kind, body: &Bytes) -> Result<(), Refusal> {
     let Config { style, routes, .. } = &*shared.config;
     let key = routes.key(head.uri.path()).and_then(route::decode_key).ok_or(Refusal::Key)?;
     let name = style.name(&key)?;
-    let header = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let header = head.content_type.as_ref().map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();
     let (params, tags) = match ContentType::of(header) {
         ContentType::Multipart => (form::multipart(header.unwrap_or_default(), body)?, Tags::NONE),
@@ -274,8 +301,8 @@ fn send(shared: &Shared, head: &Parts, kind: Kind, body: &Bytes) -> Result<(), R
 
 /// The steps after the body of a batch. One that is longer than a slice goes on in a task of its own, which hands over
 /// what is left even if the client does not stay for the answer.
-fn send_batch(shared: &Rc<Shared>, head: &Parts, body: Body) -> Result<Step, Refusal> {
-    let content_type = ContentType::of(head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+fn send_batch(shared: &Rc<Shared>, head: &KeptHead, body: Body) -> Result<Step, Refusal> {
+    let content_type = ContentType::of(head.content_type.as_ref().map(HeaderValue::as_bytes));
     let mut batch = Batch::new(content_type, body.bytes.clone())?;
     if batch.advance(&shared.config.style, &mut &**shared)? {
         return Ok(Step::Answer(report(head, &batch.into_report())));
@@ -293,21 +320,21 @@ fn send_batch(shared: &Rc<Shared>, head: &Parts, body: Body) -> Result<Step, Ref
     })))
 }
 
-fn report(head: &Parts, report: &Report) -> Answer {
+fn report(head: &KeptHead, report: &Report) -> Answer {
     let status = if report.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let mut answer = answer(head, status, Bytes::from(report.to_json()));
+    let mut answer = answer(head.origin.as_ref(), status, Bytes::from(report.to_json()));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     answer
 }
 
-fn accepted(head: &Parts) -> Answer {
-    answer(head, StatusCode::OK, Bytes::new())
+fn accepted(head: &KeptHead) -> Answer {
+    answer(head.origin.as_ref(), StatusCode::OK, Bytes::new())
 }
 
 fn heartbeat(head: &Parts) -> Answer {
-    let mut answer = answer(head, StatusCode::OK, Bytes::from_static(b"OK"));
+    let mut answer = answer(head.headers.get(ORIGIN), StatusCode::OK, Bytes::from_static(b"OK"));
     answer.headers_mut().insert(CONTENT_TYPE, TEXT);
     answer
 }
@@ -343,18 +370,18 @@ fn demo_events(shared: &Shared, watch: &Rc<Watch>) -> Result<Answer, Refusal> {
 }
 
 fn preflight(head: &Parts, allow: &'static str) -> Answer {
-    let mut answer = answer(head, StatusCode::NO_CONTENT, Bytes::new());
+    let mut answer = answer(head.headers.get(ORIGIN), StatusCode::NO_CONTENT, Bytes::new());
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     cors::allow_requests(allow, &head.headers, answer.headers_mut());
     answer
 }
 
-fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
+fn refuse(head: &KeptHead, refusal: &Refusal) -> Answer {
     let text = match refusal.text() {
         std::borrow::Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
         std::borrow::Cow::Owned(text) => Bytes::from(text),
     };
-    let mut answer = answer(head, refusal.status(), text);
+    let mut answer = answer(head.origin.as_ref(), refusal.status(), text);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, TEXT);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -367,7 +394,7 @@ fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));
         }
         Refusal::Body(BodyError::Crowded) => {
-            cors::retry_after(&head.headers, headers, "1");
+            cors::retry_after(head.origin.as_ref(), headers, "1");
         }
         _ => {}
     }
@@ -377,9 +404,9 @@ fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
     answer
 }
 
-fn answer(head: &Parts, status: StatusCode, body: Bytes) -> Answer {
+fn answer(origin: Option<&HeaderValue>, status: StatusCode, body: Bytes) -> Answer {
     let mut answer = Response::new(AnswerBody::Whole(Full::new(body)));
     *answer.status_mut() = status;
-    cors::allow_origin(&head.headers, answer.headers_mut());
+    cors::allow_origin(origin, answer.headers_mut());
     answer
 }

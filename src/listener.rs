@@ -101,6 +101,17 @@ impl Listener {
         tokio::net::TcpStream::from_std(TcpStream::from(OwnedFd::from(listener))).map(Self)
     }
 
+    /// Waits until a connection waits to be accepted.
+    pub async fn has_waiting(&self) -> io::Result<()> {
+        loop {
+            self.0.readable().await?;
+            match self.0.try_io(Interest::READABLE, || self.look()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
     /// Waits for a connection. The stream is non-blocking, and registered with no runtime.
     pub async fn accept(&self) -> io::Result<TcpStream> {
         loop {
@@ -114,11 +125,17 @@ impl Listener {
 
     /// A connection that is there already, or `WouldBlock`.
     pub fn try_accept(&self) -> io::Result<TcpStream> {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now))? == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+        self.look()?;
         Ok(accept_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
+    }
+
+    /// `WouldBlock` if no connection waits.
+    fn look(&self) -> io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now))? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the kernel ignore new connection attempts, while those that have begun still complete.

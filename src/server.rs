@@ -2,17 +2,18 @@
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{spawn_blocking, spawn_local};
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tracing::warn;
 
 use crate::config::Config;
@@ -23,7 +24,7 @@ use crate::listener::Listener;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::{self, Target};
 use crate::tls::Tls;
-use crate::worker::{Accepted, Blueprint, Place, Worker};
+use crate::worker::{Accepted, Blueprint, Message, Place, Worker};
 
 /// How long a shutdown may take, from the signal to the exit: half of what Kubernetes and systemd grant at the least.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -34,6 +35,9 @@ const LAST_ACCEPTS: Duration = Duration::from_millis(200);
 /// How long to wait when the process or the system is out of file descriptors: the listener stays readable, and
 /// without a pause the loop would take a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long connections may wait to be accepted, in a row, before those that are served have no grace any more.
+const CROWDED_PATIENCE: Duration = Duration::from_millis(300);
 
 /// File descriptors that are not connections: standard streams, listener, signals, a look-up; and for each worker its
 /// event queue, its waker and two sockets to StatsD.
@@ -142,7 +146,7 @@ fn places(config: &Config) -> usize {
 
 /// One worker as the accept loop sees it.
 struct Desk {
-    sender: mpsc::UnboundedSender<Accepted>,
+    sender: mpsc::UnboundedSender<Message>,
     load: Arc<AtomicUsize>,
 }
 
@@ -177,19 +181,23 @@ impl Entrance {
     async fn accept_all(&self, listener: &Listener, places: &Arc<Semaphore>) {
         let full = Flood::default();
         let failures = Flood::default();
+        let mut crowded_since = None;
         loop {
-            let permit = match Arc::clone(places).try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => {
-                    self.doors.crowded.store(true, Ordering::Relaxed);
-                    full.note(1, |_| warn!("all {} places are taken: further connections wait", self.places));
-                    let permit = Arc::clone(places).acquire_owned().await;
-                    self.doors.crowded.store(false, Ordering::Relaxed);
-                    match permit {
-                        Ok(permit) => permit,
-                        // Nobody closes the semaphore.
-                        Err(_) => return,
-                    }
+            let permit = if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+                crowded_since = None;
+                permit
+            } else {
+                if let Err(error) = listener.has_waiting().await {
+                    failures.note(1, |times| warn!("cannot accept connections ({times} times): {error}"));
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+                full.note(1, |_| warn!("all {} places are taken: further connections wait", self.places));
+                let since = *crowded_since.get_or_insert_with(Instant::now);
+                match self.wait_for_place(places, since).await {
+                    Ok(permit) => permit,
+                    // Nobody closes the semaphore.
+                    Err(_) => return,
                 }
             };
             match listener.accept().await {
@@ -203,12 +211,37 @@ impl Entrance {
         }
     }
 
+    /// Waits for a place, which the workers are asked to make. Others have waited since `since`.
+    async fn wait_for_place(
+        &self,
+        places: &Arc<Semaphore>,
+        since: Instant,
+    ) -> Result<OwnedSemaphorePermit, AcquireError> {
+        self.doors.crowded.store(true, Ordering::Relaxed);
+        let mut permit = pin!(Arc::clone(places).acquire_owned());
+        let mut urgent = since.elapsed() >= CROWDED_PATIENCE;
+        let permit = loop {
+            self.doors.demand.set(urgent);
+            for desk in &self.desks {
+                // A worker that has ended has no connections to close.
+                let _ = desk.sender.send(Message::MakeSpace);
+            }
+            tokio::select! {
+                permit = &mut permit => break permit,
+                () = sleep_until((since + CROWDED_PATIENCE).into()), if !urgent => urgent = true,
+            }
+        };
+        self.doors.demand.clear();
+        self.doors.crowded.store(false, Ordering::Relaxed);
+        permit
+    }
+
     /// Gives a connection to the worker with the fewest.
     fn admit(&self, permit: OwnedSemaphorePermit, stream: TcpStream) {
         let Some(desk) = self.desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed)) else { return };
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = Place { permit, load: Arc::clone(&desk.load) };
-        if desk.sender.send(Accepted { stream, place }).is_err() {
+        if desk.sender.send(Message::Serve(Accepted { stream, place })).is_err() {
             // Only a panic ends a worker early. The others go on, and this desk looks full from now on.
             desk.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
             warn!("a worker has ended: its connections go to the others");

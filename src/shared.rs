@@ -7,7 +7,7 @@ use crate::auth::Verifier;
 use crate::batch::{self, Sink};
 use crate::config::Config;
 use crate::demo::feed::Feed;
-use crate::http::body::Budget;
+use crate::http::budget::Budget;
 use crate::http::deadline::Deadlines;
 use crate::metric::{Metric, MetricError, Sampling};
 use crate::statsd::line;
@@ -21,7 +21,7 @@ pub struct Shared {
     pub verifier: Option<Verifier>,
     /// The way to StatsD.
     pub upstream: Upstream,
-    /// The room for bodies.
+    /// The memory for requests that are not there whole.
     pub budget: Budget,
     /// What the demo shows, if there is one.
     pub feed: Option<Feed>,

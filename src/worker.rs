@@ -14,10 +14,12 @@ use tracing::warn;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::demo::feed::Feed;
-use crate::http::body::Budget;
+use crate::http::budget::Budget;
 use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
-use crate::http::serve::{self, Protocols};
+use crate::http::http2::{Http2, http2};
+use crate::http::serve::{self, Http1};
 use crate::http::socket::Socket;
+use crate::memory;
 use crate::shared::Shared;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::Target;
@@ -27,6 +29,9 @@ use crate::tls::{Negotiated, Tls};
 /// How long connections have to end once they were all told to, at the end of a shutdown.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
+/// Ticks between two times at which freed memory is given back to the system: a second.
+const MEMORY_TICKS: u32 = 10;
+
 /// A connection that was accepted, on its way to a worker.
 #[derive(Debug)]
 pub struct Accepted {
@@ -34,6 +39,15 @@ pub struct Accepted {
     pub stream: std::net::TcpStream,
     /// Its place among the connections served at once.
     pub place: Place,
+}
+
+/// What the accept loop sends to a worker.
+#[derive(Debug)]
+pub enum Message {
+    /// Serve a connection.
+    Serve(Accepted),
+    /// Others wait to be accepted: see [`Deadlines::make_space`].
+    MakeSpace,
 }
 
 /// A place among the connections served at once, given back when dropped.
@@ -67,8 +81,8 @@ pub struct Blueprint {
     pub counters: Arc<Counters>,
     /// What the accept loop has to say.
     pub doors: Arc<Doors>,
-    /// Connections to serve; a shutdown begins when it ends.
-    pub inbox: mpsc::UnboundedReceiver<Accepted>,
+    /// Connections to serve, and demands to close some; a shutdown begins when it ends.
+    pub inbox: mpsc::UnboundedReceiver<Message>,
     /// How long a shutdown may take.
     pub drain: Duration,
 }
@@ -76,7 +90,8 @@ pub struct Blueprint {
 /// One core's worker.
 pub struct Worker {
     shared: Rc<Shared>,
-    protocols: Rc<Protocols>,
+    http1: Rc<Http1>,
+    http2: Rc<Http2>,
     tls: Option<Tls>,
 }
 
@@ -87,19 +102,27 @@ impl Worker {
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, failed, counters),
-            budget: Budget::default(),
+            budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
             feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
             config,
         });
-        let worker = Rc::new(Self { protocols: Rc::new(Protocols::new(Rc::clone(&shared))), shared, tls });
+        let worker = Rc::new(Self {
+            http1: Rc::new(Http1::new(Rc::clone(&shared))),
+            http2: Rc::new(Http2::new(Rc::clone(&shared))),
+            shared,
+            tls,
+        });
         let flusher = spawn_local({
             let shared = Rc::clone(&worker.shared);
             async move { shared.upstream.run().await }
         });
         let sweeper = worker.sweep();
-        while let Some(accepted) = inbox.recv().await {
-            worker.connect(accepted);
+        while let Some(message) = inbox.recv().await {
+            match message {
+                Message::Serve(accepted) => worker.connect(accepted),
+                Message::MakeSpace => worker.shared.deadlines.make_space(),
+            }
         }
         let deadline = Instant::now() + drain;
         worker.drain(deadline).await;
@@ -115,6 +138,9 @@ impl Worker {
             loop {
                 ticks.tick().await;
                 deadlines.sweep();
+                if deadlines.now().is_multiple_of(MEMORY_TICKS) {
+                    memory::give_back();
+                }
             }
         })
     }
@@ -132,10 +158,10 @@ impl Worker {
                 drop(guard);
             });
         } else {
-            let protocols = Rc::clone(&self.protocols);
+            let http1 = Rc::clone(&self.http1);
             spawn_local(async move {
                 let _place = place;
-                serve::http1(stream, protocols, Rc::clone(guard.watch())).await;
+                serve::http1(stream, http1, Rc::clone(guard.watch())).await;
                 drop(guard);
             });
         }
@@ -143,11 +169,10 @@ impl Worker {
 
     async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Watch>) {
         let Some(tls) = &self.tls else { return };
-        let protocols = Rc::clone(&self.protocols);
         let watch = Rc::clone(watch);
         match Box::pin(tls.handshake(stream, &watch)).await {
-            Some((stream, Negotiated::Http2)) => Box::pin(serve::http2(stream, protocols, watch)).await,
-            Some((stream, Negotiated::Http1)) => serve::http1(Box::new(stream), protocols, watch).await,
+            Some((stream, Negotiated::Http2)) => Box::pin(http2(stream, Rc::clone(&self.http2), watch)).await,
+            Some((stream, Negotiated::Http1)) => serve::http1(Box::new(stream), Rc::clone(&self.http1), watch).await,
             None => {}
         }
     }

@@ -1,22 +1,26 @@
-//! A request body, collected under a cap, a deadline, and a budget that all bodies of a worker share.
+//! A request body, collected under a cap, a deadline, and a budget that all unfinished requests of a worker share.
 
-use std::cell::Cell;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use bytes::Bytes;
 use thiserror::Error;
 
-use crate::http::deadline::{BodyGuard, Deadlines};
-use crate::http::inflate::{Coding, DECODER_SIZE, Inflate, InflateError};
+use crate::http::budget::{Budget, Holding, NoSpace};
+use crate::http::deadline::{BodyGuard, Watch};
+use crate::http::inflate::{Coding, Inflate, InflateError};
+use crate::http::request_body::RequestBody;
 
-/// Bytes that the bodies of a worker's requests may take together while they come in, as their buffers grow: some 40 to 64
-/// of the largest batches. Without
-/// this bound, 10,000 connections that each send all but the last byte of a batch would hold 10 GB.
-const MAX_BODIES: usize = 64 * 1024 * 1024;
+/// Pieces in which any body may come, however short: more than a form has bytes that is sent by hand.
+const FREE_PIECES: usize = 4096;
+
+/// Bytes that each further piece must have on average. A chunk costs some 0.2 µs whatever it holds, and six bytes on the
+/// wire: a body of 1 MiB in chunks of one byte would cost 0.2 s.
+const BYTES_A_PIECE: usize = 32;
+
+/// Bytes of a compressed body that are collected before it is inflated as it comes; most bodies are there whole before. A
+/// sixth of what a decoder takes, so that a peer has to send something for it.
+const INFLATED_FROM: usize = 16 * 1024;
 
 /// Why there is no body to read.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -30,6 +34,9 @@ pub enum BodyError {
     /// Its framing is wrong, or the peer left.
     #[error("Malformed request body")]
     Broken,
+    /// It came in more pieces than any client has a reason for.
+    #[error("Request body in too many pieces")]
+    Fragmented,
     /// It is not what its Content-Encoding says.
     #[error("Malformed compressed body")]
     Encoding,
@@ -47,39 +54,15 @@ impl From<InflateError> for BodyError {
     }
 }
 
+impl From<NoSpace> for BodyError {
+    fn from(_: NoSpace) -> Self {
+        Self::Crowded
+    }
+}
+
 /// Refuses a body whose announced length is over the cap, before any of it is read.
-pub fn check_length(body: &Incoming, cap: usize) -> Result<(), BodyError> {
-    if body.size_hint().lower() > cap as u64 { Err(BodyError::TooLarge) } else { Ok(()) }
-}
-
-/// The room that a worker has for bodies.
-#[derive(Clone, Debug, Default)]
-pub struct Budget(Rc<Cell<usize>>);
-
-/// A part of the budget, given back when dropped.
-#[derive(Debug)]
-struct Share {
-    budget: Budget,
-    size: usize,
-}
-
-impl Share {
-    /// Makes the share as large as it has to be.
-    fn resize(&mut self, size: usize) -> Result<(), BodyError> {
-        let total = self.budget.0.get() - self.size + size;
-        if total > MAX_BODIES {
-            return Err(BodyError::Crowded);
-        }
-        self.budget.0.set(total);
-        self.size = size;
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.0.set(self.budget.0.get() - self.size);
-    }
+pub fn check_length(body: &RequestBody, cap: usize) -> Result<(), BodyError> {
+    if body.announced() > cap as u64 { Err(BodyError::TooLarge) } else { Ok(()) }
 }
 
 /// What bounds a body.
@@ -89,46 +72,51 @@ pub struct Limits {
     pub cap: usize,
     /// The tick at which the request began.
     pub since: u32,
-    /// The clock.
-    pub deadlines: Rc<Deadlines>,
-    /// The room for it.
+    /// Its connection.
+    pub watch: Rc<Watch>,
+    /// The memory for it.
     pub budget: Budget,
+    /// Bytes that are held of the request's head while the body comes.
+    pub head: usize,
 }
 
-/// A body that came whole, with its share of the budget.
+/// A body that came whole, with what it holds of the budget.
 #[derive(Debug)]
 pub struct Body {
     /// The bytes, inflated.
     pub bytes: Bytes,
-    _share: Option<Share>,
+    _holding: Option<Holding>,
 }
 
 /// Collects a body. Its memory is bounded by the cap and one read of the transport.
+///
+/// A compressed body is inflated when it is there whole, or has grown to [`INFLATED_FROM`]: a decoder takes 96 KiB, and what
+/// comes out of it up to a thousand times what went in, which a peer that begins and stops could make a worker hold.
 #[derive(Debug)]
 pub struct Collect {
-    body: Incoming,
+    body: RequestBody,
     first: Bytes,
-    more: BytesMut,
     coding: Coding,
-    inflate: Option<Box<Inflate>>,
     length: usize,
+    pieces: usize,
     limits: Limits,
-    share: Option<Share>,
+    holding: Option<Holding>,
+    inflate: Option<Box<Inflate>>,
     guard: Option<BodyGuard>,
 }
 
 impl Collect {
     /// Collects a body within its limits.
-    pub fn new(body: Incoming, coding: Coding, limits: Limits) -> Self {
+    pub fn new(body: RequestBody, coding: Coding, limits: Limits) -> Self {
         Self {
             body,
             first: Bytes::new(),
-            more: BytesMut::new(),
             coding,
-            inflate: None,
             length: 0,
+            pieces: 0,
             limits,
-            share: None,
+            holding: None,
+            inflate: None,
             guard: None,
         }
     }
@@ -136,75 +124,102 @@ impl Collect {
     /// The whole body; one that came in a single piece, as nearly all do, is not copied.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Body, BodyError>> {
         while !self.body.is_end_stream() {
-            let frame = match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    ready!(self.poll_expired(cx));
-                    return Poll::Ready(Err(BodyError::Timeout));
-                }
+            let Poll::Ready(piece) = self.body.poll_piece(cx) else {
+                let error = ready!(self.poll_refused(cx));
+                return Poll::Ready(Err(error));
             };
-            let Some(frame) = frame else { break };
-            let Ok(frame) = frame else { return Poll::Ready(Err(BodyError::Broken)) };
-            // Trailers are of no use here.
-            let Ok(data) = frame.into_data() else { continue };
-            if let Err(error) = self.take(data) {
+            let Some(piece) = piece else { break };
+            let Ok(piece) = piece else { return Poll::Ready(Err(BodyError::Broken)) };
+            if let Err(error) = self.take(piece) {
                 return Poll::Ready(Err(error));
             }
         }
         Poll::Ready(self.finish())
     }
 
-    fn take(&mut self, data: Bytes) -> Result<(), BodyError> {
-        self.length += data.len();
+    /// The rest of the body, which is not wanted any more.
+    pub fn into_rest(self) -> RequestBody {
+        self.body
+    }
+
+    fn take(&mut self, piece: Bytes) -> Result<(), BodyError> {
+        self.length += piece.len();
+        self.pieces += 1;
         if self.length > self.limits.cap {
             return Err(BodyError::TooLarge);
         }
-        if self.coding != Coding::Identity {
-            return self.inflate(&data);
+        if self.pieces > FREE_PIECES + self.length / BYTES_A_PIECE {
+            return Err(BodyError::Fragmented);
         }
-        if self.first.is_empty() && self.more.is_empty() {
-            self.first = data;
+        if self.inflate.is_some() {
+            return self.inflate_piece(&piece);
+        }
+        if self.holding.is_none() && self.first.is_empty() {
+            self.first = piece;
             return Ok(());
         }
-        let first = std::mem::take(&mut self.first);
-        self.more.extend_from_slice(&first);
-        self.more.extend_from_slice(&data);
-        self.account(self.more.capacity())
+        self.hold()?.append(&piece)?;
+        if self.coding != Coding::Identity && self.length >= INFLATED_FROM {
+            let compressed = self.hold()?.take();
+            self.inflate = Some(Box::new(Inflate::new(self.coding, self.limits.cap)));
+            return self.inflate_piece(&compressed);
+        }
+        Ok(())
     }
 
-    /// A decoder is made when there is something for it, and room: heads alone must not fill the memory with them.
-    fn inflate(&mut self, data: &[u8]) -> Result<(), BodyError> {
-        if data.is_empty() {
-            return Ok(());
+    fn inflate_piece(&mut self, piece: &[u8]) -> Result<(), BodyError> {
+        if let (Some(inflate), Some(holding)) = (&mut self.inflate, &self.holding) {
+            inflate.write(piece)?;
+            holding.replaced_by(inflate.size())?;
         }
-        if self.inflate.is_none() {
-            self.account(DECODER_SIZE)?;
-        }
-        let (coding, cap) = (self.coding, self.limits.cap);
-        let inflate = self.inflate.get_or_insert_with(|| Box::new(Inflate::new(coding, cap)));
-        inflate.write(data)?;
-        let size = inflate.size();
-        self.account(size)
+        Ok(())
     }
 
-    /// Takes `size` bytes of the budget in all.
-    fn account(&mut self, size: usize) -> Result<(), BodyError> {
-        let budget = &self.limits.budget;
-        self.share.get_or_insert_with(|| Share { budget: budget.clone(), size: 0 }).resize(size)
+    /// Counts the request as unfinished from now on. What came so far is copied: it may be a few bytes of a large buffer.
+    fn hold(&mut self) -> Result<&Holding, NoSpace> {
+        if self.holding.is_none() {
+            let holding = self.limits.budget.hold(self.limits.watch.share(), self.limits.head)?;
+            holding.append(&std::mem::take(&mut self.first))?;
+            self.holding = Some(holding);
+        }
+        self.holding.as_ref().ok_or(NoSpace)
     }
 
     fn finish(&mut self) -> Result<Body, BodyError> {
-        let bytes = match self.inflate.take() {
-            // No bytes are an empty body in any coding: then there is no decoder.
-            Some(inflate) => Bytes::from(inflate.finish()?),
-            None if self.more.is_empty() => std::mem::take(&mut self.first),
-            None => self.more.split().freeze(),
+        let holding = self.holding.take();
+        let bytes = match &holding {
+            Some(holding) => holding.finish()?.freeze(),
+            None => std::mem::take(&mut self.first),
         };
-        Ok(Body { bytes, _share: self.share.take() })
+        // No bytes are an empty body in any coding.
+        if self.coding == Coding::Identity || self.length == 0 {
+            return Ok(Body { bytes, _holding: holding });
+        }
+        let inflated = match self.inflate.take() {
+            Some(inflate) => inflate.finish()?,
+            None => {
+                let mut inflate = Inflate::new(self.coding, self.limits.cap);
+                inflate.write(&bytes)?;
+                inflate.finish()?
+            }
+        };
+        if let Some(holding) = &holding {
+            holding.replaced_by(inflated.capacity())?;
+        }
+        Ok(Body { bytes: Bytes::from(inflated), _holding: holding })
     }
 
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let guard = self.guard.get_or_insert_with(|| self.limits.deadlines.watch_body(self.limits.since));
-        if guard.expired(cx) { Poll::Ready(()) } else { Poll::Pending }
+    /// Waits until the body is late, or was refused to make space for others. Until then it counts as unfinished.
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        // A connection that speaks HTTP/1.1 has one request at a time, whose head lies in its buffer; of HTTP/2 there are 64.
+        let counts = self.body.is_http2() || !self.first.is_empty();
+        if counts && self.holding.is_none() && self.hold().is_err() {
+            return Poll::Ready(BodyError::Crowded);
+        }
+        if self.holding.as_ref().is_some_and(|holding| holding.is_refused(cx)) {
+            return Poll::Ready(BodyError::Crowded);
+        }
+        let guard = self.guard.get_or_insert_with(|| self.limits.watch.deadlines().watch_body(self.limits.since));
+        if guard.expired(cx) { Poll::Ready(BodyError::Timeout) } else { Poll::Pending }
     }
 }

@@ -4,18 +4,19 @@
 //! a cell; ten times a second a sweep walks all watches and orders the late ones to end. A deadline is thus kept to
 //! within a tenth of a second.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use slab::Slab;
 
 use crate::config::Timeouts;
+use crate::http::budget::ConnectionShare;
+use crate::http::wake_slot::WakeSlot;
 
 /// The time between two sweeps.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -29,6 +30,13 @@ const DRAIN_IDLE: u32 = ticks(Duration::from_secs(2));
 
 /// How long an idle connection is kept while others wait for its place.
 const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
+
+/// How long a connection may do nothing useful before it is closed for one that waits to be accepted: enough for a first
+/// request to arrive from far away.
+pub const CROWDED_GRACE: u32 = ticks(Duration::from_millis(100));
+
+/// A connection out of so many is closed at a time when others wait to be accepted, since finding one costs a look at all.
+const CLOSED_TOGETHER: usize = 256;
 
 /// How long a peer may take to notice that its refused request was answered, before the socket is closed.
 pub const LINGER: u32 = ticks(Duration::from_secs(2));
@@ -76,36 +84,27 @@ pub enum Order {
     Close,
 }
 
-/// A deadline that may have passed, of a connection or a body.
-#[derive(Default)]
-struct Alarm(Cell<Option<Waker>>);
-
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Alarm")
-    }
-}
-
-impl Alarm {
-    /// Sees to it that the task of `cx` is woken when the alarm rings.
-    fn set(&self, cx: &Context<'_>) {
-        let waker = match self.0.take() {
-            Some(waker) if waker.will_wake(cx.waker()) => waker,
-            _ => cx.waker().clone(),
-        };
-        self.0.set(Some(waker));
-    }
-
-    fn ring(&self) {
-        if let Some(waker) = self.0.take() {
-            waker.wake();
-        }
-    }
+/// How little a connection has to show for its place; the greatest is closed first when others wait to be accepted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Idleness {
+    /// It has sent no request that was served.
+    never_served: bool,
+    /// Ticks since the last one was served, or since the connection was accepted.
+    ticks: u32,
 }
 
 /// What one connection waits for, and since when.
 #[derive(Debug)]
 pub struct Watch {
+    accepted: u32,
+    /// When the last request was served that was not refused.
+    served: Cell<Option<u32>>,
+    /// HTTP/2: heads that were larger than they may be.
+    oversized_heads: Cell<u8>,
+    /// True once the connection's task has waited: what the peer had sent until then was read.
+    has_waited: Cell<bool>,
+    /// The memory that its unfinished requests hold; made with the first of them.
+    share: OnceCell<Rc<ConnectionShare>>,
     phase: Cell<Phase>,
     since: Cell<u32>,
     /// Since when the peer has not taken what was written.
@@ -127,14 +126,15 @@ pub struct Watch {
     /// HTTP/1.1: whether the connection ends with the answer under way.
     last: Cell<bool>,
     order: Cell<Option<Order>>,
-    alarm: Alarm,
+    wake: WakeSlot,
     deadlines: Rc<Deadlines>,
 }
 
 impl Watch {
     /// Takes the sweep's order, and sees to it that the next one wakes the task of `cx`.
     pub fn order(&self, cx: &Context<'_>) -> Option<Order> {
-        self.alarm.set(cx);
+        self.wake.set(cx);
+        self.has_waited.set(true);
         self.order.take()
     }
 
@@ -170,6 +170,31 @@ impl Watch {
                 self.since.get()
             }
         }
+    }
+
+    /// HTTP/2: a head was larger than it may be, or had more fields.
+    pub fn note_oversized_head(&self) {
+        self.oversized_heads.set(self.oversized_heads.get().saturating_add(1));
+    }
+
+    /// HTTP/2: how many heads were larger than they may be.
+    pub fn oversized_heads(&self) -> u8 {
+        self.oversized_heads.get()
+    }
+
+    /// A request was served, not refused.
+    pub fn note_served(&self) {
+        self.served.set(Some(self.deadlines.now()));
+    }
+
+    /// The clock of its worker.
+    pub fn deadlines(&self) -> &Rc<Deadlines> {
+        &self.deadlines
+    }
+
+    /// The memory that the unfinished requests of this connection hold.
+    pub fn share(&self) -> &Rc<ConnectionShare> {
+        self.share.get_or_init(Rc::default)
     }
 
     /// The body was read to its end.
@@ -264,6 +289,20 @@ impl Watch {
         self.enter(Phase::Linger);
     }
 
+    /// How little the connection has to show at `now`. `None` while a request that came whole is being answered to a peer
+    /// that takes it, and until the connection's task has looked at what came.
+    fn idleness(&self, now: u32) -> Option<Idleness> {
+        let answering = match self.streams.get() {
+            Some(streams) => streams > 0 && self.share.get().is_none_or(|share| !share.has_unfinished()),
+            None => self.phase.get() == Phase::Request && self.read_whole.get(),
+        };
+        if !self.has_waited.get() || answering && self.stuck.get().is_none() {
+            return None;
+        }
+        let since = self.served.get().unwrap_or(self.accepted);
+        Some(Idleness { never_served: self.served.get().is_none(), ticks: now.wrapping_sub(since) })
+    }
+
     /// What the sweep finds at `now`.
     fn overdue(&self, now: u32, deadlines: &Deadlines) -> Option<Order> {
         let limits = &deadlines.limits;
@@ -308,7 +347,7 @@ impl Watch {
             self.goodbye.set(Some(now));
         }
         self.order.set(Some(order));
-        self.alarm.ring();
+        self.wake.wake();
     }
 }
 
@@ -316,15 +355,22 @@ impl Watch {
 #[derive(Debug)]
 pub struct BodyWatch {
     since: u32,
+    /// True if the request was refused, and its body is only discarded.
+    discarded: bool,
     expired: Cell<bool>,
-    alarm: Alarm,
+    wake: WakeSlot,
 }
 
 impl BodyWatch {
     /// Whether the body is late; if not, the task of `cx` is woken when it is.
     pub fn expired(&self, cx: &Context<'_>) -> bool {
-        self.alarm.set(cx);
+        self.wake.set(cx);
         self.expired.get()
+    }
+
+    fn expire(&self) {
+        self.expired.set(true);
+        self.wake.wake();
     }
 }
 
@@ -341,8 +387,48 @@ struct Limits {
 pub struct Doors {
     /// Set while all places are taken.
     pub crowded: AtomicBool,
+    /// What the accept loop wants of the workers while all places are taken.
+    pub demand: PlaceDemand,
     /// Set once a shutdown has begun.
     pub closing: AtomicBool,
+}
+
+/// The accept loop's demand that a worker close a connection.
+#[derive(Debug, Default)]
+pub struct PlaceDemand(AtomicU8);
+
+impl PlaceDemand {
+    const NONE: u8 = 0;
+    const PATIENT: u8 = 1;
+    const URGENT: u8 = 2;
+
+    /// Demands one. `urgent` if others have waited for long, so that no connection has a grace any more.
+    pub fn set(&self, urgent: bool) {
+        self.0.store(if urgent { Self::URGENT } else { Self::PATIENT }, Ordering::Relaxed);
+    }
+
+    /// A place was found.
+    pub fn clear(&self) {
+        self.0.store(Self::NONE, Ordering::Relaxed);
+    }
+
+    /// Meets the demand, if there is one, by `close`, which is given the grace in ticks. Only one worker meets it, unless
+    /// that one finds nothing to close.
+    pub fn meet(&self, close: impl FnOnce(u32) -> bool) {
+        // Nearly always there is none: then this is one load.
+        if self.0.load(Ordering::Relaxed) == Self::NONE {
+            return;
+        }
+        let demand = self.0.swap(Self::NONE, Ordering::Relaxed);
+        let grace = match demand {
+            Self::NONE => return,
+            Self::URGENT => 0,
+            _ => CROWDED_GRACE,
+        };
+        if !close(grace) {
+            self.0.store(demand, Ordering::Relaxed);
+        }
+    }
 }
 
 /// One worker's clock, and all that it watches. Bounded by the connection limit, and 64 bodies for each HTTP/2
@@ -356,7 +442,7 @@ pub struct Deadlines {
     /// When the shutdown began.
     draining: Cell<Option<u32>>,
     /// Rings when the last connection ends.
-    empty: Alarm,
+    empty: WakeSlot,
     /// What the accept loop has to say.
     doors: Arc<Doors>,
 }
@@ -374,7 +460,7 @@ impl Deadlines {
             connections: RefCell::default(),
             bodies: RefCell::default(),
             draining: Cell::new(None),
-            empty: Alarm::default(),
+            empty: WakeSlot::default(),
             doors,
         }
     }
@@ -397,6 +483,11 @@ impl Deadlines {
     /// Watches a new connection until the guard is dropped.
     pub fn watch(self: &Rc<Self>) -> WatchGuard {
         let watch = Rc::new(Watch {
+            accepted: self.now(),
+            served: Cell::new(None),
+            oversized_heads: Cell::new(0),
+            has_waited: Cell::new(false),
+            share: OnceCell::new(),
             phase: Cell::new(Phase::New),
             since: Cell::new(self.now()),
             stuck: Cell::new(None),
@@ -410,7 +501,7 @@ impl Deadlines {
             linger: Cell::new(false),
             last: Cell::new(false),
             order: Cell::new(None),
-            alarm: Alarm::default(),
+            wake: WakeSlot::default(),
             deadlines: Rc::clone(self),
         });
         let key = self.connections.borrow_mut().insert(Rc::clone(&watch));
@@ -419,7 +510,17 @@ impl Deadlines {
 
     /// Watches a body that has been coming in since `since`.
     pub fn watch_body(self: &Rc<Self>, since: u32) -> BodyGuard {
-        let watch = Rc::new(BodyWatch { since, expired: Cell::new(false), alarm: Alarm::default() });
+        self.watch_body_as(since, false)
+    }
+
+    /// Watches a body that is discarded from now on. It is late once a shutdown begins.
+    pub fn watch_discarded_body(self: &Rc<Self>) -> BodyGuard {
+        self.watch_body_as(self.now(), true)
+    }
+
+    fn watch_body_as(self: &Rc<Self>, since: u32, discarded: bool) -> BodyGuard {
+        let expired = Cell::new(discarded && self.draining.get().is_some());
+        let watch = Rc::new(BodyWatch { since, discarded, expired, wake: WakeSlot::default() });
         let key = self.bodies.borrow_mut().insert(Rc::clone(&watch));
         BodyGuard { key, watch, deadlines: Rc::clone(self) }
     }
@@ -436,11 +537,16 @@ impl Deadlines {
         if let Some(limit) = self.limits.read {
             for (_, body) in self.bodies.borrow().iter() {
                 if now.wrapping_sub(body.since) >= limit {
-                    body.expired.set(true);
-                    body.alarm.ring();
+                    body.expire();
                 }
             }
         }
+        self.make_space();
+    }
+
+    /// Closes connections if others wait to be accepted.
+    pub fn make_space(&self) {
+        self.doors.demand.meet(|grace| self.close_least_useful(grace));
     }
 
     /// From now on connections end when they can.
@@ -451,6 +557,9 @@ impl Deadlines {
             if watch.streams.get().is_some() {
                 watch.give(Order::Goodbye, now);
             }
+        }
+        for (_, body) in self.bodies.borrow().iter().filter(|(_, body)| body.discarded) {
+            body.expire();
         }
     }
 
@@ -464,6 +573,26 @@ impl Deadlines {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Closes the connections that have done nothing useful for longest, and for `grace` ticks at least, to make space for
+    /// others that wait to be accepted. False if there is none.
+    pub fn close_least_useful(&self, grace: u32) -> bool {
+        let now = self.now();
+        let connections = self.connections.borrow();
+        let idle = |watch: &Rc<Watch>| watch.idleness(now).filter(|idleness| idleness.ticks >= grace);
+        let mut idle: Vec<_> = connections.iter().filter_map(|(key, watch)| Some((idle(watch)?, key))).collect();
+        let count = idle.len().min(1 + connections.len() / CLOSED_TOGETHER);
+        if count == 0 {
+            return false;
+        }
+        idle.select_nth_unstable_by(count - 1, |a, b| b.cmp(a));
+        for (_, key) in &idle[..count] {
+            // Not a second time while its task has not ended.
+            connections[*key].has_waited.set(false);
+            connections[*key].give(Order::Close, now);
+        }
+        true
     }
 
     /// Ends all connections at once.
@@ -494,7 +623,7 @@ impl Drop for WatchGuard {
         let mut connections = deadlines.connections.borrow_mut();
         connections.remove(self.key);
         if connections.is_empty() {
-            deadlines.empty.ring();
+            deadlines.empty.wake();
         }
     }
 }
@@ -628,6 +757,87 @@ mod tests {
         guard.watch().end_request();
         guard.watch().written();
         assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, CROWDED_IDLE)));
+    }
+
+    /// A connection whose task has waited, after `prepare`.
+    fn connection(deadlines: &Rc<Deadlines>, prepare: impl FnOnce(&Watch)) -> WatchGuard {
+        let guard = deadlines.watch();
+        prepare(guard.watch());
+        assert_eq!(guard.watch().order(&Context::from_waker(std::task::Waker::noop())), None);
+        guard
+    }
+
+    fn serve(watch: &Watch) {
+        watch.received();
+        watch.begin_request();
+        watch.end_body();
+        watch.note_served();
+        watch.end_request();
+        watch.written();
+    }
+
+    #[test]
+    fn those_that_sent_nothing_useful_for_longest_are_closed_first() {
+        let deadlines = deadlines();
+        let long_served = connection(&deadlines, serve);
+        deadlines.sweep();
+        let long_silent = connection(&deadlines, |_| {});
+        deadlines.sweep();
+        let just_silent = connection(&deadlines, Watch::received);
+        let just_served = connection(&deadlines, serve);
+        let answering = connection(&deadlines, |watch| {
+            watch.received();
+            watch.begin_request();
+            watch.end_body();
+        });
+        let unread = deadlines.watch();
+        let closed = || {
+            assert!(deadlines.close_least_useful(0));
+            let all = [&long_served, &long_silent, &just_silent, &just_served, &answering, &unread];
+            all.iter().position(|guard| guard.watch().order.take().is_some())
+        };
+        assert_eq!([closed(), closed(), closed(), closed()], [Some(1), Some(2), Some(0), Some(3)]);
+        assert!(!deadlines.close_least_useful(0));
+    }
+
+    #[test]
+    fn a_connection_has_a_grace_while_the_demand_is_not_urgent() {
+        let deadlines = deadlines();
+        let guard = connection(&deadlines, |_| {});
+        let demand = &deadlines.doors.demand;
+        demand.set(false);
+        deadlines.sweep();
+        assert_eq!(guard.watch().order.take(), None);
+        deadlines.sweep();
+        assert_eq!(guard.watch().order.take(), Some(Order::Close));
+        let late = connection(&deadlines, |_| {});
+        deadlines.make_space();
+        assert_eq!(late.watch().order.take(), None, "the demand was met");
+        demand.set(true);
+        deadlines.make_space();
+        assert_eq!(late.watch().order.take(), Some(Order::Close));
+    }
+
+    #[test]
+    fn a_peer_that_takes_no_answer_is_closed_for_others() {
+        let deadlines = deadlines();
+        let guard = connection(&deadlines, |watch| {
+            watch.received();
+            watch.begin_request();
+            watch.end_body();
+            watch.blocked();
+        });
+        assert!(deadlines.close_least_useful(0));
+        assert_eq!(guard.watch().order.take(), Some(Order::Close));
+    }
+
+    #[test]
+    fn a_discarded_body_expires_with_the_shutdown() {
+        let deadlines = deadlines();
+        let (body, discarded) = (deadlines.watch_body(0), deadlines.watch_discarded_body());
+        deadlines.drain();
+        assert!(discarded.watch.expired.get() && !body.watch.expired.get());
+        assert!(deadlines.watch_discarded_body().watch.expired.get());
     }
 
     #[test]

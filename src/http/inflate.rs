@@ -1,4 +1,4 @@
-//! Compressed request bodies (RFC 9110 section 8.4), inflated as they come, under a cap.
+//! Compressed request bodies (RFC 9110 section 8.4), inflated under a cap.
 //!
 //! A gigabyte of zeros deflates to a megabyte, so the cap is on what comes out, and nothing is inflated past it.
 

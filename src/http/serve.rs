@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its close.
+//! One HTTP/1.1 connection, from its first byte to its close.
 //!
 //! An HTTP/1.1 connection holds hyper's state, some 20 KiB with its buffers, only while it has something to do. New and
 //! idle ones are asleep: a socket and a [`Watch`], 1.6 KiB in all. The first bytes wake them. One that was idle for long
@@ -8,81 +8,44 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tracing::debug;
 
 use crate::handler::Exchange;
 use crate::http::deadline::{Order, Watch};
 use crate::http::events::AnswerBody;
-use crate::http::frames::FrameMeter;
 use crate::http::linger;
 use crate::http::metered::{Metered, Transport};
+use crate::http::request_body::RequestBody;
 use crate::shared::Shared;
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
 /// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.
-const MAX_BUFFER: usize = 16 * 1024;
-
-/// Requests that one HTTP/2 connection may have under way: more than any page needs at once.
-const MAX_STREAMS: u32 = 64;
-
-/// HTTP/2 flow-control window, for a stream and for a connection, in bytes: a body of the default cap in one go.
-const WINDOW: u32 = 64 * 1024;
-
-/// How often a quiet HTTP/2 peer is asked whether it is still there.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
+pub const MAX_BUFFER: usize = 16 * 1024;
 
 /// Bytes read at most to wake a connection, on the stack: a whole request of a browser, mostly.
 const FIRST_READ: usize = 2048;
 
 /// hyper, configured, with what its requests share: one for each worker.
-pub struct Protocols {
-    http1: http1::Builder,
-    http2: http2::Builder<LocalExecutor>,
+pub struct Http1 {
+    builder: http1::Builder,
     shared: Rc<Shared>,
 }
 
-impl Protocols {
-    /// Both protocols with their limits.
+impl Http1 {
+    /// HTTP/1.1 with its limits.
     pub fn new(shared: Rc<Shared>) -> Self {
-        let mut http1 = http1::Builder::new();
+        let mut builder = http1::Builder::new();
         // No timer: the sweep keeps the deadlines. Flat writes: an answer is one small buffer and one system call.
         // Half-close: a script that sends its request and shuts its side down still gets its answer, as from the reference.
-        http1.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false).half_close(true);
-        let mut http2 = http2::Builder::new(LocalExecutor);
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .max_header_list_size(MAX_BUFFER as u32)
-            .max_send_buf_size(MAX_BUFFER)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_INTERVAL / 3);
-        Self { http1, http2, shared }
-    }
-
-    fn handler(&self, watch: &Rc<Watch>) -> Handler {
-        Handler { shared: Rc::clone(&self.shared), watch: Rc::clone(watch) }
-    }
-}
-
-/// Runs hyper's HTTP/2 streams on the worker that owns their connection.
-#[derive(Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, stream: F) {
-        tokio::task::spawn_local(async move {
-            stream.await;
-        });
+        builder.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false).half_close(true);
+        Self { builder, shared }
     }
 }
 
@@ -98,6 +61,7 @@ impl Service<Request<Incoming>> for Handler {
     type Future = Exchange;
 
     fn call(&self, request: Request<Incoming>) -> Exchange {
+        let request = request.map(RequestBody::Http1);
         Exchange::begin(Rc::clone(&self.shared), Rc::clone(&self.watch), request)
     }
 }
@@ -113,13 +77,13 @@ enum Turn<T> {
 }
 
 /// Serves HTTP/1.1 until either side closes.
-pub async fn http1<T: Transport>(transport: T, protocols: Rc<Protocols>, watch: Rc<Watch>) {
+pub async fn http1<T: Transport>(transport: T, http1: Rc<Http1>, watch: Rc<Watch>) {
     let mut metered = Metered::new(transport, Rc::clone(&watch));
     loop {
         let Some(first) = asleep(&mut metered, &watch).await else { return };
         metered.unread(first);
         // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no room for it.
-        match Box::pin(awake(metered, &protocols, &watch)).await {
+        match Box::pin(awake(metered, &http1, &watch)).await {
             Turn::Sleep(back) => metered = back,
             Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), watch)).await,
             Turn::Close(_, false) | Turn::Gone => return,
@@ -146,8 +110,9 @@ async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Watch) -> Option
     .await
 }
 
-async fn awake<T: Transport>(metered: Metered<T>, protocols: &Protocols, watch: &Rc<Watch>) -> Turn<T> {
-    let mut connection = protocols.http1.serve_connection(TokioIo::new(metered), protocols.handler(watch));
+async fn awake<T: Transport>(metered: Metered<T>, http1: &Http1, watch: &Rc<Watch>) -> Turn<T> {
+    let handler = Handler { shared: Rc::clone(&http1.shared), watch: Rc::clone(watch) };
+    let mut connection = http1.builder.serve_connection(TokioIo::new(metered), handler);
     watch.wake();
     let result = poll_fn(|cx| match watch.order(cx) {
         Some(Order::Close | Order::Goodbye) => Poll::Ready(None),
@@ -182,25 +147,5 @@ async fn awake<T: Transport>(metered: Metered<T>, protocols: &Protocols, watch: 
             // A head that was refused has been answered; the peer may still be sending the rest.
             if error.is_parse() || watch.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
         }
-    }
-}
-
-/// Serves HTTP/2 until either side closes.
-pub async fn http2<T: Transport>(transport: T, protocols: Rc<Protocols>, watch: Rc<Watch>) {
-    watch.multiplex();
-    let frames = FrameMeter::new(Rc::clone(&protocols.shared.deadlines));
-    let metered = Metered::new(transport, Rc::clone(&watch)).with_frames(frames);
-    let mut connection = Box::pin(protocols.http2.serve_connection(TokioIo::new(metered), protocols.handler(&watch)));
-    let result = poll_fn(|cx| {
-        match watch.order(cx) {
-            Some(Order::Close) => return Poll::Ready(Ok(())),
-            Some(Order::Goodbye) => connection.as_mut().graceful_shutdown(),
-            Some(Order::Sleep) | None => {}
-        }
-        Pin::new(&mut connection).poll(cx)
-    })
-    .await;
-    if let Err(error) = result {
-        debug!("HTTP/2 connection ended: {error}");
     }
 }

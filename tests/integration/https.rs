@@ -15,18 +15,18 @@ use crate::support::client::post;
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 
-type TlsClient = StreamOwned<ClientConnection, TcpStream>;
+pub type TlsClient = StreamOwned<ClientConnection, TcpStream>;
 
 /// A proxy with a certificate of its own, and what a client needs to trust it.
-struct Https {
-    proxy: Proxy,
-    receiver: Receiver,
+pub struct Https {
+    pub proxy: Proxy,
+    pub receiver: Receiver,
     roots: RootCertStore,
     _files: TempDir,
 }
 
 impl Https {
-    fn start(flags: &[&str]) -> Self {
+    pub fn start(flags: &[&str]) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let files = tempfile::tempdir().expect("a temporary directory");
         let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
@@ -42,7 +42,7 @@ impl Https {
         Self { proxy: Proxy::start_with(&mut command(&all)), receiver, roots, _files: files }
     }
 
-    fn client_config(&self, alpn: &[&str]) -> ClientConfig {
+    pub fn client_config(&self, alpn: &[&str]) -> ClientConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -53,7 +53,7 @@ impl Https {
         config
     }
 
-    fn connect(&self, alpn: &[&str]) -> TlsClient {
+    pub fn connect(&self, alpn: &[&str]) -> TlsClient {
         let stream = TcpStream::connect(self.proxy.address).expect("the proxy accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
         let name = ServerName::try_from("localhost").expect("a name");
@@ -62,7 +62,7 @@ impl Https {
     }
 
     /// A connection that has sent the HTTP/2 preface and empty settings.
-    fn http2(&self) -> TlsClient {
+    pub fn http2(&self) -> TlsClient {
         let mut client = self.connect(&["h2"]);
         client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface is taken");
         client.write_all(&frame(4, 0, 0, &[])).expect("the settings are taken");
@@ -70,14 +70,14 @@ impl Https {
     }
 
     /// Shows that others are still served, and that nothing but `expected` was sent.
-    fn assert_sent(&self, expected: &[&str]) {
+    pub fn assert_sent(&self, expected: &[&str]) {
         let answer = one_request(&mut self.connect(&["http/1.1"]), &post("/count/last.good", ""));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
         assert_eq!(self.receiver.until("last.good:1|c"), expected);
     }
 }
 
-fn one_request(client: &mut TlsClient, request: &str) -> String {
+pub fn one_request(client: &mut TlsClient, request: &str) -> String {
     client.write_all(request.as_bytes()).expect("the request is taken");
     let mut buffer = [0; 4096];
     let len = client.read(&mut buffer).expect("an answer");
@@ -85,7 +85,7 @@ fn one_request(client: &mut TlsClient, request: &str) -> String {
 }
 
 /// An HTTP/2 frame (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -94,10 +94,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// `POST /count/a`, in HPACK (RFC 7541) without the dynamic table.
-const REQUEST: &[u8] = b"\x83\x87\x04\x08/count/a\x01\x09localhost";
+pub const REQUEST: &[u8] = b"\x83\x87\x04\x08/count/a\x01\x09localhost";
 
 /// Whether the peer closes, whatever it says before.
-fn is_closed(client: &mut TlsClient) -> bool {
+pub fn is_closed(client: &mut TlsClient) -> bool {
     let mut rest = Vec::new();
     match client.read_to_end(&mut rest) {
         Ok(_) => true,

@@ -17,6 +17,8 @@ mod dialects;
 mod documents;
 mod drain;
 mod examples;
+mod fragments;
+mod http2;
 mod https;
 mod own_tags;
 mod rest_json;

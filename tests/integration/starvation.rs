@@ -51,3 +51,54 @@ fn idle_connections_make_room_for_those_that_wait() {
         assert_eq!(client.answer().status, 200);
     }
 }
+
+#[test]
+fn connections_that_send_nothing_do_not_keep_others_out() {
+    let receiver = Receiver::new();
+    let proxy = Proxy::start(&receiver, &["--http-max-connections=100", "--http-timeout-read=60"]);
+    // Silent; half a head; a head whose body never comes; a refused request, and silence.
+    let begun: [&str; 4] = [
+        "",
+        "POST /count/a HTTP/1.1\r\nHost: local",
+        "POST /count/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nvalue",
+        "GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ];
+    for begun in begun {
+        let crowd: Vec<Client> = (0..300)
+            .map(|_| {
+                let mut client = Client::connect(proxy.address);
+                client.send(begun);
+                client
+            })
+            .collect();
+        // Far less than the 60 s that each of the crowd may take: the patience of a test.
+        proxy.expect("GET /heartbeat HTTP/1.1\r\nHost: localhost\r\n\r\n", 200);
+        proxy.expect(post("/count/good", "value=1"), 200);
+        drop(crowd);
+    }
+    for _ in begun {
+        assert_eq!(receiver.next(), "good:1|c");
+    }
+}
+
+#[test]
+fn connections_that_are_served_stay_while_useless_ones_are_there_to_go() {
+    let receiver = Receiver::new();
+    let proxy = Proxy::start(&receiver, &["--http-max-connections=20", "--http-timeout-read=60"]);
+    let mut useful: Vec<Client> = (0..10).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut useful {
+        assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
+    }
+    for _ in 0..10 {
+        let crowd: Vec<Client> = (0..20).map(|_| Client::connect(proxy.address)).collect();
+        for client in &mut useful {
+            assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
+        }
+        drop(crowd);
+    }
+    // A full house of useful ones still takes another, in place of the one that was idle for longest.
+    let mut more: Vec<Client> = (0..30).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut more {
+        assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
+    }
+}

@@ -1,0 +1,261 @@
+//! One HTTP/2 connection, from its preface to its close.
+//!
+//! h2 speaks the protocol and enforces its limits. hyper's server on top of it is not used, since it has no way to answer
+//! `Expect: 100-continue`, and resets the stream of each request that is refused before its body has come.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{self, Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, Sleep, sleep};
+use tracing::debug;
+
+use crate::handler::Exchange;
+use crate::http::deadline::{Order, Watch};
+use crate::http::events::AnswerBody;
+use crate::http::frames::FrameMeter;
+use crate::http::metered::{Metered, Transport};
+use crate::http::request_body::{Http2Body, RequestBody};
+use crate::http::serve::MAX_BUFFER;
+use crate::shared::Shared;
+
+/// Requests that one connection may have under way: more than any page needs at once.
+const MAX_STREAMS: u32 = 64;
+
+/// Flow-control window, for a stream and for a connection, in bytes: a body of the default cap in one go.
+const WINDOW: u32 = 64 * 1024;
+
+/// How often a peer is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a peer may take to answer a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Heads larger than they may be that a connection may send. Each costs as much as a dozen requests.
+const MAX_OVERSIZED_HEADS: u8 = 8;
+
+/// h2, configured, with what its requests share: one for each worker.
+pub struct Http2 {
+    builder: server::Builder,
+    shared: Rc<Shared>,
+}
+
+impl Http2 {
+    /// HTTP/2 with its limits.
+    pub fn new(shared: Rc<Shared>) -> Self {
+        let mut builder = server::Builder::new();
+        builder
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_header_list_size(MAX_BUFFER as u32)
+            .max_send_buffer_size(MAX_BUFFER);
+        Self { builder, shared }
+    }
+}
+
+/// Serves HTTP/2 until either side closes.
+pub async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: Rc<Watch>) {
+    watch.multiplex();
+    let frames = FrameMeter::new(Rc::clone(&http2.shared.deadlines));
+    let metered = Metered::new(transport, Rc::clone(&watch)).with_frames(frames);
+    let mut handshake = Box::pin(http2.builder.handshake::<_, Bytes>(metered));
+    let mut goes_away = false;
+    let connection = poll_fn(|cx| {
+        match watch.order(cx) {
+            Some(Order::Close) => return Poll::Ready(None),
+            Some(Order::Goodbye) => goes_away = true,
+            Some(Order::Sleep) | None => {}
+        }
+        handshake.as_mut().poll(cx).map(Result::ok)
+    })
+    .await;
+    drop(handshake);
+    let Some(mut connection) = connection else { return };
+    if goes_away {
+        connection.graceful_shutdown();
+    }
+    let mut keep_alive = KeepAlive::new(connection.ping_pong());
+    // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
+    let mut connection = Box::new(connection);
+    poll_fn(|cx| poll_connection(&mut connection, &mut keep_alive, &http2.shared, &watch, cx)).await;
+}
+
+/// Drives the connection, and begins a task for each request.
+fn poll_connection<T: Transport>(
+    connection: &mut Connection<Metered<T>, Bytes>,
+    keep_alive: &mut KeepAlive,
+    shared: &Rc<Shared>,
+    watch: &Rc<Watch>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    match watch.order(cx) {
+        Some(Order::Close) => return Poll::Ready(()),
+        Some(Order::Goodbye) => connection.graceful_shutdown(),
+        Some(Order::Sleep) | None => {}
+    }
+    if keep_alive.poll_lost(cx).is_ready() {
+        return Poll::Ready(());
+    }
+    if watch.share().is_exhausted(cx) {
+        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
+    loop {
+        match ready!(connection.poll_accept(cx)) {
+            Some(Ok((request, respond))) => {
+                begin(request, respond, shared, watch);
+                if watch.oversized_heads() > MAX_OVERSIZED_HEADS {
+                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                }
+            }
+            Some(Err(error)) => {
+                debug!("HTTP/2 connection ended: {error}");
+                return Poll::Ready(());
+            }
+            None => return Poll::Ready(()),
+        }
+    }
+}
+
+/// Takes the steps of a request that need no body, here, so that its head is dropped before the next one is read; the rest
+/// in a task of its own.
+fn begin(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: &Rc<Shared>, watch: &Rc<Watch>) {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let is_head = request.method() == Method::HEAD;
+    let request = request.map(|stream| RequestBody::Http2(Box::new(Http2Body::new(stream, announced))));
+    let exchange = Exchange::begin(Rc::clone(shared), Rc::clone(watch), request);
+    if exchange.awaits_continue() {
+        let mut leave = Response::new(());
+        *leave.status_mut() = StatusCode::CONTINUE;
+        // An error means that the peer has reset the stream, which the task below finds too.
+        let _ = respond.send_informational(leave);
+    }
+    let stream = Stream { exchange: Box::pin(exchange), respond, is_head };
+    spawn_local(async move {
+        let sent = match stream.await {
+            Ok(Some((body, stream))) => Box::pin(send(body, stream)).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            debug!("HTTP/2 stream ended: {error}");
+        }
+    });
+}
+
+/// A request until its answer begins. Written out, since an async function would keep space for each of its steps, in each
+/// of the requests that wait for a body.
+struct Stream {
+    exchange: Pin<Box<Exchange>>,
+    respond: SendResponse<Bytes>,
+    is_head: bool,
+}
+
+impl Future for Stream {
+    /// What is left to send of the answer, if anything is; `None` too if the peer has reset the stream.
+    type Output = Result<Option<(Box<AnswerBody>, SendStream<Bytes>)>, h2::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Poll::Ready(answer) = self.exchange.as_mut().poll(cx) else {
+            return self.respond.poll_reset(cx).map(|reset| reset.map(|_| None));
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (mut head, body) = answer.into_parts();
+        describe(&mut head.headers, &body);
+        let is_empty = self.is_head || body.is_end_stream();
+        let stream = self.respond.send_response(Response::from_parts(head, ()), is_empty)?;
+        Poll::Ready(Ok((!is_empty).then(|| (Box::new(body), stream))))
+    }
+}
+
+/// Adds the headers that hyper adds on HTTP/1.1.
+fn describe(headers: &mut HeaderMap, body: &AnswerBody) {
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
+        headers.insert(DATE, date);
+    }
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+}
+
+/// Sends a body piece by piece, as the peer's flow control lets it.
+async fn send(mut body: Box<AnswerBody>, mut stream: SendStream<Bytes>) -> Result<(), h2::Error> {
+    loop {
+        let piece = poll_fn(|cx| {
+            if let Poll::Ready(piece) = Pin::new(&mut *body).poll_frame(cx) {
+                return Poll::Ready(Ok(piece));
+            }
+            stream.poll_reset(cx).map(|reset| reset.and_then(|reason| Err(reason.into())))
+        })
+        .await?;
+        let Some(Ok(frame)) = piece else { return stream.send_data(Bytes::new(), true) };
+        let Ok(data) = frame.into_data() else { continue };
+        let ends = body.is_end_stream();
+        // What is whole is a few KiB, and goes to h2 at once; of events only the next one waits there.
+        if !ends {
+            stream.reserve_capacity(1);
+            poll_fn(|cx| capacity(&mut stream, cx)).await?;
+        }
+        stream.send_data(data, ends)?;
+        if ends {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until the peer takes another byte of the stream.
+fn capacity(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+    while stream.capacity() == 0 {
+        match ready!(stream.poll_capacity(cx)) {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            None => return Poll::Ready(Err(Reason::CANCEL.into())),
+        }
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// Asks a quiet peer again and again whether it is still there.
+struct KeepAlive {
+    pings: Option<PingPong>,
+    awaits_pong: bool,
+    /// Until the next ping, or until the answer to the last one is late.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl KeepAlive {
+    fn new(pings: Option<PingPong>) -> Self {
+        Self { pings, awaits_pong: false, timer: Box::pin(sleep(PING_INTERVAL)) }
+    }
+
+    /// Ready when a ping was not answered in time.
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pings) = &mut self.pings else { return Poll::Pending };
+        if self.awaits_pong && pings.poll_pong(cx).is_ready() {
+            self.awaits_pong = false;
+            self.timer.as_mut().reset(Instant::now() + PING_INTERVAL);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if self.awaits_pong {
+                return Poll::Ready(());
+            }
+            // An error means that the connection ends, which its next poll tells.
+            self.awaits_pong = pings.send_ping(Ping::opaque()).is_ok() && pings.poll_pong(cx).is_pending();
+            let wait = if self.awaits_pong { PING_TIMEOUT } else { PING_INTERVAL };
+            self.timer.as_mut().reset(Instant::now() + wait);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,165 @@
+//! Refused requests end as others do: with an answer, and without a reset.
+
+use std::io::Write;
+use std::process::Command;
+
+use crate::https::{Https, TlsClient, frame};
+
+use super::{
+    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, RST_STREAM, field, literal, next_frame, open, post_to,
+};
+
+const SECRET: &str = "--jwt-secret=a secret of more than thirty-two bytes";
+
+/// What comes on `stream` until it ends.
+fn answer(client: &mut TlsClient, stream: u32) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    loop {
+        let frame = next_frame(client).expect("the connection stays");
+        assert_ne!(frame.kind, GOAWAY, "{frame:?}");
+        if frame.stream == stream && frame.kind != 8 {
+            let ends = frame.ends_stream() || frame.kind == RST_STREAM;
+            frames.push(frame);
+            if ends {
+                return frames;
+            }
+        }
+    }
+}
+
+/// Text of the DATA frames.
+fn body(frames: &[Frame]) -> String {
+    let data = frames.iter().filter(|frame| frame.kind == DATA).flat_map(|frame| frame.payload.clone()).collect();
+    String::from_utf8(data).expect("answers are UTF-8")
+}
+
+/// Sends a ping, and gives what comes before its answer.
+fn until_pong(client: &mut TlsClient) -> Vec<Frame> {
+    client.write_all(&frame(6, 0, 0, b"12345678")).expect("the ping is taken");
+    let mut frames = Vec::new();
+    loop {
+        let frame = next_frame(client).expect("the connection stays");
+        if frame.kind == 6 && frame.payload == b"12345678" {
+            return frames;
+        }
+        frames.push(frame);
+    }
+}
+
+#[test]
+fn a_refused_body_is_taken_in_and_the_stream_is_not_reset() {
+    let https = Https::start(&[SECRET]);
+    let mut client = https.http2();
+    for (i, (path, text)) in
+        [("/batch", "Token not specified\n"), ("/nope", "404 page not found\n"), ("/count/a", "Token not specified\n")]
+            .into_iter()
+            .enumerate()
+    {
+        let stream = 2 * i as u32 + 1;
+        client.write_all(&open(stream, &post_to(path))).expect("the head is taken");
+        // The answer comes at once, before any of the body.
+        let frames = answer(&mut client, stream);
+        assert_eq!(body(&frames), text);
+        assert!(frames.iter().all(|frame| frame.kind != RST_STREAM), "{frames:?}");
+        for _ in 0..3 {
+            client.write_all(&frame(DATA, 0, stream, &[b'x'; 16_384])).expect("the body is taken");
+        }
+        client.write_all(&frame(DATA, END_STREAM, stream, &[b'x'; 16_384])).expect("the body is taken");
+        let after = until_pong(&mut client);
+        assert!(after.iter().all(|frame| frame.kind != RST_STREAM), "{after:?}");
+    }
+}
+
+#[test]
+fn a_refused_body_is_taken_in_up_to_a_limit() {
+    let https = Https::start(&[SECRET]);
+    let mut client = https.http2();
+    client.write_all(&open(1, &post_to("/batch"))).expect("the head is taken");
+    assert_eq!(body(&answer(&mut client, 1)), "Token not specified\n");
+    for _ in 0..4 {
+        client.write_all(&frame(DATA, 0, 1, &[b'x'; 16_384])).expect("the body is taken");
+    }
+    client.write_all(&frame(DATA, 0, 1, b"x")).expect("the body is taken");
+    let reset = loop {
+        let frame = next_frame(&mut client).expect("the connection stays");
+        if frame.kind == RST_STREAM {
+            break frame;
+        }
+    };
+    // NO_ERROR: the answer stands (RFC 9113 section 8.1).
+    assert_eq!((reset.stream, &reset.payload[..]), (1, &[0, 0, 0, 0][..]));
+    // Others on the connection go on.
+    client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &post_to("/nope"))).expect("the head is taken");
+    assert_eq!(body(&answer(&mut client, 3)), "404 page not found\n");
+}
+
+#[test]
+fn a_body_past_the_cap_is_refused_without_a_reset_while_it_is_short_enough() {
+    let https = Https::start(&["--http-max-body-size=100"]);
+    let mut client = https.http2();
+    client.write_all(&open(1, &post_to("/count/a"))).expect("the head is taken");
+    client.write_all(&frame(DATA, 0, 1, &[b'x'; 101])).expect("the body is taken");
+    let frames = answer(&mut client, 1);
+    assert_eq!(body(&frames), "Request body too large\n");
+    client.write_all(&frame(DATA, END_STREAM, 1, &[b'x'; 10_000])).expect("the body is taken");
+    let after = until_pong(&mut client);
+    assert!(after.iter().all(|frame| frame.kind != RST_STREAM), "{after:?}");
+    https.assert_sent(&[]);
+}
+
+#[test]
+fn an_expectation_gets_its_100_or_the_answer_at_once() {
+    let https = Https::start(&["--http-max-body-size=100"]);
+    let mut client = https.http2();
+    let expects = |path: &str| [post_to(path), field("expect", "100-continue")].concat();
+    client.write_all(&open(1, &expects("/count/a"))).expect("the head is taken");
+    let leave = loop {
+        let frame = next_frame(&mut client).expect("the connection stays");
+        if frame.stream == 1 && frame.kind == HEADERS {
+            break frame;
+        }
+    };
+    assert!(!leave.ends_stream() && leave.payload[0] != 0x88, "{leave:?}");
+    client.write_all(&frame(DATA, END_STREAM, 1, b"value=7")).expect("the body is taken");
+    let frames = answer(&mut client, 1);
+    assert_eq!(frames[0].payload[0], 0x88, "{frames:?}");
+    // Refused: no leave to send the body, and the answer at once.
+    client.write_all(&open(3, &expects("/nope"))).expect("the head is taken");
+    let frames = answer(&mut client, 3);
+    assert_eq!(frames.iter().filter(|frame| frame.kind == HEADERS).count(), 1, "{frames:?}");
+    assert_eq!(body(&frames), "404 page not found\n");
+    // Announced too long.
+    let too_long = [expects("/count/a"), literal(0, "")].concat();
+    drop(too_long);
+    client.write_all(&open(5, &[expects("/count/a"), field("content-length", "101")].concat())).expect("taken");
+    let frames = answer(&mut client, 5);
+    assert_eq!(body(&frames), "Request body too large\n");
+    https.assert_sent(&["a:7|c"]);
+}
+
+#[test]
+fn curl_shows_every_refusal() {
+    let https = Https::start(&[SECRET]);
+    let files = tempfile::tempdir().expect("a temporary directory");
+    for (length, path, text) in [
+        (20_000, "/batch", "Token not specified"),
+        (60_000, "/count/a", "Token not specified"),
+        (60_000, "/nope", "404 page not found"),
+    ] {
+        let data = files.path().join("body");
+        std::fs::write(&data, "x".repeat(length)).expect("a file");
+        for expect in ["Expect:", "Expect: 100-continue"] {
+            for round in 0..10 {
+                let output = Command::new("curl")
+                    .args(["--silent", "--show-error", "--insecure", "--http2", "--max-time", "20"])
+                    .args(["--header", expect, "--data-binary", &format!("@{}", data.display())])
+                    .args(["--write-out", "%{http_version}"])
+                    .arg(format!("https://{}{path}", https.proxy.address))
+                    .output()
+                    .expect("curl runs");
+                let shown = String::from_utf8_lossy(&output.stdout);
+                assert_eq!(shown, format!("{text}\n2"), "{length} bytes, {expect}, round {round}: {output:?}");
+            }
+        }
+    }
+}
