@@ -9,7 +9,7 @@ use statsd_http_proxy::config::Config;
 use statsd_http_proxy::shutdown::Signals;
 use statsd_http_proxy::statsd::resolver::Endpoint;
 use statsd_http_proxy::tls::Tls;
-use statsd_http_proxy::{demo, listener, log, server};
+use statsd_http_proxy::{client_script, demo, listener, log, server};
 use tracing::{info, warn};
 
 /// Thousands of small buffers come and go: this allocator gives idle ones back to the system.
@@ -64,6 +64,7 @@ fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
         if config.jwt_secret.is_some() { "" } else { "not " },
     );
     let greeting = receiver.map(|receiver| demo::greeting(&config, http, receiver)).transpose()?;
+    client_script::prepare();
     let shutdown = async move {
         let signals = Signals::catch();
         // Only now: whoever reads that we listen may send a signal.
