@@ -7,6 +7,7 @@ mod base_path;
 mod batch;
 mod batch_daemon;
 mod budget;
+mod certificates;
 mod client_script;
 mod command_line;
 mod compression;
