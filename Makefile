@@ -73,6 +73,7 @@ test-image: static
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --test image -- -D warnings
 
 # Bans, licences and sources of the dependencies, after the policy in deny.toml.
 deny:

@@ -434,6 +434,7 @@ fn unknown_variable(name: &str, value: &OsStr) -> Option<String> {
     }
     let meant: Vec<String> = nearest(rest, &shown_names()).into_iter().filter_map(find).map(Flag::env).collect();
     let shown: String = name.chars().take(ENV_PREFIX.len() + MAX_SHOWN_NAME).collect();
+    let shown = shown.escape_debug();
     Some(format!("unknown variable {shown}{}", question(&meant, ": it is no flag's twin, see --help")))
 }
 
@@ -625,6 +626,7 @@ mod tests {
                 "statsd_http_proxy_statsd_host",
                 "unknown variable statsd_http_proxy_statsd_host: did you mean STATSD_HTTP_PROXY_STATSD_HOST?",
             ),
+            ("STATSD_HTTP_PROXY_A\nB", "unknown variable STATSD_HTTP_PROXY_A\\nB: it is no flag's twin, see --help"),
             ("STATSD_HTTP_PROXY_NOPE", "unknown variable STATSD_HTTP_PROXY_NOPE: it is no flag's twin, see --help"),
         ] {
             assert_eq!(unknown(name, "hidden"), [warning], "{name}");

@@ -202,7 +202,8 @@ impl Check<'_> {
     fn switch(&mut self, name: &str) -> bool {
         let Some(given) = self.line.value(name) else { return false };
         parse_switch(&given.value).unwrap_or_else(|| {
-            self.bad(&given, "must be true or false");
+            let meant = question(&nearest(&given.value, &["true", "false"]), "");
+            self.bad(&given, &format!("must be true or false{meant}"));
             false
         })
     }

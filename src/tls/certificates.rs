@@ -176,12 +176,11 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let flag = "--tls-key";
     let pem = read_file(flag, path, "pkey -inform der")?;
-    // Before anything else: an encrypted key in the older format looks like a damaged one.
-    if is_encrypted(&pem) {
-        return Err(TlsError::EncryptedKey { path: path.to_owned() });
-    }
     match PrivateKeyDer::pem_slice_iter(&pem).next() {
         Some(Ok(key)) => Ok(key),
+        // In the older format an encrypted key looks like a damaged one.
+        _ if is_encrypted(&pem) => Err(TlsError::EncryptedKey { path: path.to_owned() }),
+        // The error may hold a line of the file.
         Some(Err(_)) => Err(TlsError::Damaged { flag, path: path.to_owned() }),
         None => Err(TlsError::NoKey { path: path.to_owned(), found: sections(&pem) }),
     }
@@ -195,21 +194,20 @@ fn read_file(flag: &'static str, path: &Path, command: &'static str) -> Result<V
     if bytes.len() as u64 > MAX_PEM {
         return Err(TlsError::TooLarge { flag, path: path.to_owned() });
     }
-    // A DER file is one ASN.1 SEQUENCE (ITU-T X.690 section 8.1.2), whose tag is a digit in text.
-    if bytes.starts_with(b"0") && labels(&bytes).next().is_none() {
+    // A DER file is one ASN.1 SEQUENCE of more than 127 bytes (ITU-T X.690 sections 8.1.2 and 8.1.3).
+    if matches!(bytes[..], [0x30, length, ..] if length >= 0x80) {
         return Err(TlsError::Binary { flag, path: path.to_owned(), command });
     }
     Ok(bytes)
 }
 
-/// True if the only key is encrypted: in PKCS #8 (RFC 7468 section 11), or as OpenSSL's older format says in its headers
+/// True if a key is encrypted: in PKCS #8 (RFC 7468 section 11), or as OpenSSL's older format says in its headers
 /// (RFC 1421 section 4.6.1.1).
 fn is_encrypted(pem: &[u8]) -> bool {
-    let plain = labels(pem).any(|label| label == "PRIVATE KEY");
     let by_header = pem.split(|b| matches!(b, b'\n' | b'\r')).any(|line| {
         line.strip_prefix(b"Proc-Type:").is_some_and(|value| value.windows(9).any(|part| part == b"ENCRYPTED"))
     });
-    !plain && (by_header || labels(pem).any(|label| label == "ENCRYPTED PRIVATE KEY"))
+    by_header || labels(pem).any(|label| label == "ENCRYPTED PRIVATE KEY")
 }
 
 /// The labels of a PEM file's sections. Only what looks like one: a damaged line may hold a key.

@@ -74,7 +74,7 @@ fn a_metric_arrives_from_a_read_only_container_and_stop_drains() {
 #[test]
 fn names_resolve_by_hosts_and_by_name_servers() {
     let engine = Engine::get();
-    let name_server = name_server::start(Ipv4Addr::new(127, 0, 0, 77), Ipv4Addr::new(127, 0, 0, 9));
+    let name_server = name_server::start(Ipv4Addr::new(127, 0, 0, 9));
     let dns = format!("--dns={name_server}");
     // What systemd-resolved writes: a module that a static binary does not have comes first.
     let switch = engine.file("nsswitch.conf", "hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n");

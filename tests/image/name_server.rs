@@ -2,8 +2,11 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-/// Answers on port 53 of `listen`, the only port that a C library asks, for as long as the test runs.
-pub fn start(listen: Ipv4Addr, answer: Ipv4Addr) -> Ipv4Addr {
+/// Answers on port 53, the only one that a C library asks, for as long as the test runs. Returns the address, which no
+/// other run of the test has.
+pub fn start(answer: Ipv4Addr) -> Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let listen = Ipv4Addr::new(127, 53, high, low.clamp(1, 254));
     let socket = UdpSocket::bind((listen, 53))
         .unwrap_or_else(|error| panic!("cannot listen on {listen}:53, which needs root: {error}"));
     std::thread::spawn(move || {

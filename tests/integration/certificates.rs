@@ -135,8 +135,8 @@ fn files_that_hold_something_else_are_named_with_what_to_give() {
         ("hello\n", &pair.key, ["cert.pem: holds no certificate (nothing in it is PEM)", "the whole chain"]),
         (&pair.cert, &pair.cert, ["key.pem: holds no private key (only CERTIFICATE)", "the key of the certificate"]),
         (&pair.cert, "", ["key.pem: holds no private key (it is empty)", "the key of the certificate"]),
-        ("0\u{3}binary", &pair.key, ["cert.pem: is binary, not PEM", "openssl x509 -inform der"]),
-        (&pair.cert, "0\u{3}binary", ["key.pem: is binary, not PEM", "openssl pkey -inform der"]),
+        ("0\u{82}binary", &pair.key, ["cert.pem: is binary, not PEM", "openssl x509 -inform der"]),
+        (&pair.cert, "0\u{82}binary", ["key.pem: is binary, not PEM", "openssl pkey -inform der"]),
     ] {
         let said = refused(cert, key);
         assert!(parts.iter().all(|part| said.contains(part)), "{parts:?} in {said}");
@@ -151,6 +151,8 @@ fn one_file_may_hold_both() {
     let pair = sound();
     let both = format!("{}{}", pair.key, pair.cert);
     assert_eq!(warnings(&both, &both), [] as [&str; 0]);
+    // The key that can be used is, whatever else is there.
+    assert_eq!(warnings(&both, &format!("{ENCRYPTED_PKCS8}{both}")), [] as [&str; 0]);
 }
 
 #[test]

@@ -6,23 +6,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde::Deserialize;
-
+use crate::contract::cases;
 use crate::support::PATIENCE;
 use crate::support::coding::gzip;
 use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
 use crate::support::token::SECRET;
-
-/// The contract's exchanges, which have most kinds of answers.
-const CASES: &str = include_str!("../contract/cases.json");
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    flags: Vec<String>,
-    request: String,
-}
 
 /// Sends bytes, and reads to the end. The head of each answer, in lower case.
 fn heads(proxy: &Proxy, request: &[u8]) -> Vec<String> {
@@ -55,7 +44,7 @@ fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_answers_of_the_contract_may_be_stored() {
-    let cases: Vec<Case> = serde_json::from_str(CASES).expect("the cases are JSON");
+    let cases = cases();
     let posts = cases.iter().filter(|case| case.request.starts_with("POST ") || case.request.starts_with("PUT "));
     let mut proxies: Vec<(&[String], Proxy)> = Vec::new();
     let mut count = 0;
