@@ -110,10 +110,11 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Every mistake found, a sentence each, by flag and value.
+/// Every mistake found, a sentence each, by flag and value; and the warnings, since a misspelt variable is often the cause
+/// of what is missing.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct ConfigErrors(pub Vec<String>);
+#[error("{}{}", .1.iter().map(|warning| format!("warning: {warning}\n")).collect::<String>(), .0.join("\n"))]
+pub struct ConfigErrors(pub Vec<String>, pub Vec<String>);
 
 impl Config {
     /// Checks all flags, and reads the file of the secret.
@@ -161,7 +162,7 @@ impl Config {
         if check.errors.is_empty() {
             Ok(Self { warnings: check.warnings, ..config })
         } else {
-            Err(ConfigErrors(check.errors))
+            Err(ConfigErrors(check.errors, line.warnings.clone()))
         }
     }
 }

@@ -33,10 +33,8 @@ fn main() -> ExitCode {
     let config = match Config::new(&line) {
         Ok(config) => config,
         Err(errors) => {
-            // A misspelt variable is often the cause of what follows.
-            let warnings = line.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect::<String>();
             // Nobody is left to be told that standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{warnings}{errors}");
+            let _ = writeln!(std::io::stderr(), "{errors}");
             return ExitCode::from(USAGE);
         }
     };

@@ -53,8 +53,9 @@ pub enum TlsError {
     },
     /// The file is DER or PKCS #12.
     #[error(
-        "{flag} {}: is binary, not PEM: convert it with openssl {command} -in {} -out new.pem",
-        .path.display(), .path.display()
+        "{flag} {}: is binary, not PEM: convert it with openssl {command} -in {} -out new.pem, or with openssl pkcs12 -nodes \
+         -in {} -out new.pem if it is PKCS #12",
+        .path.display(), .path.display(), .path.display()
     )]
     Binary {
         /// The flag that names the file.
@@ -193,6 +194,10 @@ fn read_file(flag: &'static str, path: &Path, command: &'static str) -> Result<V
         .map_err(|source| TlsError::Read { flag, path: path.to_owned(), source })?;
     if bytes.len() as u64 > MAX_PEM {
         return Err(TlsError::TooLarge { flag, path: path.to_owned() });
+    }
+    // A byte order mark, as some editors write it, would hide the first BEGIN line.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
     }
     // A DER file is one ASN.1 SEQUENCE of more than 127 bytes (ITU-T X.690 sections 8.1.2 and 8.1.3).
     if matches!(bytes[..], [0x30, length, ..] if length >= 0x80) {

@@ -147,10 +147,13 @@ fn files_that_hold_something_else_are_named_with_what_to_give() {
 }
 
 #[test]
-fn one_file_may_hold_both() {
+fn one_file_may_hold_both_and_files_may_come_from_windows() {
     let pair = sound();
     let both = format!("{}{}", pair.key, pair.cert);
     assert_eq!(warnings(&both, &both), [] as [&str; 0]);
+    // With a byte order mark and the line ends of Windows.
+    let windows = |pem: &str| format!("\u{feff}{}", pem.replace('\n', "\r\n"));
+    assert_eq!(warnings(&windows(&pair.cert), &windows(&pair.key)), [] as [&str; 0]);
     // The key that can be used is, whatever else is there.
     assert_eq!(warnings(&both, &format!("{ENCRYPTED_PKCS8}{both}")), [] as [&str; 0]);
 }

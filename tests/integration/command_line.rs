@@ -310,6 +310,21 @@ fn the_start_line_says_how_the_server_runs() {
 }
 
 #[test]
+fn the_start_line_says_how_many_connections_the_file_limit_leaves() {
+    let mut limited = Command::new("sh");
+    // 100 files, less 16 for the process and 4 for each worker.
+    limited
+        .env_clear()
+        .args(["-c", "ulimit -n 100; exec \"$0\" --http-port=0 --http-threads=2"])
+        .arg(command(&[]).get_program());
+    let proxy = Proxy::start_with(&mut limited);
+    let line = proxy.seen.last().expect("the start line");
+    assert!(line.contains("connections 76,"), "{line}");
+    let warnings = proxy.seen.iter().filter(|line| line.contains("the limit on open files")).count();
+    assert_eq!(warnings, 1, "{:?}", proxy.seen);
+}
+
+#[test]
 fn a_server_that_others_reach_without_a_token_is_warned_of() {
     let warned = |flags: &[&str]| {
         let mut proxy = Proxy::start_with(&mut command(flags));
