@@ -300,9 +300,14 @@ impl CommandLine {
         let arg = match arg.into_string() {
             Ok(arg) => arg,
             Err(arg) => {
+                // Only a known flag's name is certain to be no piece of a secret.
                 let shown = arg.to_string_lossy();
                 let name = shown.split('=').next().unwrap_or_default();
-                self.errors.push(format!("argument {name:?} is not UTF-8"));
+                let is_flag = name.starts_with('-') && find(name.trim_start_matches('-')).is_some();
+                self.errors.push(format!(
+                    "argument {}is not UTF-8",
+                    if is_flag { format!("{name:?} ") } else { String::new() }
+                ));
                 return;
             }
         };
@@ -546,8 +551,12 @@ mod tests {
         use std::os::unix::ffi::OsStringExt as _;
         let broken = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff\xfe"].concat());
         let args = [broken("--jwt-secret=hidden"), "--metric-prefix".into(), broken("hidden")];
-        let line = CommandLine::read(args, |name| name.ends_with("JWT_SECRET").then(|| broken("hidden")));
+        let mut line = CommandLine::read(args, |name| name.ends_with("JWT_SECRET").then(|| broken("hidden")));
         assert_eq!(line.errors.len(), 3, "{:?}", line.errors);
+        assert!(line.errors[0].contains("--jwt-secret"), "{:?}", line.errors);
+        let stray = CommandLine::read([broken("--jwt-secret hidden"), broken("hidden"), broken("--hidden=")], |_| None);
+        line.errors.extend(stray.errors);
+        assert_eq!(line.errors.len(), 6, "{:?}", line.errors);
         assert!(
             line.errors.iter().all(|error| error.contains("UTF-8") && !error.contains("hidden")),
             "{:?}",

@@ -319,7 +319,12 @@ impl Check<'_> {
             (None, Some(given)) => match Secret::read(given.value.as_ref()) {
                 Ok(secret) => (secret, given),
                 Err(error) => {
-                    self.bad(&given, &error.to_string());
+                    if secret::may_be_secret_itself(&given.value) {
+                        let origin = &given.origin;
+                        self.errors.push(format!("{origin} takes a file's name, not the secret (not shown): {error}"));
+                    } else {
+                        self.bad(&given, &error.to_string());
+                    }
                     return None;
                 }
             },

@@ -97,6 +97,11 @@ impl Secret {
     }
 }
 
+/// True if a file's name looks like a secret that was given in its place: long, and like no path.
+pub fn may_be_secret_itself(name: &str) -> bool {
+    name.len() >= SECRET_MIN / 2 && !name.starts_with('/') && !name.contains('.')
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -154,6 +159,17 @@ mod tests {
             [&[b"\x00\n".as_slice(), KEY.as_bytes()].concat(), &[b"\xff\n".as_slice(), KEY.as_bytes()].concat()]
         {
             assert_eq!(read(content).expect("a secret").warnings().count(), 0, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_file_is_told_from_a_path() {
+        for path in ["/run/secrets/a-very-long-name-for-a-secret", "jwt.secret", "./secrets/a-very-long-name", "secret"]
+        {
+            assert!(!may_be_secret_itself(path), "{path}");
+        }
+        for secret in [KEY, "dGhpcyBpcyBh/HNlY3JldA==", "correct horse battery staple"] {
+            assert!(may_be_secret_itself(secret), "{secret}");
         }
     }
 

@@ -363,6 +363,7 @@ fn no_error_shows_a_secret() {
         &["--jwt-secret hidden"],
         &["--jwt-secret", "my", "hidden", "words"],
         &["jwt-secret=hidden"],
+        &["--jwt-secret-file=hidden secret of more than thirty-two bytes"],
         &["--tls-cert=c.pem", "--tls-key=-----BEGIN PRIVATE KEY----- hidden -----END PRIVATE KEY-----"],
     ] {
         let said = refused(flags);
