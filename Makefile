@@ -6,13 +6,17 @@ need = @command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && \
 	$(SUDO) apt-get install -yq --no-install-recommends $(2); } || \
 	{ echo "make $@: needs $(1), and apt-get cannot install $(2)" >&2; exit 1; }
 
-.PHONY: all test client browser screenshot lint deny bench
+.PHONY: all test client browser screenshot lint deny bench static image test-image
+
+# The static binary of the image, for the kind of machine that builds it.
+TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+STATIC := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)/release/statsd-http-proxy
 
 all: test
 
-# The whole test suite: unit, property and integration tests, the latter against a real StatsD too, and the browser client
-# by itself and in a real Chromium.
-test: tests/statsd/node_modules/.installed client browser
+# The whole test suite: unit, property and integration tests, the latter against a real StatsD too, the browser client
+# by itself and in a real Chromium, and the image in a container.
+test: tests/statsd/node_modules/.installed client browser test-image
 	$(call need,cc,build-essential)
 	$(call need,curl,curl)
 	REQUIRE_STATSD=1 DRAIN_ROUNDS=50 cargo test --locked
@@ -44,10 +48,32 @@ tests/statsd/node_modules/.installed: OMIT := --omit=optional
 	npm ci --prefix $* $(OMIT) --no-audit --no-fund
 	touch $@
 
+# A binary that needs no C library and no loader, for an image that has none.
+static:
+	$(call need,cc,build-essential)
+	RUSTFLAGS="$$RUSTFLAGS -C target-feature=+crt-static" cargo build --locked --release --target $(TARGET)
+
+# The container image statsd-http-proxy, in buildah's storage.
+image: static
+	$(call need,buildah,buildah)
+	$(call need,readelf,binutils)
+	image/build $(STATIC)
+
+# The image in containers, in a storage of its own. It needs root, and a machine on which containers run.
+test-image: static
+	$(call need,buildah,buildah)
+	$(call need,podman,podman)
+	$(call need,runc,runc)
+	$(call need,readelf,binutils)
+	$(call need,nsenter,util-linux)
+	$(call need,curl,curl)
+	IMAGE_BINARY=$(STATIC) cargo test --locked --test image
+
 # Formatting, and the compiler's and clippy's warnings as errors.
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --test image -- -D warnings
 
 # Bans, licences and sources of the dependencies, after the policy in deny.toml.
 deny:

@@ -4,12 +4,25 @@
 //! are all held against it. Go's flag syntax (one dash or two, `-flag=x`, `-flag x`, `-switch`, `-switch=false`) is
 //! what the reference's start scripts use, and no argument crate reads it; hence the few lines below.
 
+pub mod suggestion;
+
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+
+use suggestion::{nearest, question};
 
 /// What every environment twin begins with.
 const ENV_PREFIX: &str = "STATSD_HTTP_PROXY_";
+
+/// The variable that names the commit when the server is built, with [`ENV_PREFIX`] before it.
+const BUILD_VARIABLE: &str = "COMMIT";
+
+/// The most unknown variables that are named at start.
+const MAX_UNKNOWN_VARIABLES: usize = 16;
+
+/// The longest unknown name that an error or a warning shows, in characters.
+const MAX_SHOWN_NAME: usize = 64;
 
 /// How a flag takes its value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -234,6 +247,10 @@ pub struct CommandLine {
     given: BTreeMap<&'static str, Given>,
     /// One sentence for each argument that is no flag, or a flag that lacks its value.
     pub errors: Vec<String>,
+    /// One sentence for each variable that is no flag's twin.
+    pub warnings: Vec<String>,
+    /// The flag before the argument that is read, if what strays behind it may belong to a secret.
+    secret_before: bool,
 }
 
 impl CommandLine {
@@ -283,24 +300,30 @@ impl CommandLine {
         let arg = match arg.into_string() {
             Ok(arg) => arg,
             Err(arg) => {
+                // Only a known flag's name is certain to be no piece of a secret.
                 let shown = arg.to_string_lossy();
                 let name = shown.split('=').next().unwrap_or_default();
-                self.errors.push(format!("argument {name:?} is not UTF-8"));
+                let is_flag = name.starts_with('-') && find(name.trim_start_matches('-')).is_some();
+                self.errors.push(format!(
+                    "argument {}is not UTF-8",
+                    if is_flag { format!("{name:?} ") } else { String::new() }
+                ));
                 return;
             }
         };
         let Some(body) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).filter(|body| !body.is_empty())
         else {
-            self.errors.push(format!("unexpected argument {arg:?}: a switch takes its value as in --verbose=true"));
-            return;
+            return self.refuse_stray(&arg);
         };
         let (name, value) = match body.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (body, None),
         };
         let name = if name == "h" { "help" } else { name };
+        self.secret_before = may_be_secret(name);
         let Some(flag) = find(name) else {
-            self.errors.push(format!("unknown flag --{name}: see --help"));
+            let dashes = &arg[..arg.len() - body.len()];
+            self.errors.push(format!("unknown flag {dashes}{}", unknown_flag(name)));
             return;
         };
         let value = match (flag.kind, value) {
@@ -315,6 +338,42 @@ impl CommandLine {
             },
         };
         self.give(flag.name, format!("--{}", flag.name), value);
+    }
+
+    /// Refuses an argument that is no flag. One that may be a secret, or a piece of one, is not shown.
+    fn refuse_stray(&mut self, arg: &str) {
+        let is_assignment = arg.contains(['=', ':']) || arg.starts_with(|c: char| !c.is_alphanumeric());
+        if self.secret_before || may_be_secret(arg) {
+            self.errors.push(
+                "unexpected argument, not shown as it may belong to a secret: a flag begins with two hyphens, and a value \
+                 with spaces needs quotes"
+                    .to_owned(),
+            );
+            self.secret_before = true;
+        } else if let [first, ..] = nearest(arg, &shown_names())[..]
+            && is_assignment
+        {
+            self.errors.push(format!("unexpected argument {arg:?}: did you mean --{first}?"));
+        } else {
+            self.errors.push(format!("unexpected argument {arg:?}: a switch takes its value as in --verbose=true"));
+        }
+    }
+
+    /// Notes the variables that look like ours and are no flag's twin. Their values are never shown.
+    ///
+    /// `variables` are names and values of the whole environment.
+    pub fn note_unknown_variables(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
+        let mut unknown: Vec<String> = variables
+            .into_iter()
+            .filter_map(|(name, value)| unknown_variable(&name.to_string_lossy(), &value))
+            .collect();
+        unknown.sort_unstable();
+        let more = unknown.len().saturating_sub(MAX_UNKNOWN_VARIABLES);
+        unknown.truncate(MAX_UNKNOWN_VARIABLES);
+        self.warnings.append(&mut unknown);
+        if more > 0 {
+            self.warnings.push(format!("{more} more unknown variables {ENV_PREFIX}…"));
+        }
     }
 
     /// Whether a switch is given, and not as false: for those that are looked at before anything is checked.
@@ -337,6 +396,64 @@ impl CommandLine {
             (!flag.default.is_empty()).then_some(default)
         })
     }
+}
+
+/// The names of flags and variables that are worth a suggestion.
+fn shown_names() -> Vec<&'static str> {
+    FLAGS.iter().filter(|flag| flag.group != Group::Compatibility).map(|flag| flag.name).collect()
+}
+
+/// Says what an unknown flag may have been meant as. Whatever may be a value glued to the name is left out.
+fn unknown_flag(name: &str) -> String {
+    let bare: String =
+        name.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')).take(MAX_SHOWN_NAME).collect();
+    let meant = nearest(&bare, &shown_names());
+    // `--jwt-secretXYZ`: what follows the name may be the secret.
+    let glued = bare.strip_prefix("jwt-secret").filter(|_| meant[..] != ["jwt-secret-file"]);
+    let shown = match glued {
+        Some(value) if !value.is_empty() => "jwt-secret…",
+        _ => &bare,
+    };
+    if bare.len() < name.len() && find(&bare).is_some() {
+        return format!("{shown}…: the value comes after a space, as an argument of its own, or after '='");
+    }
+    let flags: Vec<String> = meant.iter().map(|name| format!("--{name}")).collect();
+    format!("{shown}{}", question(&flags, ": see --help"))
+}
+
+/// True if the value of a flag with this name, known or not, may be a secret.
+fn may_be_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["secret", "jwt", "token", "key", "passw"].iter().any(|part| name.contains(part))
+}
+
+/// A sentence about a variable that looks like ours and is no flag's twin.
+fn unknown_variable(name: &str, value: &OsStr) -> Option<String> {
+    let (prefix, rest) = name.split_at_checked(ENV_PREFIX.len())?;
+    let known = |flag: &Flag| flag.env() == name;
+    if !prefix.eq_ignore_ascii_case(ENV_PREFIX) || FLAGS.iter().any(known) {
+        return None;
+    }
+    if rest == BUILD_VARIABLE || is_service_link(rest, value) {
+        return None;
+    }
+    let meant: Vec<String> = nearest(rest, &shown_names()).into_iter().filter_map(find).map(Flag::env).collect();
+    let shown: String = name.chars().take(ENV_PREFIX.len() + MAX_SHOWN_NAME).collect();
+    let shown = shown.escape_debug();
+    Some(format!("unknown variable {shown}{}", question(&meant, ": it is no flag's twin, see --help")))
+}
+
+/// True for what Kubernetes and Docker set for a service that is named like this program: `…_SERVICE_HOST`,
+/// `…_SERVICE_PORT_HTTP`, `…_PORT=tcp://10.0.0.1:80`, `…_PORT_80_TCP_ADDR`.
+fn is_service_link(rest: &str, value: &OsStr) -> bool {
+    let words: Vec<&str> = rest.split('_').collect();
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let is_url = value.to_str().is_some_and(|value| value.contains("://"));
+    words.windows(2).any(|pair| pair[0] == "SERVICE" && matches!(pair[1], "HOST" | "PORT"))
+        || words
+            .windows(3)
+            .any(|three| three[0] == "PORT" && is_number(three[1]) && matches!(three[2], "TCP" | "UDP" | "SCTP"))
+        || (words.last() == Some(&"PORT") && is_url)
 }
 
 /// Reads what Go's `strconv.ParseBool` takes.
@@ -434,8 +551,12 @@ mod tests {
         use std::os::unix::ffi::OsStringExt as _;
         let broken = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff\xfe"].concat());
         let args = [broken("--jwt-secret=hidden"), "--metric-prefix".into(), broken("hidden")];
-        let line = CommandLine::read(args, |name| name.ends_with("JWT_SECRET").then(|| broken("hidden")));
+        let mut line = CommandLine::read(args, |name| name.ends_with("JWT_SECRET").then(|| broken("hidden")));
         assert_eq!(line.errors.len(), 3, "{:?}", line.errors);
+        assert!(line.errors[0].contains("--jwt-secret"), "{:?}", line.errors);
+        let stray = CommandLine::read([broken("--jwt-secret hidden"), broken("hidden"), broken("--hidden=")], |_| None);
+        line.errors.extend(stray.errors);
+        assert_eq!(line.errors.len(), 6, "{:?}", line.errors);
         assert!(
             line.errors.iter().all(|error| error.contains("UTF-8") && !error.contains("hidden")),
             "{:?}",
@@ -450,6 +571,106 @@ mod tests {
         assert!(line.errors[0].contains("--nope"));
         assert!(line.errors[1].contains("\"true\""));
         assert!(line.errors[3].contains("--http-port"));
+    }
+
+    #[test]
+    fn an_unknown_flag_gets_a_question() {
+        for (flag, error) in [
+            ("--http-prot=80", "unknown flag --http-prot: did you mean --http-port?"),
+            ("-http_port", "unknown flag -http_port: did you mean --http-port?"),
+            ("-statsdHost", "unknown flag -statsdHost: did you mean --statsd-host?"),
+            ("--port", "unknown flag --port: did you mean --http-port or --statsd-port?"),
+            ("-v", "unknown flag -v: did you mean --verbose or --version?"),
+            ("--verison", "unknown flag --verison: did you mean --version?"),
+            ("--nope", "unknown flag --nope: see --help"),
+            (
+                "--http-port 80",
+                "unknown flag --http-port…: the value comes after a space, as an argument of its own, or after '='",
+            ),
+        ] {
+            assert_eq!(read(&[flag]).errors, [error], "{flag}");
+        }
+        assert!(read(&["http-port=80"]).errors[0].ends_with("did you mean --http-port?"));
+        assert!(read(&["\u{2014}http-port"]).errors[0].ends_with("did you mean --http-port?"));
+    }
+
+    #[test]
+    fn no_error_shows_what_may_be_a_secret() {
+        for args in [
+            &["--jwt-secrt", "hidden"][..],
+            &["--jwt-secrt=hidden"],
+            &["--jwt-secret hidden"],
+            &["--jwt-secret:hidden"],
+            &["--jwt-secrethidden"],
+            &["--jwt-secret", "my", "hidden", "words"],
+            &["jwt-secret=hidden"],
+            &["\u{2014}jwt-secret", "hidden"],
+            &["--jwt", "hidden"],
+            &["--token", "hidden"],
+            &["--tls_key", "hidden"],
+        ] {
+            let errors = read(args).errors;
+            assert!(!errors.is_empty() && !errors.concat().contains("hidden"), "{args:?}: {errors:?}");
+        }
+    }
+
+    fn unknown(name: &str, value: &str) -> Vec<String> {
+        let mut line = read(&[]);
+        line.note_unknown_variables([(name.into(), value.into())]);
+        line.warnings
+    }
+
+    #[test]
+    fn an_unknown_variable_of_ours_is_named_with_a_question() {
+        for (name, warning) in [
+            (
+                "STATSD_HTTP_PROXY_HTTP_PROT",
+                "unknown variable STATSD_HTTP_PROXY_HTTP_PROT: did you mean STATSD_HTTP_PROXY_HTTP_PORT?",
+            ),
+            (
+                "STATSD_HTTP_PROXY_JWT_SECRT",
+                "unknown variable STATSD_HTTP_PROXY_JWT_SECRT: did you mean STATSD_HTTP_PROXY_JWT_SECRET?",
+            ),
+            (
+                "statsd_http_proxy_statsd_host",
+                "unknown variable statsd_http_proxy_statsd_host: did you mean STATSD_HTTP_PROXY_STATSD_HOST?",
+            ),
+            ("STATSD_HTTP_PROXY_A\nB", "unknown variable STATSD_HTTP_PROXY_A\\nB: it is no flag's twin, see --help"),
+            ("STATSD_HTTP_PROXY_NOPE", "unknown variable STATSD_HTTP_PROXY_NOPE: it is no flag's twin, see --help"),
+        ] {
+            assert_eq!(unknown(name, "hidden"), [warning], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_mistake_is_not_named() {
+        for flag in FLAGS {
+            assert!(unknown(&flag.env(), "").is_empty(), "{}", flag.name);
+        }
+        for (name, value) in [
+            ("PATH", "/bin"),
+            ("STATSD_HTTP", "x"),
+            ("STATSD_HTTP_PROXY_COMMIT", "56de124"),
+            ("STATSD_HTTP_PROXY_SERVICE_HOST", "10.0.0.1"),
+            ("STATSD_HTTP_PROXY_SERVICE_PORT", "80"),
+            ("STATSD_HTTP_PROXY_SERVICE_PORT_HTTP", "80"),
+            ("STATSD_HTTP_PROXY_PORT", "tcp://10.0.0.1:80"),
+            ("STATSD_HTTP_PROXY_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("STATSD_HTTP_PROXY_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("STATSD_HTTP_PROXY_EU_SERVICE_HOST", "10.0.0.1"),
+            ("STATSD_HTTP_PROXY_EU_PORT_8125_UDP_PROTO", "udp"),
+        ] {
+            assert!(unknown(name, value).is_empty(), "{name}");
+        }
+        assert_eq!(unknown("STATSD_HTTP_PROXY_PORT", "80").len(), 1, "a number is no service's URL");
+    }
+
+    #[test]
+    fn many_unknown_variables_are_counted() {
+        let mut line = read(&[]);
+        line.note_unknown_variables((0..100).map(|i| (format!("STATSD_HTTP_PROXY_X{i}").into(), "".into())));
+        assert_eq!(line.warnings.len(), MAX_UNKNOWN_VARIABLES + 1);
+        assert!(line.warnings[MAX_UNKNOWN_VARIABLES].starts_with("84 more"), "{:?}", line.warnings);
     }
 
     #[test]

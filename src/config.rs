@@ -1,14 +1,19 @@
 //! The validated configuration. Every mistake is found before any is reported; no socket is opened here.
 
-use std::fmt;
+pub mod host;
+pub mod quantity;
+pub mod secret;
+pub mod summary;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
+use crate::cli::suggestion::{nearest, question};
 use crate::cli::{CommandLine, Given, parse_switch};
+use crate::config::quantity::Range;
+pub use crate::config::secret::Secret;
 use crate::metric::Prefix;
 use crate::route::Routes;
-use crate::statsd::datagram::MAX_DATAGRAM;
 use crate::statsd::dialect::{DIALECTS, Dialect};
 use crate::statsd::resolver::Endpoint;
 use crate::statsd::style::Style;
@@ -16,31 +21,14 @@ use crate::statsd::style::Style;
 /// The port of `--demo`, which needs no root.
 const DEMO_PORT: u16 = 8080;
 
+/// The largest body of a single metric that can be allowed, in bytes.
+const MAX_BODY: u64 = 64 * 1024 * 1024;
+
 /// The largest batch that can be allowed, in bytes: a quarter of the room that a worker has for all bodies.
 const MAX_BATCH: u64 = 16 * 1024 * 1024;
 
-/// The least length of an HS256 key, in bytes (RFC 7518 section 3.2). Shorter secrets are in use: a warning.
-const SECRET_MIN: usize = 32;
-
 /// The longest time a deadline can be given, in seconds: a day. Anything longer is a mistake in the unit.
 const TIMEOUT_MAX: u64 = 86_400;
-
-/// A secret that no log and no error shows.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// The bytes, for the one who signs or verifies.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// The deadlines of a connection; `None` where there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +40,18 @@ pub struct Timeouts {
     /// Between two requests.
     pub idle: Option<Duration>,
 }
+
+/// Other names of daemons, with the dialect that is right for them (see `docs/dialects.md`).
+const DIALECT_SYNONYMS: [(&str, &str); 8] = [
+    ("etsy", "statsd"),
+    ("graphite", "statsd"),
+    ("dogstatsd", "datadog"),
+    ("dd", "datadog"),
+    ("influx", "influxdb"),
+    ("prometheus", "influxdb"),
+    ("statsd_exporter", "influxdb"),
+    ("statsd-exporter", "influxdb"),
+];
 
 /// Files with the certificate chain and its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,25 +110,29 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// Every mistake found, a sentence each, by flag and value.
+/// Every mistake found, a sentence each, by flag and value; and the warnings, since a misspelt variable is often the cause
+/// of what is missing.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct ConfigErrors(pub Vec<String>);
+#[error("{}{}", .1.iter().map(|warning| format!("warning: {warning}\n")).collect::<String>(), .0.join("\n"))]
+pub struct ConfigErrors(pub Vec<String>, pub Vec<String>);
 
 impl Config {
     /// Checks all flags, and reads the file of the secret.
     pub fn new(line: &CommandLine) -> Result<Self, ConfigErrors> {
-        let mut check = Check { line, errors: line.errors.clone(), warnings: Vec::new() };
+        let mut check = Check { line, errors: line.errors.clone(), warnings: line.warnings.clone() };
+        // Those that are true were acted upon before: this refuses what is neither true nor false.
+        check.switch("version");
+        check.switch("help");
         let demo = check.switch("demo");
         let http_port = match line.given("http-port") {
             None if demo => DEMO_PORT,
-            _ => check.number("http-port", 0, u64::from(u16::MAX)) as u16,
+            _ => check.number("http-port") as u16,
         };
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let config = Self {
             http_host: match line.given("http-host") {
-                Some(given) => given.value.clone(),
-                None => check.text("http-host").unwrap_or_default(),
+                Some(given) if given.value.is_empty() => String::new(),
+                _ => check.host("http"),
             },
             http_port,
             timeouts: Timeouts {
@@ -136,20 +140,17 @@ impl Config {
                 write: check.seconds("http-timeout-write"),
                 idle: check.seconds("http-timeout-idle"),
             },
-            max_body_size: check.number("http-max-body-size", 1, 64 * 1024 * 1024) as usize,
-            max_batch_size: check.number("http-max-batch-size", 1, MAX_BATCH) as usize,
+            max_body_size: check.number("http-max-body-size") as usize,
+            max_batch_size: check.number("http-max-batch-size") as usize,
             routes: Routes { base: check.base_path(), demo },
-            max_connections: check.number("http-max-connections", 1, 1_000_000) as usize,
+            max_connections: check.number("http-max-connections") as usize,
             threads: match line.value("http-threads") {
-                Some(_) => check.number("http-threads", 1, 1024) as usize,
+                Some(_) => check.number("http-threads") as usize,
                 None => cores,
             },
             tls: check.tls(),
-            statsd: Endpoint {
-                host: check.text("statsd-host").unwrap_or_default(),
-                port: check.number("statsd-port", 1, u64::from(u16::MAX)) as u16,
-            },
-            packet_size: check.number("statsd-packet-size", 64, MAX_DATAGRAM) as usize,
+            statsd: Endpoint { host: check.host("statsd"), port: check.number("statsd-port") as u16 },
+            packet_size: check.number("statsd-packet-size") as usize,
             style: check.style(),
             jwt_secret: check.secret(),
             demo,
@@ -161,9 +162,15 @@ impl Config {
         if check.errors.is_empty() {
             Ok(Self { warnings: check.warnings, ..config })
         } else {
-            Err(ConfigErrors(check.errors))
+            Err(ConfigErrors(check.errors, line.warnings.clone()))
         }
     }
+}
+
+/// The rule of an enumeration, with a question if a name is near.
+fn one_of(names: &[&str], meant: &[&str]) -> String {
+    let quoted: Vec<String> = meant.iter().map(|name| format!("{name:?}")).collect();
+    format!("must be one of {}{}", names.join(", "), question(&quoted, ""))
 }
 
 /// Collects mistakes while values are read.
@@ -178,33 +185,42 @@ impl Check<'_> {
         self.errors.push(format!("{} {:?}: {rule}", given.origin, given.value));
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        self.line.value(name).map(|given| given.value)
+    /// The host of one side, `http` or `statsd`.
+    fn host(&mut self, side: &str) -> String {
+        let Some(given) = self.line.value(&format!("{side}-host")) else { return String::new() };
+        match host::parse(&given.value) {
+            Ok(host) => host.to_owned(),
+            Err(error) => {
+                let advice = error.advice(side);
+                // What stands before an `@` may be a password.
+                let shown = given.value.rsplit('@').next().unwrap_or_default().to_owned();
+                self.bad(&Given { value: shown, ..given }, &advice);
+                String::new()
+            }
+        }
     }
 
     fn switch(&mut self, name: &str) -> bool {
         let Some(given) = self.line.value(name) else { return false };
         parse_switch(&given.value).unwrap_or_else(|| {
-            self.bad(&given, "must be true or false");
+            let meant = question(&nearest(&given.value, &["true", "false"]), "");
+            self.bad(&given, &format!("must be true or false{meant}"));
             false
         })
     }
 
-    fn number(&mut self, name: &str, min: u64, max: u64) -> u64 {
-        let Some(given) = self.line.value(name) else { return min };
-        match u64::from_str(&given.value) {
-            Ok(number) if (min..=max).contains(&number) => number,
-            _ => {
-                self.bad(&given, &format!("must be a whole number from {min} to {max}"));
-                min
-            }
-        }
+    fn number(&mut self, name: &str) -> u64 {
+        let (Some(given), Some(range)) = (self.line.value(name), Range::of(name)) else { return 0 };
+        range.parse(&given.value).unwrap_or_else(|rule| {
+            self.bad(&given, &rule);
+            range.least
+        })
     }
 
     fn seconds(&mut self, name: &str) -> Option<Duration> {
-        match self.number(name, 0, TIMEOUT_MAX) {
+        match self.number(name) {
             0 => {
-                if self.line.value(name).is_some_and(|given| given.value == "0") {
+                if self.line.value(name).is_some_and(|given| given.value.parse() == Ok(0)) {
                     self.warnings.push(format!("--{name} 0: a peer can hold a connection for ever"));
                 }
                 None
@@ -215,17 +231,34 @@ impl Check<'_> {
 
     fn tls(&mut self) -> Option<TlsFiles> {
         match (self.line.value("tls-cert"), self.line.value("tls-key")) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.value.into(), key: key.value.into() }),
-            (Some(cert), None) => {
-                self.bad(&cert, "needs --tls-key too");
+            (Some(cert), Some(key)) => {
+                let (cert, key) = (self.pem_file(cert), self.pem_file(key));
+                Some(TlsFiles { cert: cert?, key: key? })
+            }
+            (Some(given), None) => {
+                let file = self.pem_file(given.clone())?;
+                self.bad(&Given { value: file.display().to_string(), ..given }, "needs --tls-key too");
                 None
             }
-            (None, Some(key)) => {
-                self.bad(&key, "needs --tls-cert too");
+            (None, Some(given)) => {
+                let file = self.pem_file(given.clone())?;
+                self.bad(&Given { value: file.display().to_string(), ..given }, "needs --tls-cert too");
                 None
             }
             (None, None) => None,
         }
+    }
+
+    /// The name of a PEM file. A value that is PEM itself may be a private key, so no error shows it.
+    fn pem_file(&mut self, given: Given) -> Option<PathBuf> {
+        if given.value.contains("-----BEGIN") || given.value.contains('\n') {
+            self.errors.push(format!(
+                "{} holds PEM text, which is not shown: write it to a file, and give the file's name",
+                given.origin
+            ));
+            return None;
+        }
+        Some(given.value.into())
     }
 
     fn base_path(&mut self) -> String {
@@ -260,8 +293,10 @@ impl Check<'_> {
     fn dialect(&mut self) -> &'static Dialect {
         let Some(given) = self.line.value("statsd-dialect") else { return DIALECTS[0] };
         Dialect::find(&given.value).unwrap_or_else(|| {
-            let names = DIALECTS.map(|dialect| dialect.name).join(", ");
-            self.bad(&given, &format!("must be one of {names}"));
+            let names = DIALECTS.map(|dialect| dialect.name);
+            let other = DIALECT_SYNONYMS.iter().find(|(other, _)| given.value.eq_ignore_ascii_case(other));
+            let meant = other.map_or_else(|| nearest(&given.value, &names), |(_, name)| vec![*name]);
+            self.bad(&given, &one_of(&names, &meant));
             DIALECTS[0]
         })
     }
@@ -275,35 +310,28 @@ impl Check<'_> {
     }
 
     fn secret(&mut self) -> Option<Secret> {
-        let secret = match (self.line.value("jwt-secret"), self.line.value("jwt-secret-file")) {
+        let (secret, given) = match (self.line.value("jwt-secret"), self.line.value("jwt-secret-file")) {
             (Some(secret), Some(file)) => {
                 self.errors.push(format!("{} and {} are both given: choose one", secret.origin, file.origin));
                 return None;
             }
-            (Some(secret), None) => secret.value.into_bytes(),
-            (None, Some(file)) => match std::fs::read(&file.value) {
-                Ok(bytes) => {
-                    let bytes = bytes.strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b)).unwrap_or(&bytes);
-                    if bytes.is_empty() {
-                        self.bad(&file, "the file is empty");
-                        return None;
-                    }
-                    bytes.to_vec()
-                }
+            (Some(given), None) => (Secret::new(given.value.clone().into_bytes()), given),
+            (None, Some(given)) => match Secret::read(given.value.as_ref()) {
+                Ok(secret) => (secret, given),
                 Err(error) => {
-                    self.bad(&file, &format!("cannot be read: {error}"));
+                    if secret::may_be_secret_itself(&given.value) {
+                        let origin = &given.origin;
+                        self.errors.push(format!("{origin} takes a file's name, not the secret (not shown): {error}"));
+                    } else {
+                        self.bad(&given, &error.to_string());
+                    }
                     return None;
                 }
             },
             (None, None) => return None,
         };
-        if secret.len() < SECRET_MIN {
-            self.warnings.push(format!(
-                "the JWT secret has {} bytes: under {SECRET_MIN}, it can be guessed from a single token",
-                secret.len()
-            ));
-        }
-        Some(Secret(secret))
+        self.warnings.extend(secret.warnings().map(|warning| format!("{}: {warning}", given.origin)));
+        Some(secret)
     }
 
     fn log_format(&mut self) -> LogFormat {
@@ -311,8 +339,9 @@ impl Check<'_> {
         match given.value.as_str() {
             "text" => LogFormat::Text,
             "json" => LogFormat::Json,
-            _ => {
-                self.bad(&given, "must be text or json");
+            other => {
+                let names = ["text", "json"];
+                self.bad(&given, &one_of(&names, &nearest(other, &names)));
                 LogFormat::Text
             }
         }

@@ -341,11 +341,12 @@ fn heartbeat(head: &Parts) -> Answer {
 
 /// The browser client: the same for every origin, so not by way of [`answer`], which tells origins apart.
 fn script(head: &Parts) -> Answer {
-    let status = client_script::status(&head.headers);
-    let body = if status == StatusCode::OK { Bytes::from_static(client_script::SCRIPT) } else { Bytes::new() };
+    let script = client_script::choose(&head.headers);
+    let status = script.status(&head.headers);
+    let body = if status == StatusCode::OK { script.content() } else { Bytes::new() };
     let mut answer = Response::new(AnswerBody::Whole(Full::new(body)));
     *answer.status_mut() = status;
-    client_script::describe(head.uri.query(), answer.headers_mut());
+    script.describe(status, head.uri.query(), answer.headers_mut());
     answer
 }
 

@@ -50,24 +50,35 @@ fn advice(error: &io::Error) -> impl fmt::Display {
     }
 }
 
-/// Opens the socket; an empty host is any address, IPv6 and IPv4 alike.
+/// Opens the socket. An empty host and `::` are any address, IPv6 and IPv4 alike.
 pub fn bind(host: &str, port: u16) -> Result<TcpListener, ListenError> {
-    if host.is_empty() {
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-        return match listen(any) {
-            // A kernel without IPv6.
-            Err(error) if error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => {
-                let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-                listen(any).map_err(|source| ListenError::Bind { address: any, source })
-            }
-            result => result.map_err(|source| ListenError::Bind { address: any, source }),
-        };
-    }
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    if bare.is_empty() || bare.parse() == Ok(Ipv6Addr::UNSPECIFIED) {
+        return bind_any(port);
+    }
     let unresolved = |source| ListenError::Resolve { host: host.to_owned(), source };
     let mut addresses = (bare, port).to_socket_addrs().map_err(unresolved)?;
     let address = addresses.next().ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))?;
     listen(address).map_err(|source| ListenError::Bind { address, source })
+}
+
+/// Listens on `[::]` with IPv4 included, or on `0.0.0.0` where there is no IPv6.
+///
+/// IPv6 switched off by `net.ipv6.conf.all.disable_ipv6` leaves `[::]` usable for IPv4. A kernel booted with
+/// `ipv6.disable=1`, and a sandbox that allows no such socket, refuse the address family.
+fn bind_any(port: u16) -> Result<TcpListener, ListenError> {
+    let listen = |address| listen(address).map_err(|source| ListenError::Bind { address, source });
+    match listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+        Err(ListenError::Bind { source, .. }) if is_without_ipv6(&source) => {
+            listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+        }
+        result => result,
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT, EPROTONOSUPPORT};
+    matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | EAFNOSUPPORT | EPROTONOSUPPORT))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

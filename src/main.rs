@@ -1,6 +1,7 @@
 //! Start and exit code.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use statsd_http_proxy::config::Config;
 use statsd_http_proxy::shutdown::Signals;
 use statsd_http_proxy::statsd::resolver::Endpoint;
 use statsd_http_proxy::tls::Tls;
-use statsd_http_proxy::{demo, listener, log, server};
+use statsd_http_proxy::{client_script, demo, listener, log, server};
 use tracing::{info, warn};
 
 /// Thousands of small buffers come and go: this allocator gives idle ones back to the system.
@@ -20,19 +21,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
+    let mut line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
     if line.asks("help") {
-        print!("{}", cli::help());
-        return ExitCode::SUCCESS;
+        return print(&cli::help());
     }
     if line.asks("version") {
-        println!("{} {} ({})", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
-        return ExitCode::SUCCESS;
+        let version = format!("{} {} ({})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
+        return print(&version);
     }
+    line.note_unknown_variables(std::env::vars_os());
     let config = match Config::new(&line) {
         Ok(config) => config,
         Err(errors) => {
-            eprintln!("{errors}");
+            // Nobody is left to be told that standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{errors}");
             return ExitCode::from(USAGE);
         }
     };
@@ -43,6 +45,15 @@ fn main() -> ExitCode {
             tracing::error!("{}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes to standard output. A reader that has enough, as `head` has, is no error.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -57,13 +68,14 @@ fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
     if let Some(receiver) = receiver {
         config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
     }
-    let start_line = format!(
-        "listening on {}://{http}, sending to StatsD at {}, tokens {}required",
-        if tls.is_some() { "https" } else { "http" },
-        config.statsd,
-        if config.jwt_secret.is_some() { "" } else { "not " },
-    );
+    // What the limit on open files leaves, so that the start line says what holds.
+    config.max_connections = server::places(&config);
+    if let Some(warning) = config.exposure(http) {
+        warn!("{warning}");
+    }
+    let start_line = config.start_line(http);
     let greeting = receiver.map(|receiver| demo::greeting(&config, http, receiver)).transpose()?;
+    client_script::prepare();
     let shutdown = async move {
         let signals = Signals::catch();
         // Only now: whoever reads that we listen may send a signal.

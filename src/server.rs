@@ -125,7 +125,7 @@ fn runtime() -> io::Result<LocalRuntime> {
 }
 
 /// How many connections may be served at once: what was asked for, or what the limit on open files leaves.
-fn places(config: &Config) -> usize {
+pub fn places(config: &Config) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
         let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -1,5 +1,9 @@
 //! The browser client as the proxy serves it.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+
 use crate::support::client::{Client, exchange};
 use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
@@ -28,7 +32,8 @@ fn any_page_may_load_the_client_without_a_token() {
     ] {
         assert_eq!(answer.header(name), Some(value), "{name}");
     }
-    assert_eq!(answer.header("vary"), None, "one copy in a cache serves all origins");
+    assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "one copy in a cache serves all origins");
+    assert_eq!(answer.header("content-encoding"), None);
 }
 
 #[test]
@@ -68,4 +73,66 @@ fn the_client_lies_below_the_base_path_and_takes_no_posts() {
     assert_eq!((head.status, head.header("content-length")), (200, Some(SCRIPT.len().to_string().as_str())));
     let answer = proxy.expect("POST /m/client.js HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405);
     assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
+}
+
+fn gunzip(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut text).expect("gzip of UTF-8");
+    text
+}
+
+#[test]
+fn who_takes_gzip_gets_it_with_a_validator_of_its_own() {
+    let proxy = start(&[]);
+    let mut client = Client::connect(proxy.address);
+    let plain = client.send(get("/client.js", "")).answer();
+    let plain_tag = plain.header("etag").expect("an entity tag").to_owned();
+    for accepted in ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.2", "*", "identity;q=0, *;q=0.5"] {
+        let (head, body) =
+            client.send(get("/client.js", &format!("Accept-Encoding: {accepted}\r\n"))).answer_in_bytes();
+        assert_eq!(head.header("content-encoding"), Some("gzip"), "{accepted}");
+        assert_eq!(head.header("vary"), Some("Accept-Encoding"));
+        assert_eq!(head.header("content-type"), plain.header("content-type"));
+        assert_eq!(head.header("cache-control"), plain.header("cache-control"));
+        assert!(body.len() < SCRIPT.len() * 3 / 4, "{} bytes of {}", body.len(), SCRIPT.len());
+        assert_eq!(gunzip(&body), SCRIPT);
+        let tag = head.header("etag").expect("an entity tag");
+        assert!(tag.starts_with('"') && tag != plain_tag, "{tag}");
+    }
+    for accepted in ["", "identity", "gzip;q=0", "gzip;q=0, *", "br", "identity, gzip;q=0.5", "gzip;q=1.5"] {
+        let answer = client.send(get("/client.js", &format!("Accept-Encoding: {accepted}\r\n"))).answer();
+        assert_eq!(answer.header("content-encoding"), None, "{accepted}");
+        assert_eq!(answer.header("etag"), Some(plain_tag.as_str()));
+        assert_eq!(answer.body, SCRIPT);
+    }
+}
+
+#[test]
+fn a_client_is_told_only_of_the_coding_that_it_would_get() {
+    let proxy = start(&[]);
+    let mut client = Client::connect(proxy.address);
+    let gzip = "Accept-Encoding: gzip\r\n";
+    let plain_tag = client.send(get("/client.js", "")).answer().header("etag").expect("an entity tag").to_owned();
+    let (head, body) = client.send(get("/client.js", gzip)).answer_in_bytes();
+    let gzip_tag = head.header("etag").expect("an entity tag").to_owned();
+    for (accepted, own, other) in [("", &plain_tag, &gzip_tag), (gzip, &gzip_tag, &plain_tag)] {
+        for known in [own.clone(), format!("W/{own}"), format!("{other}, {own}"), "*".to_owned()] {
+            let answer = client.send(get("/client.js", &format!("{accepted}If-None-Match: {known}\r\n"))).answer();
+            assert_eq!((answer.status, answer.body.as_str()), (304, ""), "{known}");
+            assert_eq!(answer.header("etag"), Some(own.as_str()));
+            assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+            assert_eq!(answer.header("content-encoding"), None);
+        }
+        let request = get("/client.js", &format!("{accepted}If-None-Match: {other}\r\n"));
+        let (head, _) = client.send(request).answer_in_bytes();
+        assert_eq!((head.status, head.header("etag")), (200, Some(own.as_str())), "the other coding's tag");
+    }
+    let request = format!("HEAD /client.js HTTP/1.1\r\nHost: a\r\n{gzip}\r\n");
+    let head = client.send(request).answer_to_head();
+    assert_eq!((head.status, head.header("content-encoding")), (200, Some("gzip")));
+    assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()));
+    assert_eq!(head.header("etag"), Some(gzip_tag.as_str()));
+    let request = format!("HEAD /client.js HTTP/1.1\r\nHost: a\r\n{gzip}If-None-Match: {gzip_tag}\r\n\r\n");
+    let head = client.send(request).answer_to_head();
+    assert_eq!((head.status, head.header("content-encoding")), (304, None));
 }

@@ -15,10 +15,10 @@ use crate::support::receiver::Receiver;
 const CASES: &str = include_str!("../contract/cases.json");
 
 #[derive(Deserialize)]
-struct Case {
-    name: String,
-    flags: Vec<String>,
-    request: String,
+pub struct Case {
+    pub name: String,
+    pub flags: Vec<String>,
+    pub request: String,
     status: Vec<u16>,
     body: Option<String>,
     #[serde(default)]
@@ -26,7 +26,7 @@ struct Case {
     datagrams: Vec<String>,
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     serde_json::from_str(CASES).expect("the cases are JSON")
 }
 

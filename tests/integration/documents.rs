@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use statsd_http_proxy::cli::{FLAGS, Kind};
+use statsd_http_proxy::config::quantity::RANGES;
 use statsd_http_proxy::statsd::dialect::{DIALECTS, Dialect, PRESENT};
 
 /// The documents for users, all of which may link to each other.
@@ -65,6 +66,21 @@ fn the_configuration_page_has_every_flag_with_its_twin() {
         .map(|f| vec![format!("`--{}`", f.name), format!("`{}`", f.env()), default_cell(f), f.help.to_owned()])
         .collect();
     let found: Vec<Vec<String>> = rows(&text).into_iter().map(cells).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_configuration_page_has_every_range() {
+    let text = document("docs/configuration.md");
+    let table = text.lines().skip_while(|line| *line != "### Ranges").skip_while(|line| !line.starts_with("|---"));
+    let found: Vec<Vec<String>> = table.skip(1).take_while(|line| line.starts_with('|')).map(cells).collect();
+    let expected: Vec<Vec<String>> = RANGES
+        .iter()
+        .map(|range| {
+            let unit = range.unit.to_string().trim_start_matches("a ").to_owned();
+            vec![unit, range.least.to_string(), range.most.to_string(), format!("`--{}`", range.flag)]
+        })
+        .collect();
     assert_eq!(found, expected);
 }
 

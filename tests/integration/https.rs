@@ -184,6 +184,8 @@ fn http2_serves_many_requests_at_once() {
         for answer in answers {
             let answer = answer.await.expect("an answer");
             assert_eq!(answer.headers().get("access-control-allow-origin").expect("CORS"), "https://shop.example");
+            // See keepalive_budget.rs.
+            assert_eq!(answer.headers().get("cache-control"), None);
             statuses.push(answer.status().as_u16());
         }
         statuses

@@ -59,7 +59,14 @@ impl Client {
 
     /// The next answer, or `None` when the connection is closed before its first byte.
     pub fn try_answer(&mut self) -> Option<Answer> {
-        self.read_answer(true)
+        let (mut answer, body) = self.read_answer(true)?;
+        answer.body = String::from_utf8(body).expect("answers are UTF-8");
+        Some(answer)
+    }
+
+    /// The next answer, with a body that need not be text.
+    pub fn answer_in_bytes(&mut self) -> (Answer, Vec<u8>) {
+        self.read_answer(true).expect("an answer before the close")
     }
 
     /// The next answer.
@@ -69,10 +76,10 @@ impl Client {
 
     /// The next answer, to a HEAD request.
     pub fn answer_to_head(&mut self) -> Answer {
-        self.read_answer(false).expect("an answer before the close")
+        self.read_answer(false).expect("an answer before the close").0
     }
 
-    fn read_answer(&mut self, has_body: bool) -> Option<Answer> {
+    fn read_answer(&mut self, has_body: bool) -> Option<(Answer, Vec<u8>)> {
         let mut line = String::new();
         match self.reader.read_line(&mut line) {
             Ok(0) => return None,
@@ -93,14 +100,13 @@ impl Client {
             let (name, value) = line.split_once(':').expect("a header");
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer { status, headers, body: String::new() };
+        let answer = Answer { status, headers, body: String::new() };
         let length = answer.header("content-length").map_or(0, |v| v.parse().expect("a content length"));
-        if has_body && status != 204 {
-            let mut body = vec![0; length];
-            self.reader.read_exact(&mut body).expect("the whole body");
-            answer.body = String::from_utf8(body).expect("answers are UTF-8");
-        }
-        Some(answer)
+        // Neither has a body, whatever length is announced (RFC 9112 section 6.3).
+        let has_body = has_body && status != 204 && status != 304;
+        let mut body = vec![0; if has_body { length } else { 0 }];
+        self.reader.read_exact(&mut body).expect("the whole body");
+        Some((answer, body))
     }
 
     /// Whether the proxy closes, in the patience of a test, without sending more.

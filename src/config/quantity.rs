@@ -1,0 +1,260 @@
+//! Numbers of the command line: their units and ranges, and what to write instead of `5s` or `64k`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{MAX_BATCH, MAX_BODY, TIMEOUT_MAX};
+use crate::statsd::datagram::MAX_DATAGRAM;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// What a number counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unit {
+    /// A TCP or UDP port.
+    Port,
+    /// Whole seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// TCP connections.
+    Connections,
+    /// Worker threads.
+    Threads,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Port => "a port",
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+            Self::Connections => "connections",
+            Self::Threads => "threads",
+        })
+    }
+}
+
+/// The values that a numeric flag takes, both ends included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Range {
+    /// The flag's name, without dashes.
+    pub flag: &'static str,
+    /// What the number counts.
+    pub unit: Unit,
+    /// The least value.
+    pub least: u64,
+    /// The largest value.
+    pub most: u64,
+}
+
+const fn range(flag: &'static str, unit: Unit, least: u64, most: u64) -> Range {
+    Range { flag, unit, least, most }
+}
+
+/// The ranges of all numeric flags, which `docs/configuration.md` shows.
+pub const RANGES: [Range; 10] = [
+    range("http-port", Unit::Port, 0, u16::MAX as u64),
+    range("http-timeout-read", Unit::Seconds, 0, TIMEOUT_MAX),
+    range("http-timeout-write", Unit::Seconds, 0, TIMEOUT_MAX),
+    range("http-timeout-idle", Unit::Seconds, 0, TIMEOUT_MAX),
+    range("http-max-body-size", Unit::Bytes, 1, MAX_BODY),
+    range("http-max-batch-size", Unit::Bytes, 1, MAX_BATCH),
+    range("http-max-connections", Unit::Connections, 1, 1_000_000),
+    range("http-threads", Unit::Threads, 1, 1024),
+    range("statsd-port", Unit::Port, 1, u16::MAX as u64),
+    range("statsd-packet-size", Unit::Bytes, 64, MAX_DATAGRAM),
+];
+
+impl Range {
+    /// Finds the range of a flag.
+    pub fn of(flag: &str) -> Option<&'static Self> {
+        RANGES.iter().find(|range| range.flag == flag)
+    }
+
+    /// Reads a number in this range. The error says the rule and, where it can be told, what to write instead.
+    pub fn parse(&self, text: &str) -> Result<u64, String> {
+        match u64::from_str(text) {
+            Ok(number) if self.takes(number) => Ok(number),
+            read => {
+                let hint = if read.is_ok() { self.hint_at_range(text) } else { self.hint(text) };
+                let Self { unit, least, most, .. } = self;
+                Err(format!("must be {unit}, {least} to {most}{}", hint.map(|h| format!("; {h}")).unwrap_or_default()))
+            }
+        }
+    }
+
+    fn takes(&self, number: u64) -> bool {
+        (self.least..=self.most).contains(&number)
+    }
+
+    fn hint_at_range(&self, text: &str) -> Option<String> {
+        (self.unit == Unit::Threads && text == "0").then(|| "leave it out for one thread for each core".to_owned())
+    }
+
+    /// What to write for a number that has a unit, a sign, spaces or the like.
+    fn hint(&self, text: &str) -> Option<String> {
+        let bare = text.trim().trim_matches(['"', '\'']).trim();
+        let number = match self.unit {
+            Unit::Port => return self.hint_at_port(bare),
+            Unit::Seconds => match milliseconds(bare)? {
+                ms if ms % 1000 != 0 => return Some("only whole seconds can be set".to_owned()),
+                ms => ms / 1000,
+            },
+            Unit::Bytes => scaled(bare, size_factor)?,
+            Unit::Connections | Unit::Threads => scaled(bare, count_factor)?,
+        };
+        self.takes(number).then(|| format!("write {number}"))
+    }
+
+    fn hint_at_port(&self, text: &str) -> Option<String> {
+        if text.contains("://") {
+            return Some(
+                "Kubernetes sets variables like this for a Service: set enableServiceLinks: false, or rename the Service"
+                    .to_owned(),
+            );
+        }
+        let number = match text.to_ascii_lowercase().as_str() {
+            "http" => "80",
+            "https" => "443",
+            _ => text.rsplit(':').next()?.split('/').next()?,
+        };
+        let number = u64::from_str(number).ok().filter(|number| self.takes(*number))?;
+        Some(format!("write {number}"))
+    }
+}
+
+/// Reads a duration such as `5s`, `1m30s`, `1.5 h` or `250ms`, in milliseconds.
+fn milliseconds(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut sum = 0.0;
+    while !rest.is_empty() {
+        let (number, after) = leading_number(rest)?;
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let factor = match after[..end].trim().to_ascii_lowercase().as_str() {
+            "ms" | "msec" | "millis" | "milliseconds" => 1.0,
+            "" | "s" | "sec" | "secs" | "second" | "seconds" => 1e3,
+            "m" | "min" | "mins" | "minute" | "minutes" => 6e4,
+            "h" | "hour" | "hours" => 3.6e6,
+            "d" | "day" | "days" => 8.64e7,
+            _ => return None,
+        };
+        sum += number * factor;
+        rest = &after[end..];
+    }
+    whole(sum)
+}
+
+/// Reads a number with a suffix such as `64k`, `1.5 MiB` or `10_000`.
+fn scaled(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {
+    let text = text.replace(['_', ',', '\''], "");
+    let (number, suffix) = leading_number(&text)?;
+    whole(number * factor(&suffix.trim().to_ascii_lowercase())? as f64)
+}
+
+/// The factor of a size's suffix: that of 1024, since these are sizes of buffers.
+fn size_factor(suffix: &str) -> Option<u64> {
+    Some(match suffix {
+        "" | "b" | "byte" | "bytes" => 1,
+        "k" | "kb" | "kib" => KIB,
+        "m" | "mb" | "mib" => MIB,
+        "g" | "gb" | "gib" => KIB * MIB,
+        _ => return None,
+    })
+}
+
+fn count_factor(suffix: &str) -> Option<u64> {
+    Some(match suffix {
+        "" | "connections" | "threads" => 1,
+        "k" => 1000,
+        "m" => 1_000_000,
+        _ => return None,
+    })
+}
+
+/// Splits off the decimal number at the beginning, which may have an exponent.
+fn leading_number(text: &str) -> Option<(f64, &str)> {
+    let plain = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = match text[plain..].strip_prefix(['e', 'E']) {
+        Some(power) if !power.is_empty() && power.bytes().all(|b| b.is_ascii_digit()) => text.len(),
+        _ => plain,
+    };
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+fn whole(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
+}
+
+/// Writes a size for people: `64 KiB`, `1 MiB`, `1432 bytes`.
+pub fn size(bytes: usize) -> String {
+    let bytes = bytes as u64;
+    match bytes {
+        0 => "0 bytes".to_owned(),
+        b if b.is_multiple_of(MIB) => format!("{} MiB", b / MIB),
+        b if b.is_multiple_of(KIB) => format!("{} KiB", b / KIB),
+        b => format!("{b} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(flag: &str, text: &str) -> Result<u64, String> {
+        Range::of(flag).expect("a numeric flag").parse(text)
+    }
+
+    #[test]
+    fn both_ends_of_a_range_belong_to_it() {
+        for range in RANGES {
+            assert_eq!(range.parse(&range.least.to_string()), Ok(range.least));
+            assert_eq!(range.parse(&range.most.to_string()), Ok(range.most));
+            assert!(range.parse(&(range.most + 1).to_string()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_rule_has_a_unit_and_the_hint_a_number() {
+        for (flag, text, error) in [
+            ("http-timeout-read", "86401", "must be seconds, 0 to 86400"),
+            ("http-timeout-read", "-1", "must be seconds, 0 to 86400"),
+            ("http-timeout-read", "soon", "must be seconds, 0 to 86400"),
+            ("http-timeout-read", "5s", "must be seconds, 0 to 86400; write 5"),
+            ("http-timeout-read", "1m30s", "must be seconds, 0 to 86400; write 90"),
+            ("http-timeout-read", "1.5 h", "must be seconds, 0 to 86400; write 5400"),
+            ("http-timeout-read", "2d", "must be seconds, 0 to 86400"),
+            ("http-timeout-read", "5000ms", "must be seconds, 0 to 86400; write 5"),
+            ("http-timeout-read", "250ms", "must be seconds, 0 to 86400; only whole seconds can be set"),
+            ("http-timeout-read", "0.5", "must be seconds, 0 to 86400; only whole seconds can be set"),
+            ("http-max-body-size", "64k", "must be bytes, 1 to 67108864; write 65536"),
+            ("http-max-body-size", "1.5MiB", "must be bytes, 1 to 67108864; write 1572864"),
+            ("http-max-body-size", "64 KB", "must be bytes, 1 to 67108864; write 65536"),
+            ("http-max-body-size", "1e3", "must be bytes, 1 to 67108864; write 1000"),
+            ("http-max-body-size", "9g", "must be bytes, 1 to 67108864"),
+            ("http-max-body-size", "64x", "must be bytes, 1 to 67108864"),
+            ("http-max-connections", "10k", "must be connections, 1 to 1000000; write 10000"),
+            ("http-max-connections", "10,000", "must be connections, 1 to 1000000; write 10000"),
+            ("http-threads", "0", "must be threads, 1 to 1024; leave it out for one thread for each core"),
+            ("http-port", "http", "must be a port, 0 to 65535; write 80"),
+            ("http-port", ":8080", "must be a port, 0 to 65535; write 8080"),
+            ("http-port", " 80", "must be a port, 0 to 65535; write 80"),
+            ("statsd-port", "8125/udp", "must be a port, 1 to 65535; write 8125"),
+            ("statsd-port", "0", "must be a port, 1 to 65535"),
+            ("statsd-port", "65536", "must be a port, 1 to 65535"),
+            ("statsd-port", "", "must be a port, 1 to 65535"),
+            ("statsd-port", "é", "must be a port, 1 to 65535"),
+        ] {
+            assert_eq!(parse(flag, text), Err(error.to_owned()), "{flag} {text:?}");
+        }
+        let kubernetes = parse("http-port", "tcp://10.0.0.1:80").expect_err("no port");
+        assert!(kubernetes.contains("enableServiceLinks"), "{kubernetes}");
+    }
+
+    #[test]
+    fn sizes_are_written_for_people() {
+        let written = [0, 1432, 65536, 1 << 20, 1_000_000].map(size);
+        assert_eq!(written, ["0 bytes", "1432 bytes", "64 KiB", "1 MiB", "1000000 bytes"]);
+    }
+}
