@@ -15,7 +15,6 @@ use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
-use tracing::info;
 
 use crate::batch::{Batch, BatchError, Report};
 use crate::client_script;
@@ -35,6 +34,8 @@ use crate::http::inflate::{CODINGS, Coding};
 use crate::json::Object;
 use crate::metric::{Kind, Metric, Tags, TagsWriter};
 use crate::params::Members;
+use crate::refusals::Reason;
+use crate::request_log::RequestLog;
 use crate::route::{self, Route};
 use crate::shared::Shared;
 
@@ -88,12 +89,14 @@ pub struct Exchange {
     step: Step,
     /// The answer outlasts this future, and ends the request itself.
     goes_on: bool,
+    log: RequestLog,
 }
 
 impl Exchange {
     /// Takes the steps that need no body.
     pub fn begin(shared: Rc<Shared>, watch: Rc<Watch>, request: Request<Incoming>) -> Self {
         let since = watch.begin_request();
+        let log = RequestLog::begin(shared.config.verbose);
         let (head, body) = request.into_parts();
         let has_body = !http_body::Body::is_end_stream(&body);
         if !has_body {
@@ -130,7 +133,7 @@ impl Exchange {
                 }
             }
         };
-        Self { shared, watch, head, step, goes_on }
+        Self { shared, watch, head, step, goes_on, log }
     }
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
@@ -142,10 +145,7 @@ impl Exchange {
                 self.watch.end_with_answer();
             }
         }
-        if self.shared.config.verbose {
-            // The path only: a query may hold a token.
-            info!(method = %self.head.method, path = self.head.uri.path(), status = answer.status().as_u16(), "request");
-        }
+        self.log.end(&self.shared.refusals, self.watch.peer(), &self.head, &answer);
         answer
     }
 }
@@ -160,6 +160,7 @@ impl Future for Exchange {
                     self.step = Step::Receive(want, collect);
                     return Poll::Pending;
                 };
+                self.log.set_body_bytes(collect.received());
                 let sent = match body {
                     Ok(body) => {
                         self.watch.end_body();
@@ -198,6 +199,7 @@ impl Future for Exchange {
                     Poll::Ready(Ok(_)) => self.watch.end_body(),
                     Poll::Ready(Err(_)) | Poll::Pending => self.watch.ask_linger(),
                 }
+                self.log.set_body_bytes(collect.received());
                 answer
             }
             Step::Answer(answer) => answer,
@@ -296,6 +298,9 @@ fn send_batch(shared: &Rc<Shared>, head: &Parts, body: Body) -> Result<Step, Ref
 fn report(head: &Parts, report: &Report) -> Answer {
     let status = if report.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let mut answer = answer(head, status, Bytes::from(report.to_json()));
+    if report.is_refusal() {
+        answer.extensions_mut().insert(Reason::BadMetric);
+    }
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -355,6 +360,7 @@ fn refuse(head: &Parts, refusal: &Refusal) -> Answer {
         std::borrow::Cow::Owned(text) => Bytes::from(text),
     };
     let mut answer = answer(head, refusal.status(), text);
+    answer.extensions_mut().insert(refusal.reason());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, TEXT);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);

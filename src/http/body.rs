@@ -154,6 +154,11 @@ impl Collect {
         Poll::Ready(self.finish())
     }
 
+    /// Bytes that have come, as they came.
+    pub fn received(&self) -> usize {
+        self.length
+    }
+
     fn take(&mut self, data: Bytes) -> Result<(), BodyError> {
         self.length += data.len();
         if self.length > self.limits.cap {

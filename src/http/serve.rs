@@ -24,6 +24,7 @@ use crate::http::events::AnswerBody;
 use crate::http::frames::FrameMeter;
 use crate::http::linger;
 use crate::http::metered::{Metered, Transport};
+use crate::request_log;
 use crate::shared::Shared;
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
@@ -179,6 +180,7 @@ async fn awake<T: Transport>(metered: Metered<T>, protocols: &Protocols, watch: 
         }
         Some(Err(error)) => {
             debug!("HTTP/1.1 connection ended: {error}");
+            request_log::head_refused(&protocols.shared, watch.peer(), &error);
             // A head that was refused has been answered; the peer may still be sending the rest.
             if error.is_parse() || watch.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
         }

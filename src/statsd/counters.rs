@@ -1,4 +1,4 @@
-//! What became of the metrics that were accepted.
+//! What became of the metrics that were accepted, of requests that were not, and of log lines.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,12 @@ pub struct Counters {
     pub retried: AtomicU64,
     /// Metrics accepted with a 200 that could not be sent.
     pub dropped: AtomicU64,
+    /// Requests answered with an error.
+    pub refused: AtomicU64,
+    /// Log lines for which there was no room, since the log was not written fast enough, or could not be.
+    pub log_lines_dropped: AtomicU64,
+    /// Panics, each a bug; most end a single connection.
+    pub panics: AtomicU64,
 }
 
 impl Counters {
@@ -28,11 +34,15 @@ impl fmt::Display for Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         write!(
             f,
-            "{} metrics sent in {} datagrams, {} datagrams retried, {} metrics dropped",
+            "{} metrics sent in {} datagrams, {} datagrams retried, {} metrics dropped, \
+             {} requests refused, {} log lines dropped, {} panics",
             read(&self.sent),
             read(&self.datagrams),
             read(&self.retried),
-            read(&self.dropped)
+            read(&self.dropped),
+            read(&self.refused),
+            read(&self.log_lines_dropped),
+            read(&self.panics)
         )
     }
 }

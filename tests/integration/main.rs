@@ -1,5 +1,8 @@
 //! The real binary, over real sockets.
 
+// Tests print figures for whoever runs them by hand.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod support;
 
 mod bad_input;
@@ -18,9 +21,13 @@ mod documents;
 mod drain;
 mod examples;
 mod https;
+mod log_faults;
 mod own_tags;
+mod refusals;
 mod rest_json;
+mod signals;
 mod starvation;
 mod statsd_daemon;
+mod supervision;
 mod tokens;
 mod upstream;

@@ -1,0 +1,171 @@
+//! What the log tells of refused requests, and of each with `--verbose`.
+
+use std::io::Read;
+
+use crate::support::client::{Client, exchange, post};
+use crate::support::proxy::Proxy;
+use crate::support::receiver::Receiver;
+use crate::support::request::{batch, json};
+use crate::support::token::{SECRET, token};
+
+/// Refusals of every kind that needs no waiting, with their names in the log.
+fn refused(token: &str) -> Vec<(Vec<u8>, u16, &'static str)> {
+    let with = |request: Vec<u8>| -> Vec<u8> {
+        let text = String::from_utf8(request).expect("text");
+        text.replacen("\r\n", &format!("\r\nX-JWT-Token: {token}\r\n"), 1).into_bytes()
+    };
+    let long = "x".repeat(9000);
+    vec![
+        (post("/no/such/path", "").into_bytes(), 404, "not_found"),
+        (b"DELETE /count/a HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), 405, "method_not_allowed"),
+        (post("/count/a", "").into_bytes(), 401, "no_token"),
+        (post("/count/a?token=forged.secret.thing", "").into_bytes(), 403, "bad_token"),
+        (b"GET /heartbeat HTTP/1.1\r\n\r\n".to_vec(), 400, "bad_head"),
+        (b"GET /heartbeat HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n".to_vec(), 400, "bad_head"),
+        (format!("GET /heartbeat HTTP/1.1\r\nHost: a\r\nX: {long}{long}\r\n\r\n").into_bytes(), 431, "head_too_large"),
+        (
+            with(b"POST /count/a HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n".to_vec()),
+            413,
+            "body_too_large",
+        ),
+        (
+            with(b"POST /count/a HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx".to_vec()),
+            415,
+            "unsupported_body",
+        ),
+        (
+            with(b"POST /count/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_vec()),
+            400,
+            "broken_body",
+        ),
+        (with(json("/count/a", "{\"value\":")), 400, "broken_body"),
+        (with(post("/count/a", "value=x").into_bytes()), 400, "bad_metric"),
+        (with(batch("nonsense")), 400, "bad_metric"),
+    ]
+}
+
+/// The numbers of a summary, by name, and its total.
+fn summary(line: &str) -> (u64, Vec<(String, u64)>) {
+    let (before, after) = line.split_once(" requests refused: ").expect("a summary");
+    let total = before.split_whitespace().last().and_then(|word| word.parse().ok()).expect("a total");
+    let (reasons, most) = after.split_once("; most from ").expect("an address");
+    assert!(most.starts_with("127.0.0.1: "), "{most}");
+    let pairs = reasons.split(", ").map(|pair| {
+        let (count, name) = pair.split_once(' ').expect("a count and a name");
+        (name.to_owned(), count.parse().expect("a count"))
+    });
+    (total, pairs.collect())
+}
+
+#[test]
+fn refusals_are_summed_up_in_one_line() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--jwt-secret", SECRET]);
+    let cases = refused(&token());
+    for (request, status, _) in cases.iter().chain(&cases) {
+        proxy.expect(request, *status);
+    }
+    let line = proxy.wait_for_log("requests refused");
+    let mut expected: Vec<(String, u64)> = Vec::new();
+    for (_, _, name) in &cases {
+        match expected.iter_mut().find(|(known, _)| known == name) {
+            Some((_, count)) => *count += 2,
+            None => expected.push(((*name).to_owned(), 2)),
+        }
+    }
+    let (total, mut found) = summary(&line);
+    assert!(found.is_sorted_by(|(_, a), (_, b)| a >= b), "the most frequent first: {line}");
+    found.sort();
+    expected.sort();
+    assert_eq!((total, found), (2 * cases.len() as u64, expected));
+    assert!(line.ends_with(&format!("most from 127.0.0.1: {total}")), "{line}");
+    // Those of the last seconds are told at the end.
+    for _ in 0..500 {
+        proxy.expect(post("/count/a", ""), 401);
+    }
+    assert_eq!(proxy.stop().code(), Some(0));
+    let lines: Vec<&String> = proxy.seen.iter().filter(|line| line.contains("requests refused:")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(summary(lines[1]), (500, vec![("no_token".to_owned(), 500)]));
+    let last = proxy.seen.last().expect("a last line");
+    assert!(last.contains(&format!("{} requests refused", total + 500)), "{last}");
+}
+
+#[test]
+fn no_refusal_no_line() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &[]);
+    proxy.expect(post("/count/a", ""), 200);
+    assert_eq!(proxy.stop().code(), Some(0));
+    assert!(!proxy.seen.iter().any(|line| line.contains("requests refused:")), "{:?}", proxy.seen);
+}
+
+#[test]
+fn a_request_line_has_peer_bytes_time_and_reason() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--verbose", "--log-format=json", "--jwt-secret", SECRET]);
+    let mut expected = Vec::new();
+    for (request, status, reason) in refused(&token()) {
+        let mut client = Client::connect(proxy.address);
+        assert_eq!(client.send(request).answer().status, status);
+        expected.push((client.stream().local_addr().expect("an address").to_string(), u64::from(status), reason));
+    }
+    let mut client = Client::connect(proxy.address);
+    let peer = client.stream().local_addr().expect("an address").to_string();
+    let request = post("/count/a", "value=12").replacen("\r\n", &format!("\r\nX-JWT-Token: {}\r\n", token()), 1);
+    assert_eq!(client.send(request).answer().status, 200);
+    assert_eq!(proxy.stop().code(), Some(0));
+    let lines = proxy.seen.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let lines: Vec<serde_json::Value> = lines.filter(|line| line["message"] == "request").collect();
+    for (peer, status, reason) in expected {
+        let line = lines.iter().find(|line| line["peer"] == peer.as_str()).unwrap_or_else(|| panic!("none of {peer}"));
+        assert_eq!((line["status"].as_u64(), line["reason"].as_str()), (Some(status), Some(reason)), "{line}");
+    }
+    let good = lines.iter().find(|line| line["peer"] == peer.as_str()).expect("the good one");
+    assert_eq!((good["status"].as_u64(), good["bytes"].as_u64()), (Some(200), Some("value=12".len() as u64)));
+    assert!(good["microseconds"].is_u64() && good.get("reason").is_none(), "{good}");
+    assert!(!proxy.seen.iter().any(|line| line.contains("forged") || line.contains("token=")), "a query was logged");
+}
+
+/// Terminal escapes, line breaks, and characters that reorder or hide text.
+#[test]
+fn a_path_cannot_forge_what_is_read() {
+    let bad =
+        ["\u{202e}", "\u{2066}", "\u{200b}", "\u{85}", "\u{9b}31m", "\u{2028}", "\u{feff}", "\u{e0041}", "\u{7f}"];
+    for format in ["text", "json"] {
+        let receiver = Receiver::new();
+        let mut proxy = Proxy::start(&receiver, &["--verbose", &format!("--log-format={format}")]);
+        for character in bad {
+            let mut client = Client::connect(proxy.address);
+            client.send(post(&format!("/nothing/{character}x?token=hidden{character}"), "")).answer();
+            client.send(post(&format!("/count/{character}x"), "value=bad"));
+        }
+        for escaped in ["%1B%5B31m", "%0A2026-01-01T00:00:00Z%20ERROR%20forged", "%E2%80%AE"] {
+            proxy.expect(post(&format!("/nothing/{escaped}"), ""), 404);
+        }
+        assert_eq!(proxy.stop().code(), Some(0));
+        assert!(proxy.seen.iter().filter(|line| line.contains("request")).count() >= bad.len(), "{:?}", proxy.seen);
+        for line in &proxy.seen {
+            assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{format}: {line:?}");
+            assert!(!line.contains("hidden"), "{line}");
+            if format == "json" {
+                serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_its_refusal_is_counted_all_the_same() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &[]);
+    for _ in 0..50 {
+        let mut client = Client::connect(proxy.address);
+        client.send(post("/nothing", "")).finish();
+        let mut byte = [0];
+        let _ = (&mut client.stream()).read(&mut byte);
+    }
+    assert_eq!(exchange(proxy.address, post("/nothing", "")).status, 404);
+    assert_eq!(proxy.stop().code(), Some(0));
+    assert!(proxy.seen.iter().any(|line| line.contains("51 requests refused: 51 not_found")), "{:?}", proxy.seen);
+}
