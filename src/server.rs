@@ -37,10 +37,11 @@ const LAST_ACCEPTS: Duration = Duration::from_millis(200);
 /// without a pause the loop would take a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// File descriptors that are not connections: standard streams, listener, signals, a look-up; and for each worker its
-/// event queue, its waker and two sockets to StatsD.
-const RESERVED_FILES: u64 = 16;
-const RESERVED_FILES_PER_WORKER: u64 = 4;
+/// File descriptors that are not connections: standard streams, the log's, listener, signals and their event queue, a
+/// look-up, the demo's; and for each worker its event queue (twice), its waker, its end of the signals, and two sockets to
+/// StatsD.
+const RESERVED_FILES: u64 = 20;
+const RESERVED_FILES_PER_WORKER: u64 = 6;
 
 /// Why the server cannot run.
 #[derive(Debug, Error)]

@@ -134,7 +134,7 @@ impl Handler {
             let (name, action) = signals.next().await?;
             match action {
                 Action::Drain => self.drain(name),
-                Action::Count => info!("{name}: {}", self.counters),
+                Action::Count => info!("{name}: {}", self.counters.all()),
                 Action::Tell(what) => info!("{name}: {what}"),
                 Action::Nothing => {}
             }

@@ -27,6 +27,11 @@ impl Counters {
     pub fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
     }
+
+    /// The counters of metrics, and those of requests, log lines and panics.
+    pub fn all(&self) -> AllCounters<'_> {
+        AllCounters(self)
+    }
 }
 
 impl fmt::Display for Counters {
@@ -34,15 +39,29 @@ impl fmt::Display for Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         write!(
             f,
-            "{} metrics sent in {} datagrams, {} datagrams retried, {} metrics dropped, \
-             {} requests refused, {} log lines dropped, {} panics",
+            "{} metrics sent in {} datagrams, {} datagrams retried, {} metrics dropped",
             read(&self.sent),
             read(&self.datagrams),
             read(&self.retried),
-            read(&self.dropped),
-            read(&self.refused),
-            read(&self.log_lines_dropped),
-            read(&self.panics)
+            read(&self.dropped)
+        )
+    }
+}
+
+/// All counters: those of metrics, and those of the server.
+#[derive(Debug)]
+pub struct AllCounters<'a>(&'a Counters);
+
+impl fmt::Display for AllCounters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(counters) = self;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        write!(
+            f,
+            "{counters}, {} requests refused, {} log lines dropped, {} panics",
+            read(&counters.refused),
+            read(&counters.log_lines_dropped),
+            read(&counters.panics)
         )
     }
 }

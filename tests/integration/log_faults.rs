@@ -102,10 +102,12 @@ fn a_log_pipe_whose_reader_goes_later() {
 
 #[test]
 fn a_full_log_pipe_that_nobody_reads() {
-    for flags in LOGS {
+    // As the process that made the pipe left it: blocking or not.
+    for (flags, nonblocking) in LOGS.into_iter().flat_map(|flags| [(flags, false), (flags, true)]) {
         let receiver = Receiver::new();
         let port = format!("--statsd-port={}", receiver.port());
         let (reader, writer) = full_pipe();
+        rustix::io::ioctl_fionbio(&writer, nonblocking).expect("a pipe can be either");
         let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2"]).args(flags).stderr(writer));
         traffic(&proxy, &receiver, REQUESTS);
         // Nor do other signals wait for the log.
@@ -226,6 +228,7 @@ fn dropped_lines_are_counted_and_told_when_the_log_is_read_again() {
         reader.read_to_string(&mut text).map(|_| text)
     });
     traffic(&proxy, &receiver, BURST);
+    proxy.signal(Signal::USR1);
     assert_eq!(proxy.stop().code(), Some(0));
     let text = log.join().expect("no panic").expect("UTF-8, and the end");
     let number = |line: &str, after: &str| -> usize {
@@ -240,8 +243,8 @@ fn dropped_lines_are_counted_and_told_when_the_log_is_read_again() {
         .sum();
     assert!(told > 0, "nothing was dropped: {written} lines");
     assert_eq!(written + told, MANY + BURST);
-    let last = text.lines().find(|line| line.contains("stopped: ")).expect("a last line");
-    assert_eq!(number(last, " log lines dropped"), told);
+    let counters = text.lines().find(|line| line.contains("SIGUSR1: ")).expect("the counters");
+    assert_eq!(number(counters, " log lines dropped"), told);
 }
 
 /// Each standard stream that is not there at all: nothing else may get its number.
