@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::process::Command;
 
 use rustix::process::Signal;
 
@@ -172,4 +173,48 @@ fn a_client_that_does_not_wait_for_its_refusal_is_counted_all_the_same() {
     assert_eq!(exchange(proxy.address, post("/nothing", "")).status, 404);
     assert_eq!(proxy.stop().code(), Some(0));
     assert_eq!(told(&proxy.seen), BTreeMap::from([("not_found".to_owned(), 51)]));
+}
+
+/// With a socket of both families an IPv4 peer is known by its IPv4 address.
+#[test]
+fn peers_of_both_families_are_named() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--http-host=", "--verbose"]);
+    let port = proxy.address.port();
+    for _ in 0..3 {
+        assert_eq!(exchange(([127, 0, 0, 1], port).into(), post("/nothing", "")).status, 404);
+    }
+    proxy.wait_for_log("peer=127.0.0.1:");
+    if proxy.address.is_ipv6() {
+        assert_eq!(exchange(([0, 0, 0, 0, 0, 0, 0, 1], port).into(), post("/nothing", "")).status, 404);
+        proxy.wait_for_log("peer=[::1]:");
+    }
+    assert_eq!(proxy.stop().code(), Some(0));
+    assert!(proxy.seen.iter().any(|line| line.ends_with("; most from 127.0.0.1: 3")), "{:?}", proxy.seen);
+}
+
+#[test]
+fn refusals_over_http2_have_their_peer_and_reason() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let cert = format!("--tls-cert={}", file("cert.pem", made.cert.pem()));
+    let key = format!("--tls-key={}", file("key.pem", made.signing_key.serialize_pem()));
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--verbose", "--jwt-secret", SECRET, &cert, &key]);
+    let url = format!("https://{}/nothing?token=hidden", proxy.address);
+    let shown = "%{http_version} %{http_code}";
+    let output = Command::new("curl").args(["-sk", "--http2", "-w", shown, "-o", "/dev/null", &url]).output();
+    let output = output.expect("curl is there");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2 404");
+    let line = proxy.wait_for_log("status=404");
+    for part in ["method=GET path=\"/nothing\" ", " peer=127.0.0.1:", " bytes=0 ", " reason=\"not_found\""] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert_eq!(proxy.stop().code(), Some(0));
+    assert_eq!(told(&proxy.seen), BTreeMap::from([("not_found".to_owned(), 1)]));
 }
