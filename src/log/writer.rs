@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Bytes that wait to be written. As many again are in the thread's hands, so 2 MiB are held at most.
@@ -106,6 +107,9 @@ impl BoundedWriter {
     }
 
     fn run(&self, out: &File, tell: impl Fn(&Self, u64)) {
+        // In the background of a terminal with `stty tostop` a write would stop the whole process; where the signal is blocked
+        // the write goes through (credentials(7), "Process groups"; tcsetattr(3p), TOSTOP). It fails for no signal that exists.
+        let _ = SigSet::from(Signal::SIGTTOU).thread_block();
         let mut batch = Vec::new();
         while let Some(dropped) = self.next(&mut batch) {
             if !self.write(out, &batch) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -292,6 +292,45 @@ fn the_demo_needs_no_reader_of_its_lines() {
         drop(page);
         assert_eq!(proxy.stop().code(), Some(0));
     }
+}
+
+/// A terminal with `stty tostop` stops a process in the background that writes to it, by SIGTTOU.
+#[test]
+fn a_terminal_that_wants_no_output_from_the_background() {
+    let receiver = Receiver::new();
+    let proxy = command(&[&format!("--statsd-port={}", receiver.port()), "--http-threads=1", "--verbose"]);
+    let words: Vec<&str> =
+        [proxy.get_program()].into_iter().chain(proxy.get_args()).map(|word| word.to_str().expect("UTF-8")).collect();
+    // A shell with job control gives the proxy a process group of its own, which is not the terminal's.
+    let script = format!("stty tostop; set -m; {} & echo \"started $!\"; wait", words.join(" "));
+    let mut terminal = Command::new("script")
+        .args(["-qec", &script, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script is there");
+    let shown = BufReader::new(terminal.stdout.take().expect("standard output is piped"));
+    let (mut pid, mut address) = (None, None);
+    let mut lines = shown.lines().map_while(Result::ok);
+    while pid.is_none() || address.is_none() {
+        let line = lines.next().expect("the proxy goes on");
+        assert!(!line.contains("Stopped"), "{line}");
+        if let Some((_, number)) = line.split_once("started ") {
+            pid = number.trim().parse().ok().and_then(Pid::from_raw);
+        }
+        if let Some((_, url)) = line.split_once("listening on http://") {
+            address = url.split(',').next().and_then(|address| address.parse().ok());
+        }
+    }
+    let (pid, address) = (pid.expect("a process id"), address.expect("an address"));
+    for _ in 0..10 {
+        assert_eq!(exchange(address, post("/count/a", "")).status, 200);
+        assert_eq!(receiver.next(), "a:1|c");
+    }
+    rustix::process::kill_process(pid, Signal::TERM).expect("the proxy runs");
+    let rest: Vec<String> = lines.collect();
+    assert!(rest.iter().any(|line| line.contains("stopped: 10 metrics sent")), "{rest:?}");
+    terminal.wait().expect("a child can be waited for");
 }
 
 fn run(flags: &[&str], stdout: impl Into<Stdio>) -> (Option<i32>, String) {

@@ -141,8 +141,9 @@ fn every_signal_that_asks_for_the_end_drains() {
 #[test]
 fn the_stop_signal_of_systemd_containers_drains() {
     let mut proxy = Proxy::start(&Receiver::new(), &[]);
-    let kill = std::process::Command::new("kill").args(["-37", &proxy.pid().to_string()]).status();
-    assert!(kill.expect("kill is there").success());
+    let kill = format!("kill -37 {}", proxy.pid());
+    let sent = std::process::Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+    assert!(sent.success());
     proxy.wait_for_log("SIGRTMIN+3: finishing");
     assert_eq!(proxy.wait().code(), Some(0));
 }
