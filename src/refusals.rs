@@ -2,6 +2,8 @@
 //!
 //! Each worker counts its own, and adds them to the process's when its clock ticks: nothing is shared on a request's way.
 
+mod reason;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,67 +15,13 @@ use tracing::warn;
 
 use crate::statsd::counters::Counters;
 
+pub use reason::Reason;
+
 /// The time from the first refusal to the line that tells of it and of those after it.
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// Addresses that are counted at once. One that causes more than this share of the refusals cannot be missed.
 const MAX_ADDRESSES: usize = 64;
-
-/// Why a request is refused, as logs name it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reason {
-    /// The head breaks a rule of HTTP: 400, 417, 501.
-    BadHead,
-    /// The head or its target is too long: 431, 414.
-    HeadTooLarge,
-    /// 404.
-    NotFound,
-    /// 405.
-    MethodNotAllowed,
-    /// 401.
-    NoToken,
-    /// 403.
-    BadToken,
-    /// 413.
-    BodyTooLarge,
-    /// 408.
-    BodyTimeout,
-    /// The framing or the compression of the body is broken, or it is no form and no JSON: 400.
-    BrokenBody,
-    /// 415.
-    UnsupportedBody,
-    /// The key, a parameter or the whole batch is no metric: 400.
-    BadMetric,
-    /// No room for the body, or for another viewer: 503.
-    Crowded,
-    /// A bug: 500.
-    Internal,
-}
-
-impl Reason {
-    const COUNT: usize = Self::Internal as usize + 1;
-
-    const NAMES: [&'static str; Self::COUNT] = [
-        "bad_head",
-        "head_too_large",
-        "not_found",
-        "method_not_allowed",
-        "no_token",
-        "bad_token",
-        "body_too_large",
-        "body_timeout",
-        "broken_body",
-        "unsupported_body",
-        "bad_metric",
-        "crowded",
-        "internal",
-    ];
-
-    /// Its name in logs.
-    pub fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
-    }
-}
 
 /// What is counted as one address: an IPv4 address, or the /64 of an IPv6 address, since whoever has one of these has all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
