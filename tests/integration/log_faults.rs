@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit};
 
@@ -294,6 +294,22 @@ fn the_demo_needs_no_reader_of_its_lines() {
     }
 }
 
+/// A terminal and the proxy in its background; both are killed when dropped.
+struct Background {
+    terminal: Child,
+    proxy: Option<Pid>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(pid) = self.proxy {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        let _ = self.terminal.kill();
+        let _ = self.terminal.wait();
+    }
+}
+
 /// A terminal with `stty tostop` stops a process in the background that writes to it, by SIGTTOU.
 #[test]
 fn a_terminal_that_wants_no_output_from_the_background() {
@@ -303,34 +319,35 @@ fn a_terminal_that_wants_no_output_from_the_background() {
         [proxy.get_program()].into_iter().chain(proxy.get_args()).map(|word| word.to_str().expect("UTF-8")).collect();
     // A shell with job control gives the proxy a process group of its own, which is not the terminal's.
     let script = format!("stty tostop; set -m; {} & echo \"started $!\"; wait", words.join(" "));
-    let mut terminal = Command::new("script")
+    let terminal = Command::new("script")
         .args(["-qec", &script, "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("script is there");
-    let shown = BufReader::new(terminal.stdout.take().expect("standard output is piped"));
-    let (mut pid, mut address) = (None, None);
+    let mut background = Background { terminal, proxy: None };
+    let shown = BufReader::new(background.terminal.stdout.take().expect("standard output is piped"));
+    let mut address = None;
     let mut lines = shown.lines().map_while(Result::ok);
-    while pid.is_none() || address.is_none() {
+    while background.proxy.is_none() || address.is_none() {
         let line = lines.next().expect("the proxy goes on");
         assert!(!line.contains("Stopped"), "{line}");
         if let Some((_, number)) = line.split_once("started ") {
-            pid = number.trim().parse().ok().and_then(Pid::from_raw);
+            background.proxy = number.trim().parse().ok().and_then(Pid::from_raw);
         }
         if let Some((_, url)) = line.split_once("listening on http://") {
             address = url.split(',').next().and_then(|address| address.parse().ok());
         }
     }
-    let (pid, address) = (pid.expect("a process id"), address.expect("an address"));
+    let address = address.expect("an address");
     for _ in 0..10 {
         assert_eq!(exchange(address, post("/count/a", "")).status, 200);
         assert_eq!(receiver.next(), "a:1|c");
     }
+    let pid = background.proxy.take().expect("a process id");
     rustix::process::kill_process(pid, Signal::TERM).expect("the proxy runs");
     let rest: Vec<String> = lines.collect();
     assert!(rest.iter().any(|line| line.contains("stopped: 10 metrics sent")), "{rest:?}");
-    terminal.wait().expect("a child can be waited for");
 }
 
 fn run(flags: &[&str], stdout: impl Into<Stdio>) -> (Option<i32>, String) {

@@ -1,13 +1,16 @@
 //! Signals: those that ask for the end drain, and no other that a tool sends ends anything.
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::support::client::{Client, exchange, post};
-use crate::support::proxy::{Proxy, command, send_signal};
+use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 use crate::support::unlogged::Unlogged;
 
@@ -142,7 +145,7 @@ fn every_signal_that_asks_for_the_end_drains() {
 fn the_stop_signal_of_systemd_containers_drains() {
     let mut proxy = Proxy::start(&Receiver::new(), &[]);
     let kill = format!("kill -37 {}", proxy.pid());
-    let sent = std::process::Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+    let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
     assert!(sent.success());
     proxy.wait_for_log("SIGRTMIN+3: finishing");
     assert_eq!(proxy.wait().code(), Some(0));
@@ -157,64 +160,60 @@ fn catches(pid: u32, signal: Signal) -> Option<()> {
 }
 
 /// A start that takes its time, as long as nobody writes the secret into its pipe.
-fn held_up(receiver: &Receiver, start: impl FnOnce(&mut std::process::Command, &mut dyn FnMut())) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pipe = folder.path().join("secret");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there");
-    assert!(made.success());
-    let flags = [format!("--statsd-port={}", receiver.port()), format!("--jwt-secret-file={}", pipe.display())];
-    let mut go_on = || {
-        let mut secret = std::fs::File::options().write(true).open(&pipe).expect("the proxy reads");
+struct SlowStart {
+    proxy: Unlogged,
+    pipe: PathBuf,
+    _folder: TempDir,
+}
+
+impl SlowStart {
+    fn begin() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("secret");
+        let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there");
+        assert!(made.success());
+        let secret = format!("--jwt-secret-file={}", pipe.display());
+        Self { proxy: Unlogged::spawn(command(&[&secret]).stderr(Stdio::null())), pipe, _folder: folder }
+    }
+
+    /// Sends a signal as soon as it is caught.
+    fn signal(&mut self, signal: Signal) {
+        self.proxy.until("caught the signal", |pid| catches(pid, signal));
+        self.proxy.signal(signal);
+    }
+
+    fn go_on(&mut self) {
+        let mut secret = std::fs::File::options().write(true).open(&self.pipe).expect("the proxy reads");
         secret.write_all(b"a secret of more than thirty-two bytes").expect("the proxy reads");
-    };
-    start(&mut command(&[&flags[0], &flags[1]]), &mut go_on);
+        drop(secret);
+        self.proxy.wait_until_it_listens();
+    }
 }
 
 #[test]
 fn harmless_signals_before_the_start_line_end_nothing() {
-    let receiver = Receiver::new();
-    held_up(&receiver, |command, go_on| {
-        let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("the binary starts");
-        let pid = child.id();
-        let end = std::time::Instant::now() + crate::support::PATIENCE;
-        for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
-            while catches(pid, signal).is_none() {
-                assert!(std::time::Instant::now() < end, "{signal:?} is not caught");
-            }
-            send_signal(&child, signal);
-        }
-        go_on();
-        let stderr = child.stderr.take().expect("standard error is piped");
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr)).map_while(Result::ok);
-        let line = lines.find(|line| line.contains("listening on ")).expect("it starts");
-        let address = line.split("://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
-        assert_eq!(exchange(address.parse().expect("an address"), post("/count/a", "")).status, 401);
-        send_signal(&child, Signal::TERM);
-        assert_eq!(child.wait().expect("a child").code(), Some(0));
-    });
+    let mut start = SlowStart::begin();
+    for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
+        start.signal(signal);
+    }
+    start.go_on();
+    assert_eq!(exchange(start.proxy.address, post("/count/a", "")).status, 401);
+    assert_eq!(start.proxy.stop().code(), Some(0));
 }
 
 #[test]
 fn a_signal_for_the_end_before_anything_has_begun_ends_the_process() {
-    let receiver = Receiver::new();
-    held_up(&receiver, |command, _| {
-        let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("the binary starts");
-        let end = std::time::Instant::now() + crate::support::PATIENCE;
-        while catches(child.id(), Signal::TERM).is_none() {
-            assert!(std::time::Instant::now() < end, "SIGTERM is not caught");
-        }
-        send_signal(&child, Signal::TERM);
-        assert_eq!(child.wait().expect("a child").code(), Some(0));
-    });
+    let mut start = SlowStart::begin();
+    start.signal(Signal::TERM);
+    assert_eq!(start.proxy.wait().code(), Some(0));
 }
 
-/// A worker that is busy holds no signal up, and neither does a log that nobody reads.
 #[test]
 fn signals_are_caught_from_the_moment_the_port_is_open() {
     for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
         let receiver = Receiver::new();
         let port = format!("--statsd-port={}", receiver.port());
-        let mut proxy = Unlogged::start(command(&[&port]).stderr(std::process::Stdio::null()));
+        let mut proxy = Unlogged::start(command(&[&port]).stderr(Stdio::null()));
         proxy.signal(signal);
         assert_eq!(exchange(proxy.address, post("/count/a", "")).status, 200);
         assert_eq!(receiver.next(), "a:1|c");

@@ -18,10 +18,19 @@ pub struct Unlogged {
 impl Unlogged {
     /// Starts a prepared command, and waits until it listens.
     pub fn start(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).spawn().expect("the binary starts");
-        let mut proxy = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)) };
-        proxy.address = proxy.until("listens", listening);
+        let mut proxy = Self::spawn(command);
+        proxy.wait_until_it_listens();
         proxy
+    }
+
+    /// Starts a prepared command; it has no address yet.
+    pub fn spawn(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).spawn().expect("the binary starts");
+        Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)) }
+    }
+
+    pub fn wait_until_it_listens(&mut self) {
+        self.address = self.until("listens", listening);
     }
 
     pub fn pid(&self) -> u32 {
