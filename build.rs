@@ -1,5 +1,8 @@
 //! Notes the commit that is built, for `--version`.
 
+// How a build script answers Cargo.
+#![allow(clippy::print_stdout)]
+
 use std::process::Command;
 
 fn main() {

@@ -8,13 +8,16 @@ pub mod receiver;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use thiserror::Error;
-use tracing::warn;
 
 use crate::auth;
 use crate::config::Config;
 use crate::demo::feed::Feed;
+use crate::log::{BoundedWriter, Priority};
+use crate::supervise::Supervisor;
 
 /// How long the sample token is valid, in seconds: a day of trying things out.
 const TOKEN_SECONDS: u64 = 86_400;
@@ -30,19 +33,45 @@ pub enum DemoError {
     Token(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Starts the receiver on a free port of 127.0.0.1, and returns where it listens, and what it shows. It ends with the
-/// process.
-pub fn start() -> Result<(SocketAddr, Feed), DemoError> {
+/// How long the end of the process waits until standard output has all lines.
+const LAST_LINES: Duration = Duration::from_millis(100);
+
+/// Standard output, written by a thread of its own: the page goes on when nobody reads it.
+#[derive(Clone, Debug)]
+pub struct Console(BoundedWriter);
+
+impl Console {
+    fn start() -> io::Result<Self> {
+        let tell = |writer: &BoundedWriter, dropped| {
+            let _ = writer.push(format!("({dropped} lines were not shown in time)\n").as_bytes(), Priority::Important);
+        };
+        let out = io::stdout().as_fd().try_clone_to_owned()?;
+        BoundedWriter::start("demo-console", out, tell).map(Self)
+    }
+
+    /// Shows a line. If too many wait already, only their number is shown.
+    pub fn show(&self, line: &str) {
+        let _ = self.0.push(format!("{line}\n").as_bytes(), Priority::Routine);
+    }
+
+    /// Lets what was shown be written, for the end of the process.
+    pub fn finish(&self) {
+        self.0.finish(LAST_LINES);
+    }
+}
+
+/// Starts the receiver on a free port of 127.0.0.1, and returns where it listens, what its page shows, and where its lines
+/// are shown. It ends with the process.
+pub fn start(supervisor: Supervisor) -> Result<(SocketAddr, Feed, Console), DemoError> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = socket.local_addr()?;
     let feed = Feed::default();
-    let shown = feed.clone();
-    std::thread::Builder::new().name("demo-statsd".to_owned()).spawn(move || {
-        if let Err(error) = receiver::run(&socket, &shown) {
-            warn!("the demo's StatsD receiver ended: {error}");
-        }
-    })?;
-    Ok((address, feed))
+    let console = Console::start()?;
+    let (shown, lines) = (feed.clone(), console.clone());
+    std::thread::Builder::new()
+        .name("demo-statsd".to_owned())
+        .spawn(move || supervisor.guard("demo's StatsD receiver", || receiver::run(&socket, &shown, &lines)))?;
+    Ok((address, feed, console))
 }
 
 /// How to send a first metric to `http`.

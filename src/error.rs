@@ -12,6 +12,7 @@ use crate::http::body::BodyError;
 use crate::http::head::HeadError;
 use crate::http::inflate::UnknownCoding;
 use crate::metric::MetricError;
+use crate::refusals::Reason;
 use crate::route::RouteError;
 
 /// Why a request is not answered with 200. When it is not, no datagram leaves.
@@ -75,6 +76,29 @@ impl Refusal {
             | Self::Batch(BatchError::Json)
             | Self::Metric(_) => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What logs call it.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Head(HeadError::TooLarge | HeadError::TooManyFields | HeadError::TargetTooLong) => {
+                Reason::HeadTooLarge
+            }
+            Self::Head(_) => Reason::BadHead,
+            Self::Route(RouteError::NotFound) => Reason::NotFound,
+            Self::Route(RouteError::MethodNotAllowed(_)) => Reason::MethodNotAllowed,
+            Self::Auth(AuthError::Missing) => Reason::NoToken,
+            Self::Auth(AuthError::Invalid) => Reason::BadToken,
+            Self::Body(BodyError::TooLarge) => Reason::BodyTooLarge,
+            Self::Body(BodyError::Timeout) => Reason::BodyTimeout,
+            Self::Body(BodyError::Crowded) | Self::Viewers => Reason::Crowded,
+            Self::Body(BodyError::Broken | BodyError::Fragmented | BodyError::Encoding)
+            | Self::Form(_)
+            | Self::Batch(BatchError::Json) => Reason::BrokenBody,
+            Self::Coding(_) | Self::Batch(BatchError::ContentType) => Reason::UnsupportedBody,
+            Self::Key | Self::Metric(_) => Reason::BadMetric,
+            Self::Internal => Reason::Internal,
         }
     }
 

@@ -14,7 +14,6 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
-use tracing::info;
 
 use crate::batch::{Batch, BatchError, Report};
 use crate::client_script;
@@ -37,6 +36,8 @@ use crate::http::request_body::RequestBody;
 use crate::json::Object;
 use crate::metric::{Kind, Metric, Tags, TagsWriter};
 use crate::params::Members;
+use crate::refusals::Reason;
+use crate::request_log::RequestLog;
 use crate::route::{self, Route};
 use crate::shared::Shared;
 
@@ -92,12 +93,14 @@ pub struct Exchange {
     goes_on: bool,
     /// The client waits for leave to send its body.
     awaits_continue: bool,
+    log: RequestLog,
 }
 
 impl Exchange {
     /// Takes the steps that need no body.
     pub fn begin(shared: Rc<Shared>, watch: Rc<Watch>, request: Request<RequestBody>) -> Self {
         let since = watch.begin_request();
+        let log = RequestLog::begin(shared.config.verbose);
         let (head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         if !has_body {
@@ -110,7 +113,7 @@ impl Exchange {
                 let head = KeptHead::new(head);
                 let collect = Collect::new(body, coding, limits(&shared, &watch, cap, since, head.size()));
                 let step = Step::Receive(want, collect);
-                return Self { shared, watch, head, step, goes_on, awaits_continue };
+                return Self { shared, watch, head, step, goes_on, awaits_continue, log };
             }
             Ok(Admitted::Heartbeat) => Ok(heartbeat(&head)),
             Ok(Admitted::ClientScript) => Ok(script(&head)),
@@ -143,7 +146,7 @@ impl Exchange {
                 }
             }
         };
-        Self { shared, watch, head, step, goes_on, awaits_continue: false }
+        Self { shared, watch, head, step, goes_on, awaits_continue: false, log }
     }
 
     /// True if the client waits for `100 Continue` before it sends a body that is wanted. HTTP/2 only: on HTTP/1.1 hyper
@@ -164,10 +167,7 @@ impl Exchange {
         if answer.status().as_u16() < 400 {
             self.watch.note_served();
         }
-        if self.shared.config.verbose {
-            // The path only: a query may hold a token.
-            info!(method = %self.head.method, path = self.head.uri.path(), status = answer.status().as_u16(), "request");
-        }
+        self.log.end(&self.shared.refusals, self.watch.peer(), &self.head, &answer);
         answer
     }
 }
@@ -187,6 +187,7 @@ impl Future for Exchange {
                     self.step = Step::Receive(want, collect);
                     return Poll::Pending;
                 };
+                self.log.set_body_bytes(collect.received());
                 let sent = match body {
                     Ok(body) => {
                         self.watch.end_body();
@@ -230,6 +231,7 @@ impl Future for Exchange {
                     Poll::Ready(Ok(_)) => self.watch.end_body(),
                     Poll::Ready(Err(_)) | Poll::Pending => self.watch.ask_linger(),
                 }
+                self.log.set_body_bytes(collect.received());
                 answer
             }
             Step::Answer(answer) => answer,
@@ -323,6 +325,9 @@ fn send_batch(shared: &Rc<Shared>, head: &KeptHead, body: Body) -> Result<Step, 
 fn report(head: &KeptHead, report: &Report) -> Answer {
     let status = if report.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let mut answer = answer(head.origin.as_ref(), status, Bytes::from(report.to_json()));
+    if report.is_refusal() {
+        answer.extensions_mut().insert(Reason::BadMetric);
+    }
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -383,6 +388,7 @@ fn refuse(head: &KeptHead, refusal: &Refusal) -> Answer {
         std::borrow::Cow::Owned(text) => Bytes::from(text),
     };
     let mut answer = answer(head.origin.as_ref(), refusal.status(), text);
+    answer.extensions_mut().insert(refusal.reason());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, TEXT);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);

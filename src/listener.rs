@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketA
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::io::Interest;
@@ -124,7 +124,7 @@ impl Listener {
     }
 
     /// Waits for a connection. The stream is non-blocking, and registered with no runtime.
-    pub async fn accept(&self) -> io::Result<TcpStream> {
+    pub async fn accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
         loop {
             self.0.readable().await?;
             match self.0.try_io(Interest::READABLE, || self.try_accept()) {
@@ -135,9 +135,13 @@ impl Listener {
     }
 
     /// A connection that is there already, or `WouldBlock`.
-    pub fn try_accept(&self) -> io::Result<TcpStream> {
+    pub fn try_accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
         self.look()?;
-        Ok(accept_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?.into())
+        let (stream, peer) = acceptfrom_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        // A peer that came over IPv4 to a socket of both families is known by its IPv4 address.
+        let peer = peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+        Ok((stream.into(), peer))
     }
 
     /// `WouldBlock` if no connection waits.

@@ -1,20 +1,120 @@
-//! Log lines on standard error, for people or as JSON.
+//! Log lines on standard error, for people or as JSON: written by a thread of their own, so that a log which nobody reads,
+//! or which has no room, stops nothing.
+
+mod escape;
+mod writer;
 
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, error, warn};
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
+use crate::statsd::counters::Counters;
 
-/// Sends all that is logged from now on to standard error.
-pub fn init(format: LogFormat) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::INFO)
-        .with_target(false)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+pub use escape::{Escapes, escape};
+pub use writer::{BoundedWriter, Priority};
+
+/// The target of lines about single requests (`--verbose`), which may not use the reserved part of the buffer.
+pub const REQUEST: &str = "request";
+
+/// How long the end of the process waits for lines to be written: within what `docker stop` grants after the drain.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Where log lines go.
+#[derive(Clone, Debug)]
+pub struct Log {
+    writer: BoundedWriter,
+    counters: Arc<Counters>,
+    escapes: Escapes,
+}
+
+impl Log {
+    /// Starts the thread that writes to standard error.
+    ///
+    /// It has a descriptor of its own, so nothing that holds the lock of `io::stderr` can hold it up. Rust has opened
+    /// `/dev/null` in place of a standard stream that was closed at start.
+    pub fn start(counters: Arc<Counters>) -> io::Result<Self> {
+        let out = io::stderr().as_fd().try_clone_to_owned()?;
+        // What is told goes the way of all log lines.
+        let tell =
+            |_: &BoundedWriter, dropped| warn!("{dropped} log lines were dropped: the log was not written fast enough");
+        Ok(Self { writer: BoundedWriter::start("log", out, tell)?, counters, escapes: Escapes::Text })
+    }
+
+    /// Sends all that is logged from now on to standard error, the message of a panic too.
+    pub fn init(&self, format: LogFormat) {
+        let coloured = format == LogFormat::Text && io::stderr().is_terminal();
+        let escapes = match format {
+            LogFormat::Json => Escapes::Json,
+            LogFormat::Text if coloured => Escapes::ColouredText,
+            LogFormat::Text => Escapes::Text,
+        };
+        let builder = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::INFO)
+            .with_target(false)
+            // It would report errors with eprintln!, which panics when standard error cannot be written.
+            .log_internal_errors(false)
+            .with_writer(Self { escapes, ..self.clone() })
+            .with_ansi(coloured);
+        match format {
+            LogFormat::Text => builder.init(),
+            LogFormat::Json => builder.json().flatten_event(true).init(),
+        }
+        let counters = Arc::clone(&self.counters);
+        std::panic::set_hook(Box::new(move |panic| {
+            Counters::add(&counters.panics, 1);
+            let thread = std::thread::current();
+            let thread = thread.name().unwrap_or("unnamed");
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            // A formatted message may hold a client's data: only one that stands in the source is shown.
+            let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("no fixed message");
+            error!("a bug: panic in thread {thread:?} at {place}: {message}");
+        }));
+    }
+
+    /// Waits until the lines so far are written, for half a second at most; for the end of the process.
+    pub fn finish(&self) {
+        self.writer.finish(LAST_LINES);
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = LineWriter<'a>;
+
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter { log: self, priority: Priority::Important }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LineWriter<'a> {
+        let routine = metadata.target() == REQUEST;
+        LineWriter { log: self, priority: if routine { Priority::Routine } else { Priority::Important } }
+    }
+}
+
+/// Takes a log line, which the formatter writes in one piece.
+#[derive(Debug)]
+pub struct LineWriter<'a> {
+    log: &'a Log,
+    priority: Priority,
+}
+
+impl io::Write for LineWriter<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let escaped = escape(&text, self.log.escapes);
+        let escaped = escaped.as_deref().unwrap_or(&text);
+        if !self.log.writer.push(escaped.as_bytes(), self.priority) {
+            Counters::add(&self.log.counters.log_lines_dropped, 1);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

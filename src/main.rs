@@ -1,17 +1,19 @@
 //! Start and exit code.
 
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use statsd_http_proxy::cli::{self, CommandLine};
 use statsd_http_proxy::config::Config;
-use statsd_http_proxy::shutdown::Signals;
+use statsd_http_proxy::log::Log;
+use statsd_http_proxy::server::{self, Process};
+use statsd_http_proxy::shutdown::{self, Shutdown};
 use statsd_http_proxy::statsd::resolver::Endpoint;
 use statsd_http_proxy::tls::Tls;
-use statsd_http_proxy::{client_script, demo, listener, log, server};
-use tracing::{info, warn};
+use statsd_http_proxy::{client_script, demo, listener};
+use tracing::{error, info, warn};
 
 /// Thousands of small buffers come and go: this allocator gives idle ones back to the system.
 #[global_allocator]
@@ -23,49 +25,70 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let mut line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
     if line.asks("help") {
-        return print(&cli::help());
+        return answer(&cli::help());
     }
     if line.asks("version") {
-        let version = format!("{} {} ({})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
-        return print(&version);
+        let (name, version, commit) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
+        return answer(&format!("{name} {version} ({commit})\n"));
     }
     line.note_unknown_variables(std::env::vars_os());
+    // Before anything that may take its time: from here on no signal ends the process by surprise.
+    let process = Process::default();
+    let started = Log::start(Arc::clone(&process.counters)).and_then(|log| {
+        let shutdown = shutdown::handle_signals(&log, &process.counters, &process.supervisor)?;
+        Ok((log, shutdown))
+    });
+    let (log, shutdown) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            complain(&format!("cannot start the threads for the log and for signals: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let config = match Config::new(&line) {
         Ok(config) => config,
         Err(errors) => {
-            // Nobody is left to be told that standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{errors}");
+            complain(&errors.to_string());
             return ExitCode::from(USAGE);
         }
     };
-    log::init(config.log_format);
-    match run(config) {
+    log.init(config.log_format);
+    let result = run(config, &process, shutdown);
+    if let Err(error) = &result {
+        error!("{}", chain(error.as_ref()));
+    }
+    log.finish();
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes to standard output what was asked for. A reader that has seen enough, such as `head`, is no failure.
+fn answer(text: &str) -> ExitCode {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{}", chain(error.as_ref()));
+            complain(&format!("cannot write to standard output: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes to standard output. A reader that has enough, as `head` has, is no error.
-fn print(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+/// Says before there is a log why nothing can start; the exit code says it too, should nobody read.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
+fn run(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Result<(), Box<dyn Error>> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
     let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+    shutdown.listening();
     let listener = listener::bind(&config.http_host, config.http_port)?;
     let http = listener.local_addr()?;
-    let (receiver, feed) = if config.demo { Some(demo::start()?) } else { None }.unzip();
-    if let Some(receiver) = receiver {
+    let demo = if config.demo { Some(demo::start(process.supervisor.clone())?) } else { None };
+    if let Some((receiver, ..)) = &demo {
         config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
     }
     // What the limit on open files leaves, so that the start line says what holds.
@@ -74,26 +97,23 @@ fn run(mut config: Config) -> Result<(), Box<dyn Error>> {
         warn!("{warning}");
     }
     let start_line = config.start_line(http);
-    let greeting = receiver.map(|receiver| demo::greeting(&config, http, receiver)).transpose()?;
+    let greeting = demo.as_ref().map(|(receiver, ..)| demo::greeting(&config, http, *receiver)).transpose()?;
+    let (feed, console) = demo.map(|(_, feed, console)| (feed, console)).unzip();
+    let shown = console.clone().zip(greeting);
     client_script::prepare();
-    let shutdown = async move {
-        let signals = Signals::catch();
-        // Only now: whoever reads that we listen may send a signal.
+    let asked = async move {
         info!("{start_line}");
-        if let Some(greeting) = greeting {
-            println!("{greeting}");
+        if let Some((console, greeting)) = shown {
+            console.show(&greeting);
         }
-        match signals {
-            Ok(signals) => signals.first().await,
-            Err(error) => {
-                warn!("signals end the process without a drain: {error}");
-                std::future::pending().await
-            }
-        }
+        shutdown.asked().await;
     };
-    let counters = server::serve(Arc::new(config), listener, tls, feed, shutdown)?;
-    info!("stopped: {counters}");
-    Ok(())
+    let result = server::serve(Arc::new(config), listener, tls, feed, process.clone(), asked);
+    info!("stopped: {}", process.counters);
+    if let Some(console) = console {
+        console.finish();
+    }
+    Ok(result?)
 }
 
 /// An error with its causes, each told once.

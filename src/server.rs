@@ -1,7 +1,7 @@
 //! Workers, the accept loop, and the end of both.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,8 +21,10 @@ use crate::demo::feed::Feed;
 use crate::flood::Flood;
 use crate::http::deadline::Doors;
 use crate::listener::Listener;
+use crate::refusals::RefusalSummary;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::{self, Target};
+use crate::supervise::Supervisor;
 use crate::tls::Tls;
 use crate::worker::{Accepted, Blueprint, Message, Place, Worker};
 
@@ -39,10 +41,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long connections may wait to be accepted, in a row, before those that are served have no grace any more.
 const CROWDED_PATIENCE: Duration = Duration::from_millis(300);
 
-/// File descriptors that are not connections: standard streams, listener, signals, a look-up; and for each worker its
-/// event queue, its waker and two sockets to StatsD.
-const RESERVED_FILES: u64 = 16;
-const RESERVED_FILES_PER_WORKER: u64 = 4;
+/// File descriptors that are not connections: standard streams, the log's, listener, signals and their event queue, a
+/// look-up, the demo's; and for each worker its event queue (twice), its waker, its end of the signals, and two sockets to
+/// StatsD.
+const RESERVED_FILES: u64 = 20;
+const RESERVED_FILES_PER_WORKER: u64 = 6;
 
 /// Why the server cannot run.
 #[derive(Debug, Error)]
@@ -50,9 +53,21 @@ pub enum ServeError {
     /// A worker's event loop or thread cannot be made.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
+    /// A part that is needed has ended.
+    #[error("the {0} ended, and nothing can be served without it: the log says above why; start the server again")]
+    Ended(&'static str),
 }
 
-/// Serves `listener` until `shutdown` ends, then drains. Returns what became of the metrics.
+/// What all threads of the process share.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// What became of metrics, requests and log lines.
+    pub counters: Arc<Counters>,
+    /// Notices the end of what must not end.
+    pub supervisor: Supervisor,
+}
+
+/// Serves `listener` until `shutdown` ends, or a part that is needed; then drains.
 ///
 /// Worker 0 runs on the calling thread, with the accept loop; each other worker has a thread of its own.
 pub fn serve(
@@ -60,9 +75,11 @@ pub fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
     feed: Option<Feed>,
+    process: Process,
     shutdown: impl Future<Output = ()> + 'static,
-) -> Result<Arc<Counters>, ServeError> {
-    let counters = Arc::new(Counters::default());
+) -> Result<(), ServeError> {
+    let Process { counters, supervisor } = process;
+    let summary = Arc::new(RefusalSummary::new(Arc::clone(&counters)));
     let failed = Arc::new(Notify::new());
     let doors = Arc::new(Doors::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
@@ -78,6 +95,8 @@ pub fn serve(
             target: target.clone(),
             failed: Arc::clone(&failed),
             counters: Arc::clone(&counters),
+            summary: Arc::clone(&summary),
+            supervisor: supervisor.clone(),
             doors: Arc::clone(&doors),
             inbox,
             // The accept loop's last moments come before.
@@ -88,31 +107,33 @@ pub fn serve(
     let mut threads = Vec::new();
     let own = blueprints.remove(0);
     for (index, blueprint) in blueprints.into_iter().enumerate() {
-        let runtime_ready = std::thread::Builder::new().name(format!("worker-{}", index + 1)).spawn(move || {
-            let runtime = runtime()?;
-            runtime.block_on(work(blueprint))
-        });
+        let supervisor = supervisor.clone();
+        let runtime_ready = std::thread::Builder::new()
+            .name(format!("worker-{}", index + 1))
+            .spawn(move || supervisor.guard("worker", || runtime()?.block_on(work(blueprint))));
         threads.push(runtime_ready.map_err(ServeError::Worker)?);
     }
-    let entrance = Entrance { desks, places: places(&config), doors };
+    let entrance = Entrance { desks, places: places(&config), doors, supervisor: supervisor.clone() };
     let endpoint = config.statsd.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
-        spawn_local(async move { resolver::run(endpoint, &failed, target_sender).await });
+        let resolver =
+            supervisor.spawn_endless("resolver", async move { resolver::run(endpoint, &failed, target_sender).await });
         // When the accept loop ends it drops the workers' inboxes, and they drain.
-        spawn_local(entrance.run(listener, shutdown));
-        work(own).await.map_err(ServeError::Worker)?;
-        // Off this thread, which still has a second signal to listen for.
-        let joined = spawn_blocking(move || threads.into_iter().try_for_each(join)).await;
-        joined.unwrap_or_else(|error| Err(error.into())).map_err(ServeError::Worker)
+        supervisor.spawn("accept loop", entrance.run(listener, shutdown));
+        if let Err(error) = work(own).await {
+            supervisor.report("worker", &error.to_string());
+        }
+        // Off this thread, whose accept loop tells the others to drain. The supervisor knows who did not end well.
+        let joined = spawn_blocking(move || threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count());
+        let _ = joined.await;
+        resolver.abort();
+        Ok(())
     });
     // A name look-up under way must not hold the exit up.
     main_runtime.shutdown_background();
-    result.map(|()| counters)
-}
-
-fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
-    thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")))
+    summary.finish();
+    result.and_then(|()| supervisor.failure().map_or(Ok(()), |name| Err(ServeError::Ended(name))))
 }
 
 /// Runs a worker as a task: what wakes the runtime's root future costs a system call each time, a task's waking none.
@@ -155,6 +176,7 @@ struct Entrance {
     desks: Vec<Desk>,
     places: usize,
     doors: Arc<Doors>,
+    supervisor: Supervisor,
 }
 
 impl Entrance {
@@ -162,7 +184,8 @@ impl Entrance {
         let places = Arc::new(Semaphore::new(self.places));
         tokio::select! {
             () = shutdown => {}
-            () = self.accept_all(&listener, &places) => {}
+            () = self.supervisor.failed() => {}
+            () = self.accept_all(&listener, &places) => self.supervisor.report("accept loop", "returned"),
         }
         if let Err(error) = listener.refuse_new() {
             warn!("connections that begin in this very moment may be reset: {error}");
@@ -171,7 +194,7 @@ impl Entrance {
         sleep(LAST_ACCEPTS).await;
         while let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
             match listener.try_accept() {
-                Ok(stream) => self.admit(permit, stream),
+                Ok((stream, peer)) => self.admit(permit, stream, peer),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(_) => break,
             }
@@ -201,7 +224,7 @@ impl Entrance {
                 }
             };
             match listener.accept().await {
-                Ok(stream) => self.admit(permit, stream),
+                Ok((stream, peer)) => self.admit(permit, stream, peer),
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
                     failures.note(1, |times| warn!("cannot accept connections ({times} times): {error}"));
@@ -237,12 +260,12 @@ impl Entrance {
     }
 
     /// Gives a connection to the worker with the fewest.
-    fn admit(&self, permit: OwnedSemaphorePermit, stream: TcpStream) {
+    fn admit(&self, permit: OwnedSemaphorePermit, stream: TcpStream, peer: Option<SocketAddr>) {
         let Some(desk) = self.desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed)) else { return };
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = Place { permit, load: Arc::clone(&desk.load) };
-        if desk.sender.send(Message::Serve(Accepted { stream, place })).is_err() {
-            // Only a panic ends a worker early. The others go on, and this desk looks full from now on.
+        if desk.sender.send(Message::Serve(Accepted { stream, peer, place })).is_err() {
+            // Only a panic ends a worker early. The others drain, and this desk looks full until then.
             desk.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
             warn!("a worker has ended: its connections go to the others");
         }

@@ -10,6 +10,7 @@ use crate::demo::feed::Feed;
 use crate::http::budget::Budget;
 use crate::http::deadline::Deadlines;
 use crate::metric::{Metric, MetricError, Sampling};
+use crate::refusals::Refusals;
 use crate::statsd::line;
 use crate::statsd::upstream::Upstream;
 
@@ -25,6 +26,8 @@ pub struct Shared {
     pub budget: Budget,
     /// What the demo shows, if there is one.
     pub feed: Option<Feed>,
+    /// Requests that were refused.
+    pub refusals: Refusals,
     /// The clock.
     pub deadlines: Rc<Deadlines>,
 }

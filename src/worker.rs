@@ -1,13 +1,14 @@
 //! One core's share of the work: its connections, its clock, its socket to StatsD. Nothing on a request's way is
 //! shared with another worker.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, interval, timeout_at};
 use tracing::warn;
 
@@ -20,10 +21,12 @@ use crate::http::http2::{Http2, http2};
 use crate::http::serve::{self, Http1};
 use crate::http::socket::Socket;
 use crate::memory;
+use crate::refusals::{RefusalSummary, Refusals};
 use crate::shared::Shared;
 use crate::statsd::counters::Counters;
 use crate::statsd::resolver::Target;
 use crate::statsd::upstream::Upstream;
+use crate::supervise::Supervisor;
 use crate::tls::{Negotiated, Tls};
 
 /// How long connections have to end once they were all told to, at the end of a shutdown.
@@ -37,6 +40,8 @@ const MEMORY_TICKS: u32 = 10;
 pub struct Accepted {
     /// Non-blocking, and registered with no runtime yet.
     pub stream: std::net::TcpStream,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
     /// Its place among the connections served at once.
     pub place: Place,
 }
@@ -79,6 +84,10 @@ pub struct Blueprint {
     pub failed: Arc<Notify>,
     /// The process's counters.
     pub counters: Arc<Counters>,
+    /// The process's refusals.
+    pub summary: Arc<RefusalSummary>,
+    /// Notices the end of the worker's tasks.
+    pub supervisor: Supervisor,
     /// What the accept loop has to say.
     pub doors: Arc<Doors>,
     /// Connections to serve, and demands to close some; a shutdown begins when it ends.
@@ -98,11 +107,13 @@ pub struct Worker {
 impl Worker {
     /// Serves until the inbox ends, then drains.
     pub async fn run(blueprint: Blueprint) {
-        let Blueprint { config, tls, feed, target, failed, counters, doors, mut inbox, drain } = blueprint;
+        let Blueprint { config, tls, feed, target, failed, counters, summary, supervisor, doors, mut inbox, drain } =
+            blueprint;
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, failed, counters),
             budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
+            refusals: Refusals::new(summary),
             feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
             config,
@@ -113,11 +124,11 @@ impl Worker {
             shared,
             tls,
         });
-        let flusher = spawn_local({
+        let flusher = supervisor.spawn_endless("flusher", {
             let shared = Rc::clone(&worker.shared);
             async move { shared.upstream.run().await }
         });
-        let sweeper = worker.sweep();
+        let sweeper = worker.sweep(&supervisor);
         while let Some(message) = inbox.recv().await {
             match message {
                 Message::Serve(accepted) => worker.connect(accepted),
@@ -129,16 +140,18 @@ impl Worker {
         flusher.abort();
         worker.shared.upstream.finish(deadline).await;
         sweeper.abort();
+        worker.shared.refusals.tick();
     }
 
-    fn sweep(&self) -> JoinHandle<()> {
-        let deadlines = Rc::clone(&self.shared.deadlines);
-        spawn_local(async move {
+    fn sweep(&self, supervisor: &Supervisor) -> AbortHandle {
+        let shared = Rc::clone(&self.shared);
+        supervisor.spawn_endless("sweeper", async move {
             let mut ticks = interval(TICK);
             loop {
                 ticks.tick().await;
-                deadlines.sweep();
-                if deadlines.now().is_multiple_of(MEMORY_TICKS) {
+                shared.deadlines.sweep();
+                shared.refusals.tick();
+                if shared.deadlines.now().is_multiple_of(MEMORY_TICKS) {
                     memory::give_back();
                 }
             }
@@ -147,9 +160,10 @@ impl Worker {
 
     /// Serves one connection in a task of its own.
     fn connect(self: &Rc<Self>, accepted: Accepted) {
-        let Accepted { stream, place } = accepted;
+        let Accepted { stream, peer, place } = accepted;
         let stream = Socket::new(stream);
         let guard = self.shared.deadlines.watch();
+        guard.watch().set_peer(peer);
         if self.tls.is_some() {
             let worker = Rc::clone(self);
             spawn_local(async move {

@@ -1,14 +1,16 @@
 //! The demo's StatsD: prints what arrives, and shows it to the page, line by line and flush by flush.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::json;
 
+use crate::demo::Console;
 use crate::demo::aggregate::Aggregator;
 use crate::demo::feed::Feed;
+use crate::log::{Escapes, escape};
 
 /// The flush interval. StatsD's default is ten seconds; a demo shows what happens.
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,11 +37,10 @@ pub fn hello() -> impl Serialize {
 }
 
 /// Receives for ever, or until the socket breaks.
-pub fn run(socket: &UdpSocket, feed: &Feed) -> io::Result<()> {
+pub fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Result<()> {
     let mut buffer = vec![0; MAX_DATAGRAM];
     let mut aggregator = Aggregator::default();
     let mut fresh = Fresh::default();
-    let mut printing = true;
     let (mut next_show, mut next_flush) = (Instant::now() + SHOW_INTERVAL, Instant::now() + FLUSH_INTERVAL);
     loop {
         let wait = next_show.min(next_flush).saturating_duration_since(Instant::now());
@@ -48,8 +49,7 @@ pub fn run(socket: &UdpSocket, feed: &Feed) -> io::Result<()> {
         match socket.recv(&mut buffer) {
             Ok(len) => {
                 let text = String::from_utf8_lossy(&buffer[..len]);
-                // The page goes on when nobody reads standard output any more.
-                printing = printing && print(&text).is_ok();
+                print(&text, console);
                 for line in text.lines().filter(|line| !line.is_empty()) {
                     aggregator.take(line);
                     if fresh.lines.len() < MAX_SHOWN {
@@ -81,14 +81,13 @@ pub fn run(socket: &UdpSocket, feed: &Feed) -> io::Result<()> {
     }
 }
 
-/// Prints every line with its time.
-fn print(text: &str) -> io::Result<()> {
+/// Prints every line with its time. Anyone on this machine can send one, with anything in it.
+fn print(text: &str, console: &Console) {
     let time = time_of_day();
-    let mut out = io::stdout().lock();
     for line in text.lines() {
-        writeln!(out, "{time}  {line}")?;
+        let escaped = escape(line, Escapes::Text);
+        console.show(&format!("{time}  {}", escaped.as_deref().unwrap_or(line)));
     }
-    out.flush()
 }
 
 fn since_1970() -> Duration {

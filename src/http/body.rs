@@ -142,6 +142,11 @@ impl Collect {
         self.body
     }
 
+    /// Bytes that have come, as they came.
+    pub fn received(&self) -> usize {
+        self.length
+    }
+
     fn take(&mut self, piece: Bytes) -> Result<(), BodyError> {
         self.length += piece.len();
         self.pieces += 1;

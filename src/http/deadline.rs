@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -128,9 +129,21 @@ pub struct Watch {
     order: Cell<Option<Order>>,
     wake: WakeSlot,
     deadlines: Rc<Deadlines>,
+    /// The other end, where it is known.
+    peer: Cell<Option<SocketAddr>>,
 }
 
 impl Watch {
+    /// Notes the address of the other end.
+    pub fn set_peer(&self, peer: Option<SocketAddr>) {
+        self.peer.set(peer);
+    }
+
+    /// The address of the other end.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer.get()
+    }
+
     /// Takes the sweep's order, and sees to it that the next one wakes the task of `cx`.
     pub fn order(&self, cx: &Context<'_>) -> Option<Order> {
         self.wake.set(cx);
@@ -503,6 +516,7 @@ impl Deadlines {
             order: Cell::new(None),
             wake: WakeSlot::default(),
             deadlines: Rc::clone(self),
+            peer: Cell::new(None),
         });
         let key = self.connections.borrow_mut().insert(Rc::clone(&watch));
         WatchGuard { key, watch }

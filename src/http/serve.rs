@@ -23,6 +23,7 @@ use crate::http::events::AnswerBody;
 use crate::http::linger;
 use crate::http::metered::{Metered, Transport};
 use crate::http::request_body::RequestBody;
+use crate::request_log;
 use crate::shared::Shared;
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
@@ -144,6 +145,7 @@ async fn awake<T: Transport>(metered: Metered<T>, http1: &Http1, watch: &Rc<Watc
         }
         Some(Err(error)) => {
             debug!("HTTP/1.1 connection ended: {error}");
+            request_log::head_refused(&http1.shared, watch.peer(), &error);
             // A head that was refused has been answered; the peer may still be sending the rest.
             if error.is_parse() || watch.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
         }

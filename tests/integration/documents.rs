@@ -183,6 +183,26 @@ fn the_architecture_has_every_room() {
     }
 }
 
+/// Calls that begin a task or a thread, but in tests; their definitions, and one made of another, are none.
+fn spawns(source: &str) -> usize {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default().lines().map(str::trim_start);
+    let code = code.filter(|line| !["//", "use ", "pub fn spawn", "self.spawn("].iter().any(|no| line.starts_with(no)));
+    let calls = ["spawn(", "spawn_local(", "spawn_blocking(", "spawn_endless("];
+    code.map(|line| calls.iter().map(|call| line.matches(call).count()).sum::<usize>()).sum()
+}
+
+#[test]
+fn every_task_and_thread_is_in_the_table_of_their_ends() {
+    let text = document("docs/architecture.md");
+    let rows = text.lines().skip_while(|line| *line != "## Tasks, and what their end means");
+    let rows: Vec<&str> = rows.take_while(|line| *line != "## Logging").filter(|line| line.contains("`src/")).collect();
+    for path in sources(&repository().join("src")) {
+        let name = path.strip_prefix(repository()).expect("below the repository").to_str().expect("UTF-8").to_owned();
+        let found = rows.iter().filter(|row| row.contains(&format!("`{name}`"))).count();
+        assert_eq!(spawns(&read(&path)), found, "rows for {name} in docs/architecture.md");
+    }
+}
+
 #[test]
 fn the_bounds_are_where_the_architecture_says() {
     let text = document("docs/architecture.md");

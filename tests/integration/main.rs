@@ -1,5 +1,8 @@
 //! The real binary, over real sockets.
 
+// Tests print figures for whoever runs them by hand.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod support;
 
 mod bad_input;
@@ -22,9 +25,13 @@ mod fragments;
 mod http2;
 mod https;
 mod keepalive_budget;
+mod log_faults;
 mod own_tags;
+mod refusals;
 mod rest_json;
+mod signals;
 mod starvation;
 mod statsd_daemon;
+mod supervision;
 mod tokens;
 mod upstream;

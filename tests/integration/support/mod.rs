@@ -7,6 +7,7 @@ pub mod receiver;
 pub mod request;
 pub mod statsd;
 pub mod token;
+pub mod unlogged;
 
 use std::time::Duration;
 

@@ -74,8 +74,7 @@ impl Proxy {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id() as i32).expect("a process id is not zero");
-        kill_process(pid, signal).expect("the process is there");
+        send_signal(&self.child, signal);
     }
 
     /// Waits for the end, and gathers what was logged.
@@ -142,6 +141,11 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a child that was not waited for yet.
+pub fn send_signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("the process is there");
 }
 
 /// Runs a command that must not start to serve, and gives its exit code and what it said.

@@ -1,0 +1,59 @@
+//! Why a request is refused: a closed set of reasons, for logs and counts.
+
+/// Why a request is refused, as logs name it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The head breaks a rule of HTTP: 400, 417, 501.
+    BadHead,
+    /// The head or its target is too long: 431, 414.
+    HeadTooLarge,
+    /// 404.
+    NotFound,
+    /// 405.
+    MethodNotAllowed,
+    /// 401.
+    NoToken,
+    /// 403.
+    BadToken,
+    /// 413.
+    BodyTooLarge,
+    /// 408.
+    BodyTimeout,
+    /// The framing or the compression of the body is broken, or it is no form and no JSON: 400.
+    BrokenBody,
+    /// 415.
+    UnsupportedBody,
+    /// The key, a parameter or the whole batch is no metric: 400.
+    BadMetric,
+    /// No room for the body, or for another viewer: 503.
+    Crowded,
+    /// A bug: 500.
+    Internal,
+}
+
+impl Reason {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Internal as usize + 1;
+
+    /// Their names, in order.
+    pub(super) const NAMES: [&'static str; Self::COUNT] = [
+        "bad_head",
+        "head_too_large",
+        "not_found",
+        "method_not_allowed",
+        "no_token",
+        "bad_token",
+        "body_too_large",
+        "body_timeout",
+        "broken_body",
+        "unsupported_body",
+        "bad_metric",
+        "crowded",
+        "internal",
+    ];
+
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}

@@ -1,0 +1,385 @@
+//! A log that cannot be written: every request is answered, every metric arrives, and the end is a good one.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit};
+
+use crate::support::client::{Client, exchange, post};
+use crate::support::proxy::command;
+use crate::support::receiver::Receiver;
+use crate::support::unlogged::Unlogged;
+
+const REQUESTS: usize = 10_000;
+const CONNECTIONS: usize = 4;
+
+/// Requests under way at once. Their datagrams fit into the receiver's buffer, whatever it is: the next are sent when all of
+/// these have come.
+const BURST: usize = 100;
+
+/// With and without a line for each request, as text and as JSON.
+const LOGS: [&[&str]; 4] = [&[], &["--verbose"], &["--log-format=json"], &["--log-format=json", "--verbose"]];
+
+/// Runs 10,000 requests against a proxy for each kind of log, ends it, and hands it to `after` before it is gone.
+fn each_log(start: impl Fn(&mut Command) -> Unlogged, after: impl Fn(&mut Unlogged)) {
+    for flags in LOGS {
+        let receiver = Receiver::new();
+        let port = format!("--statsd-port={}", receiver.port());
+        // As many places as connections: the warning that all are taken is in every log.
+        let places = format!("--http-max-connections={CONNECTIONS}");
+        let mut command = command(&[&port, "--http-threads=2", &places]);
+        let mut proxy = start(command.args(flags));
+        traffic(&proxy, &receiver, REQUESTS);
+        after(&mut proxy);
+        let status = proxy.stop();
+        assert_eq!(status.code(), Some(0), "{flags:?}: {status}");
+    }
+}
+
+fn traffic(proxy: &Unlogged, receiver: &Receiver, requests: usize) {
+    let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::connect(proxy.address)).collect();
+    for burst in 0..requests / BURST {
+        let mut expected = HashSet::new();
+        for (index, client) in clients.iter_mut().enumerate() {
+            let names = (0..BURST / CONNECTIONS).map(|request| format!("log.{burst}.{index}.{request}"));
+            let names: Vec<String> = names.collect();
+            client.send(names.iter().map(|name| post(&format!("/count/{name}"), "")).collect::<String>());
+            expected.extend(names.into_iter().map(|name| format!("{name}:1|c")));
+        }
+        for client in &mut clients {
+            for _ in 0..BURST / CONNECTIONS {
+                assert_eq!(client.answer().status, 200);
+            }
+        }
+        while !expected.is_empty() {
+            for line in receiver.next().lines() {
+                assert!(expected.remove(line), "{line:?} is not of this burst, or came twice");
+            }
+        }
+    }
+}
+
+/// A pipe whose buffer is full.
+fn full_pipe() -> (io::PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("a pipe can be non-blocking");
+    for size in [4096, 1] {
+        while writer.write(&vec![b'.'; size]).is_ok() {}
+    }
+    rustix::io::ioctl_fionbio(&writer, false).expect("a pipe can be blocking");
+    (reader, writer)
+}
+
+#[test]
+fn a_log_pipe_whose_reader_has_gone() {
+    each_log(
+        |command| {
+            let (reader, writer) = io::pipe().expect("a pipe");
+            drop(reader);
+            Unlogged::start(command.stderr(writer))
+        },
+        |_| {},
+    );
+}
+
+#[test]
+fn a_log_pipe_whose_reader_goes_later() {
+    for flags in LOGS {
+        let receiver = Receiver::new();
+        let port = format!("--statsd-port={}", receiver.port());
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2"]).args(flags).stderr(writer));
+        reader.read_exact(&mut [0; 40]).expect("the start line");
+        traffic(&proxy, &receiver, BURST);
+        drop(reader);
+        traffic(&proxy, &receiver, REQUESTS);
+        assert_eq!(proxy.stop().code(), Some(0), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_full_log_pipe_that_nobody_reads() {
+    // As the process that made the pipe left it: blocking or not.
+    for (flags, nonblocking) in LOGS.into_iter().flat_map(|flags| [(flags, false), (flags, true)]) {
+        let receiver = Receiver::new();
+        let port = format!("--statsd-port={}", receiver.port());
+        let (reader, writer) = full_pipe();
+        rustix::io::ioctl_fionbio(&writer, nonblocking).expect("a pipe can be either");
+        let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2"]).args(flags).stderr(writer));
+        traffic(&proxy, &receiver, REQUESTS);
+        // Nor do other signals wait for the log.
+        proxy.signal(Signal::USR1);
+        proxy.signal(Signal::HUP);
+        traffic(&proxy, &receiver, BURST);
+        assert_eq!(proxy.stop().code(), Some(0), "{flags:?}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_with_a_full_log_pipe() {
+    let receiver = Receiver::new();
+    let port = format!("--statsd-port={}", receiver.port());
+    let (_reader, writer) = full_pipe();
+    let mut proxy = Unlogged::start(command(&[&port, "--http-timeout-read=600"]).stderr(writer));
+    let mut client = Client::connect(proxy.address);
+    client.send("POST /count/a HTTP/1.1\r\n");
+    proxy.signal(Signal::TERM);
+    proxy.signal(Signal::INT);
+    assert_eq!(proxy.wait().code(), Some(130));
+}
+
+#[test]
+fn a_log_device_without_room() {
+    each_log(
+        |command| {
+            let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has /dev/full");
+            Unlogged::start(command.stderr(full))
+        },
+        |_| {},
+    );
+}
+
+/// Makes `script` run in place of the command, which it finds in "$@".
+fn through(script: &str, before: &[&str], command: &Command) -> Command {
+    let mut words = before.iter().copied().chain(["sh", "-c", script, "sh"]);
+    let mut shell = Command::new(words.next().expect("a program"));
+    shell.args(words).arg(command.get_program()).args(command.get_args());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STATSD_HTTP_PROXY_")) {
+        shell.env_remove(name);
+    }
+    shell
+}
+
+/// The command with its log in a file system of 64 KiB that is nearly full. Without the right to mount one, a limit on the
+/// size of files has to do: it cuts a write short, and refuses the next, in the same way.
+fn on_a_full_file_system(folder: &Path, command: &Command) -> Command {
+    let unshare = ["unshare", "--map-root-user", "--mount"];
+    let folder = folder.display();
+    let fill = format!("mount -t tmpfs -o size=64k none '{folder}' && head -c 57344 /dev/zero >'{folder}/filler'");
+    let log = format!("exec \"$@\" 2>>'{folder}/log'");
+    let allowed = Command::new("unshare").args(&unshare[1..]).args(["sh", "-c", &fill]).stderr(Stdio::null()).status();
+    if allowed.is_ok_and(|status| status.success()) {
+        through(&format!("{fill} && {log}"), &unshare, command)
+    } else {
+        println!("no tmpfs can be mounted here: a limit on the size of files takes its place");
+        through(&format!("ulimit -f 8 && {log}"), &[], command)
+    }
+}
+
+#[test]
+fn a_log_on_a_full_file_system() {
+    each_log(
+        |command| {
+            let folder = tempfile::tempdir().expect("a folder");
+            Unlogged::start(&mut on_a_full_file_system(folder.path(), command))
+        },
+        |_| {},
+    );
+}
+
+/// Past the limit the kernel sends SIGXFSZ, which ends a process that does not catch it.
+#[test]
+fn a_log_file_over_its_limit_goes_on_when_there_is_room() {
+    each_log(
+        |command| {
+            let folder = tempfile::tempdir().expect("a folder").keep();
+            let script = format!("ulimit -S -f 1 && exec \"$@\" 2>>'{}/log'", folder.display());
+            Unlogged::start(&mut through(&script, &[], command))
+        },
+        |proxy| {
+            let log = std::fs::read_link(format!("/proc/{}/fd/2", proxy.pid())).expect("the log's path");
+            let pid = Pid::from_raw(proxy.pid() as i32).expect("a process id");
+            let maximum = getrlimit(Resource::Fsize).maximum;
+            rustix::process::prlimit(Some(pid), Resource::Fsize, Rlimit { current: maximum, maximum })
+                .expect("a child's limit can be lifted");
+            proxy.signal(Signal::USR1);
+            let text = proxy.until("wrote its log", |_| {
+                let text = std::fs::read_to_string(&log).ok()?;
+                text.contains("SIGUSR1").then_some(text)
+            });
+            for line in text.lines() {
+                let whole = if line.starts_with('{') {
+                    serde_json::from_str::<serde_json::Value>(line).is_ok()
+                } else {
+                    line.starts_with("20") && line.split_whitespace().count() > 3
+                };
+                assert!(whole, "{line:?} was torn");
+            }
+            std::fs::remove_dir_all(log.parent().expect("a folder")).expect("the test's folder");
+        },
+    );
+}
+
+#[test]
+fn dropped_lines_are_counted_and_told_when_the_log_is_read_again() {
+    const MANY: usize = 30_000;
+    let receiver = Receiver::new();
+    let port = format!("--statsd-port={}", receiver.port());
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    // The command holds a writer too, and goes at once.
+    let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2", "--verbose"]).stderr(writer));
+    traffic(&proxy, &receiver, MANY);
+    let log = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).map(|_| text)
+    });
+    traffic(&proxy, &receiver, BURST);
+    proxy.signal(Signal::USR1);
+    assert_eq!(proxy.stop().code(), Some(0));
+    let text = log.join().expect("no panic").expect("UTF-8, and the end");
+    let number = |line: &str, after: &str| -> usize {
+        let digits = line.split(after).next().and_then(|before| before.split_whitespace().last());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no number before {after:?} in {line}"))
+    };
+    let written = text.lines().filter(|line| line.contains("request method=POST")).count();
+    let told: usize = text
+        .lines()
+        .filter(|line| line.contains("log lines were dropped"))
+        .map(|line| number(line, " log lines were dropped"))
+        .sum();
+    assert!(told > 0, "nothing was dropped: {written} lines");
+    assert_eq!(written + told, MANY + BURST);
+    let counters = text.lines().find(|line| line.contains("SIGUSR1: ")).expect("the counters");
+    assert_eq!(number(counters, " log lines dropped"), told);
+}
+
+/// Each standard stream that is not there at all: nothing else may get its number.
+#[test]
+fn streams_that_are_closed_at_start() {
+    for (script, stream) in [("exec \"$@\" 0<&-", 0), ("exec \"$@\" >&-", 1), ("exec \"$@\" 2>&-", 2)] {
+        let receiver = Receiver::new();
+        let port = format!("--statsd-port={}", receiver.port());
+        let command = command(&[&port, "--http-threads=2", "--verbose"]);
+        let mut shell = through(script, &[], &command);
+        let mut proxy = Unlogged::start(shell.stdout(Stdio::null()).stderr(Stdio::null()));
+        let link = std::fs::read_link(format!("/proc/{}/fd/{stream}", proxy.pid())).expect("a descriptor");
+        assert_eq!(link, Path::new("/dev/null"), "descriptor {stream}");
+        traffic(&proxy, &receiver, 10 * BURST);
+        assert_eq!(proxy.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn the_demo_needs_no_reader_of_its_lines() {
+    let full_device = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has /dev/full");
+    let (_full_reader, full) = full_pipe();
+    let (gone, closed) = io::pipe().expect("a pipe");
+    drop(gone);
+    let outputs: [Stdio; 3] = [full.into(), closed.into(), full_device().into()];
+    for output in outputs {
+        let mut proxy = Unlogged::start(command(&["--demo"]).stdout(output).stderr(Stdio::null()));
+        for request in 0..200 {
+            let answer = exchange(proxy.address, post(&format!("/count/demo.{request}"), ""));
+            assert_eq!(answer.status, 200);
+        }
+        // Its page goes on: the receiver is not held up by its own lines.
+        let mut page = Client::connect(proxy.address);
+        page.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut events = String::new();
+        let mut sent = 0;
+        while !events.contains("\"demo.seen:") {
+            exchange(proxy.address, post("/count/demo.seen", ""));
+            sent += 1;
+            let mut buffer = [0; 65_536];
+            let len = (&mut page.stream()).read(&mut buffer).expect("events");
+            assert!(len > 0 && sent < 1000, "no event shows the metric: {events}");
+            events.push_str(&String::from_utf8_lossy(&buffer[..len]));
+        }
+        drop(page);
+        assert_eq!(proxy.stop().code(), Some(0));
+    }
+}
+
+/// A terminal and the proxy in its background; both are killed when dropped.
+struct Background {
+    terminal: Child,
+    proxy: Option<Pid>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(pid) = self.proxy {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        let _ = self.terminal.kill();
+        let _ = self.terminal.wait();
+    }
+}
+
+/// A terminal with `stty tostop` stops a process in the background that writes to it, by SIGTTOU.
+#[test]
+fn a_terminal_that_wants_no_output_from_the_background() {
+    let receiver = Receiver::new();
+    let proxy = command(&[&format!("--statsd-port={}", receiver.port()), "--http-threads=1", "--verbose"]);
+    let words: Vec<&str> =
+        [proxy.get_program()].into_iter().chain(proxy.get_args()).map(|word| word.to_str().expect("UTF-8")).collect();
+    // A shell with job control gives the proxy a process group of its own, which is not the terminal's.
+    let script = format!("stty tostop; set -m; {} & echo \"started $!\"; wait", words.join(" "));
+    let terminal = Command::new("script")
+        .args(["-qec", &script, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script is there");
+    let mut background = Background { terminal, proxy: None };
+    let shown = BufReader::new(background.terminal.stdout.take().expect("standard output is piped"));
+    let mut address = None;
+    let mut lines = shown.lines().map_while(Result::ok);
+    while background.proxy.is_none() || address.is_none() {
+        let line = lines.next().expect("the proxy goes on");
+        assert!(!line.contains("Stopped"), "{line}");
+        if let Some((_, number)) = line.split_once("started ") {
+            background.proxy = number.trim().parse().ok().and_then(Pid::from_raw);
+        }
+        if let Some((_, url)) = line.split_once("listening on http://") {
+            address = url.split(',').next().and_then(|address| address.parse().ok());
+        }
+    }
+    let address = address.expect("an address");
+    for _ in 0..10 {
+        assert_eq!(exchange(address, post("/count/a", "")).status, 200);
+        assert_eq!(receiver.next(), "a:1|c");
+    }
+    let pid = background.proxy.take().expect("a process id");
+    rustix::process::kill_process(pid, Signal::TERM).expect("the proxy runs");
+    let rest: Vec<String> = lines.collect();
+    assert!(rest.iter().any(|line| line.contains("stopped: 10 metrics sent")), "{rest:?}");
+}
+
+fn run(flags: &[&str], stdout: impl Into<Stdio>) -> (Option<i32>, String) {
+    let output = command(flags).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).output();
+    let output = output.expect("the binary runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn help_and_version_end_well_when_nobody_reads_on() {
+    for flag in ["--help", "--version"] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(run(&[flag], writer), (Some(0), String::new()), "{flag}");
+        let full = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+        let (code, said) = run(&[flag], full);
+        assert_eq!(code, Some(1), "{flag}");
+        assert!(said.starts_with("cannot write to standard output: "), "{said}");
+    }
+}
+
+#[test]
+fn a_mistake_has_its_exit_code_when_nobody_can_read_of_it() {
+    for (flag, code) in [("--http-port=x", 2), ("--tls-cert=/no/such/file", 2)] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let status = command(&[flag]).stdin(Stdio::null()).stderr(writer).status().expect("the binary runs");
+        assert_eq!(status.code(), Some(code), "{flag}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = format!("--http-port={}", taken.local_addr().expect("an address").port());
+    let (_reader, writer) = full_pipe();
+    let status = command(&[&port]).stdin(Stdio::null()).stderr(writer).status().expect("the binary runs");
+    assert_eq!(status.code(), Some(1));
+}

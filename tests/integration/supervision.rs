@@ -1,0 +1,113 @@
+//! Parts of the server that must not end: when one does, the process drains, and says so.
+
+use std::io;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use statsd_http_proxy::cli::CommandLine;
+use statsd_http_proxy::config::{Config, LogFormat};
+use statsd_http_proxy::log::Log;
+use statsd_http_proxy::server::{self, Process, ServeError};
+
+use crate::support::client::{Client, post};
+use crate::support::receiver::Receiver;
+
+/// Serves in this process, where the accept loop can be given a fault: it waits for `shutdown`.
+fn serve(receiver: &Receiver, shutdown: impl Future<Output = ()> + Send + 'static) -> (Client, ServeResult) {
+    let flags =
+        ["--http-port=0".to_owned(), format!("--statsd-port={}", receiver.port()), "--http-threads=2".to_owned()];
+    let line = CommandLine::read(flags.into_iter().map(Into::into), |_| None);
+    let config = Config::new(&line).expect("good flags");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let client = Client::connect(listener.local_addr().expect("an address"));
+    let served =
+        std::thread::spawn(move || server::serve(Arc::new(config), listener, None, None, Process::default(), shutdown));
+    (client, served)
+}
+
+type ServeResult = std::thread::JoinHandle<Result<(), ServeError>>;
+
+#[test]
+fn the_end_of_the_accept_loop_drains_and_is_an_error() {
+    let receiver = Receiver::new();
+    let (fault, faulty) = tokio::sync::oneshot::channel::<()>();
+    let (mut client, served) = serve(&receiver, async {
+        let _ = faulty.await;
+        panic!("a bug in the accept loop");
+    });
+    let request = post("/count/a", "value=7");
+    let (first, second) = request.split_at(request.len() - 3);
+    assert_eq!(client.send(post("/count/b", "")).answer().status, 200);
+    client.send(first);
+    fault.send(()).expect("the accept loop runs");
+    assert_eq!(client.send(second).answer().status, 200, "what has begun is finished");
+    let result = served.join().expect("the panic stays in its task");
+    assert!(matches!(result, Err(ServeError::Ended("accept loop"))), "{result:?}");
+    assert_eq!(receiver.until("a:7|c"), ["b:1|c"]);
+}
+
+#[test]
+fn an_end_that_was_asked_for_is_none() {
+    let receiver = Receiver::new();
+    let (asked, ask) = tokio::sync::oneshot::channel::<()>();
+    let (mut client, served) = serve(&receiver, async {
+        let _ = ask.await;
+    });
+    assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
+    drop(client);
+    asked.send(()).expect("the accept loop runs");
+    assert!(served.join().expect("no panic").is_ok());
+    assert_eq!(receiver.next(), "a:1|c");
+}
+
+/// Set for the process in which [`a_process_that_panics`] does so.
+const PANICS: &str = "LOG_OF_PANICS";
+
+/// Not a test of its own: the next one runs it in another process, since how a panic is reported is the whole process's.
+#[test]
+fn a_process_that_panics() {
+    if std::env::var_os(PANICS).is_none() {
+        return;
+    }
+    let process = Process::default();
+    let log = Log::start(Arc::clone(&process.counters)).expect("a thread");
+    log.init(LogFormat::Json);
+    let secret = "a client's data";
+    let first = std::thread::Builder::new().name("first".to_owned()).spawn(|| panic!("a fixed message"));
+    assert!(first.expect("a thread").join().is_err());
+    let second = std::thread::spawn(move || panic!("{secret}"));
+    assert!(second.join().is_err());
+    tracing::info!("{}", process.counters.all());
+    log.finish();
+    assert_eq!(process.counters.panics.load(Ordering::Relaxed), 2);
+}
+
+/// This test binary as the process that panics.
+fn that_panics() -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this binary has a path"));
+    command.args(["--exact", "supervision::a_process_that_panics"]).env(PANICS, "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn a_panic_is_a_log_line_and_counted() {
+    let output = that_panics().stderr(Stdio::piped()).output().expect("this binary runs");
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success(), "{text}");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect();
+    assert!(text.contains("panic in thread \\\"first\\\" at ") && text.contains(": a fixed message"), "{text}");
+    assert!(lines.len() == 3 && text.contains(" 2 panics") && !text.contains("client's data"), "{text}");
+}
+
+#[test]
+fn a_panic_needs_nobody_who_reads_of_it() {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    drop(reader);
+    assert!(that_panics().stderr(writer).status().expect("this binary runs").success());
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+    assert!(that_panics().stderr(full).status().expect("this binary runs").success());
+}
