@@ -319,7 +319,7 @@ fn the_start_line_says_how_many_connections_the_file_limit_leaves() {
         .arg(command(&[]).get_program());
     let proxy = Proxy::start_with(&mut limited);
     let line = proxy.seen.last().expect("the start line");
-    assert!(line.contains("connections 76,"), "{line}");
+    assert!(line.contains("connections 68,"), "{line}");
     let warnings = proxy.seen.iter().filter(|line| line.contains("the limit on open files")).count();
     assert_eq!(warnings, 1, "{:?}", proxy.seen);
 }
