@@ -10,7 +10,7 @@ import { buildSync } from 'esbuild';
 
 const SCRIPT = 'statsd-http-proxy-client.min.js';
 /** Bytes of the script, gzipped: what a page loads for it. */
-const MAX_SIZE = 2_200;
+const MAX_SIZE = 2_400;
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 const dist = join(root, 'dist');

@@ -9,8 +9,46 @@ const ATTEMPTS = 10;
 /** The shortest and the longest backoff, in milliseconds. */
 const BACKOFF = 1_000;
 const MAX_BACKOFF = 60_000;
-/** A request that hangs would keep all others from leaving. */
+/** Milliseconds that a request, its answer or a token function may take: one that hangs keeps the others from leaving. */
 const TIMEOUT = 30_000;
+/** Why such a wait ends. */
+const LATE = new Error('Timed out');
+
+/** Bytes of a text in UTF-8. Not every engine has a TextEncoder. */
+const bytes = (/** @type {string} */ text) =>
+  text.replace(/[^\0-\x7f]/gu, (point) => (point < '\u0800' ? 'xx' : point[1] ? 'xxxx' : 'xxx')).length;
+
+/**
+ * @param {() => void} call
+ * @param {number} delay
+ */
+const later = (call, delay) => {
+  /** @type {any} */
+  const timer = setTimeout(call, delay);
+  // Node would wait for it.
+  timer.unref?.();
+  return timer;
+};
+
+/**
+ * Settles as `work` does, or rejects with `LATE` after `TIMEOUT`, and aborts. The timer is our own: `AbortSignal.timeout`
+ * is missing in Safari before 16, and does not end a request that the back/forward cache has frozen.
+ *
+ * @template T
+ * @param {T | Promise<T>} work
+ * @param {AbortController} [controller]
+ * @returns {Promise<T>}
+ */
+const within = (work, controller) =>
+  new Promise((resolve, reject) => {
+    const timer = later(() => {
+      reject(LATE);
+      controller?.abort();
+    }, TIMEOUT);
+    Promise.resolve(work)
+      .finally(() => clearTimeout(timer))
+      .then(resolve, reject);
+  });
 
 /**
  * @typedef {string | null | undefined} Token
@@ -18,7 +56,7 @@ const TIMEOUT = 30_000;
  * @typedef {object} DeliveryOptions
  * @property {string} url Where the proxy is, with its base path if it has one
  * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that gets one; it is called
- *   first before the first request, and again when the proxy refuses the token
+ *   first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
  * @property {number} [flushInterval] Longest time for which a metric waits, in milliseconds (2000)
  * @property {number} [maxQueue] Metrics that are kept at most; the oldest are dropped (10000)
  * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Is told of what was refused, and of
@@ -33,12 +71,17 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
   const queue = [];
   let dropped = 0;
   let attempts = 0;
+  // Bytes of the keepalive requests in flight.
   let flying = 0;
   // Of the queue, what is to leave now: what comes while a request is in flight waits for its own interval.
   let due = 0;
   // No request before these times: `paused` for a backoff, `asked` by the proxy.
   let paused = 0;
   let asked = 0;
+  // How often the page has come back from the back/forward cache.
+  let restored = 0;
+  // Whether the token was renewed for the batch that is sent.
+  let renewed = false;
   let closed = false;
   /** @type {any} */
   let timer;
@@ -52,8 +95,6 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       await onError?.(error);
     } catch {}
   };
-
-  const bytes = (/** @type {string} */ text) => new TextEncoder().encode(text).length;
 
   const take = (/** @type {number} */ budget) => {
     let count = 0;
@@ -74,91 +115,134 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     bound();
   };
 
+  const wake = () => {
+    clearTimeout(timer);
+    // Browsers round: a backoff ends with its timer, not with the clock.
+    timer = paused = 0;
+    flush();
+  };
+
   const schedule = (/** @type {number} */ delay) => {
     if (!timer && !closed) {
-      timer = setTimeout(() => {
-        // Browsers round: a backoff ends with its timer, not with the clock.
-        timer = paused = 0;
-        flush();
-      }, delay);
-      // Node would wait for it.
-      timer.unref?.();
+      timer = later(wake, delay);
     }
   };
 
   const ready = () => queue.length && Date.now() >= asked && globalThis.navigator?.onLine !== false;
 
-  const drain = async () => {
-    let renewed = false;
-    // So that `running` is set before anything of the page is called: that may flush, too.
-    await 0;
-    while (due > 0 && ready() && Date.now() >= paused) {
-      /** @type {string[]} */
-      let lines = [];
-      let again = true;
+  const retry = (/** @type {string[]} */ lines, wait = 0) => {
+    // Half of it is jitter, so that pages do not come back all at once.
+    wait += Math.min(BACKOFF * 2 ** attempts, MAX_BACKOFF) * (0.5 + Math.random() / 2);
+    paused = Date.now() + wait;
+    if (++attempts < ATTEMPTS) {
+      putBack(lines);
+    } else {
+      dropped += lines.length;
+      attempts = 0;
+    }
+    clearTimeout(timer);
+    timer = 0;
+    schedule(wait);
+  };
+
+  /**
+   * What becomes of the lines of a request that was answered.
+   *
+   * @param {string[]} lines
+   * @param {Response} response
+   * @param {string} text
+   */
+  const conclude = (lines, { status, ok, headers }, text) => {
+    if ((status == 401 || status == 403) && renewable && !renewed) {
+      renewed = true;
+      jwt = null;
+      putBack(lines);
+      return;
+    }
+    // Of a batch that is accepted in part, the answer lists what is not.
+    if (!ok || text.includes('"error"')) {
+      report(Object.assign(new Error(status + ' ' + text), { status, text }));
+    }
+    if (status > 499 || status == 408 || status == 429) {
+      const after = headers.get('Retry-After');
       let wait = 0;
-      try {
-        if (renewable) {
-          jwt ??= await token();
-        }
-        lines = take(BUDGET);
-        due -= lines.length;
-        const body = lines.join('\n');
-        flying = attempts ? 0 : bytes(body);
-        const response = await fetch(target, {
+      if (after) {
+        wait = +after >= 0 ? +after * 1_000 : Date.parse(after) - Date.now();
+        wait = wait > 0 ? wait : 0;
+        asked = Date.now() + wait;
+      }
+      retry(lines, wait);
+      return;
+    }
+    attempts = 0;
+    renewed = false;
+    dropped += ok ? 0 : lines.length;
+  };
+
+  const post = async (/** @type {string[]} */ lines, /** @type {boolean} */ keepalive) => {
+    const controller = globalThis.AbortController && new AbortController();
+    const body = lines.join('\n');
+    const size = keepalive ? bytes(body) : 0;
+    flying += size;
+    try {
+      const response = await within(
+        fetch(target, {
           method: 'POST',
           body,
-          // So it survives the page. When other requests have used up the budget, it fails: then without.
-          keepalive: !attempts,
+          keepalive,
           // A custom header costs a preflight, which the browser may then keep. Text is text/plain by itself.
           headers: jwt ? { 'X-JWT-Token': jwt } : {},
-          signal: AbortSignal.timeout(TIMEOUT),
-        });
-        const { status, ok } = response;
-        const text = await response.text().catch(() => '');
-        if ((status == 401 || status == 403) && renewable && !renewed) {
-          renewed = true;
-          jwt = null;
-          putBack(lines);
-          continue;
-        }
-        again = status > 499 || status == 408 || status == 429;
-        const after = again && response.headers.get('Retry-After');
-        if (after) {
-          wait = +after >= 0 ? +after * 1_000 : Date.parse(after) - Date.now();
-          wait = wait > 0 ? wait : 0;
-          asked = Date.now() + wait;
-        }
-        // Of a batch that is accepted in part, the answer lists what is not.
-        if (!ok || text.includes('"error"')) {
-          report(Object.assign(new Error(status + ' ' + text), { status, text }));
-        }
-        if (!again) {
-          attempts = 0;
-          renewed = false;
-          dropped += ok ? 0 : lines.length;
-        }
-      } catch (error) {
-        report(error);
-      } finally {
-        flying = 0;
+          signal: controller?.signal,
+        }),
+        controller,
+      );
+      const text = await within(response.text(), controller).catch(() => '');
+      conclude(lines, response, text);
+    } finally {
+      flying -= size;
+    }
+  };
+
+  const sendBatch = async () => {
+    const era = restored;
+    // So it survives the page. When other requests have used up the budget, it fails: then without.
+    const keepalive = !attempts;
+    /** @type {string[]} */
+    let lines = [];
+    try {
+      if (renewable) {
+        jwt ??= await within(token());
       }
-      if (again) {
-        // Half of it is jitter, so that pages do not come back all at once.
-        wait += Math.min(BACKOFF * 2 ** attempts, MAX_BACKOFF) * (0.5 + Math.random() / 2);
-        paused = Date.now() + wait;
-        if (++attempts < ATTEMPTS) {
-          putBack(lines);
-        } else {
-          dropped += lines.length;
-          attempts = 0;
-        }
-        clearTimeout(timer);
-        timer = 0;
-        schedule(wait);
+      // Else the next drain has taken over.
+      if (era == restored) {
+        lines = take(BUDGET);
+        due -= lines.length;
+        await post(lines, keepalive);
+      }
+    } catch (error) {
+      // The browser ends what it was sending with keepalive when the page was left, but may keep the answer for itself.
+      if (error != LATE || era == restored || !keepalive) {
+        report(error);
+        retry(lines);
       }
     }
-    running = undefined;
+  };
+
+  const drain = async () => {
+    const era = restored;
+    // So that `running` is set before anything of the page is called: that may flush, too.
+    await 0;
+    renewed = false;
+    while (era == restored && due > 0 && ready() && Date.now() >= paused) {
+      await sendBatch();
+    }
+    if (era == restored) {
+      running = undefined;
+      if (queue.length) {
+        // Should nothing else wake it: the network may be back without an event.
+        schedule(MAX_BACKOFF);
+      }
+    }
   };
 
   const flush = () => {
@@ -187,7 +271,7 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
   };
 
   // These bubble: what other listeners count when the page is hidden is still in the beacon.
-  /** @type {Record<string, () => void>} */
+  /** @type {Record<string, (event: any) => void>} */
   const listeners = {
     pagehide: leave,
     visibilitychange() {
@@ -199,12 +283,18 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       paused = 0;
       flush();
     },
+    pageshow({ persisted }) {
+      if (persisted) {
+        // A request or a token that was awaited may never come, and is waited for no longer.
+        restored++;
+        running = undefined;
+        wake();
+      }
+    },
   };
 
-  // A controller is an options object too: it has the `signal`.
-  const listening = new AbortController();
   for (const type in listeners) {
-    globalThis.addEventListener?.(type, listeners[type], listening);
+    globalThis.addEventListener?.(type, listeners[type]);
   }
 
   return {
@@ -228,7 +318,9 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       closed = true;
       paused = 0;
       clearTimeout(timer);
-      listening.abort();
+      for (const type in listeners) {
+        globalThis.removeEventListener?.(type, listeners[type]);
+      }
       return flush();
     },
   };

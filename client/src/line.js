@@ -27,14 +27,15 @@ export function decimal(value) {
 }
 
 /**
- * The tags as the end of a line. The proxy would replace the same characters.
+ * The tags as the end of a line, with what could break it replaced as the proxy would. Beyond ASCII the proxy alone
+ * tells letters from signs: Hermes, the engine of React Native, cannot read a pattern with `\p`.
  *
  * @param {Record<string, unknown>} tags
  */
 export function tagged(tags) {
   const texts = Object.entries(tags)
     .filter((tag) => tag[1] != null)
-    .map((tag) => tag.map((text) => String(text).replace(/[^\p{Alphabetic}\p{N}_./-]/gu, '_')).join(':'));
+    .map((tag) => tag.map((text) => String(text).replace(/[^\w./\xa0-\uffff-]/g, '_')).join(':'));
   return texts[0] ? '|#' + texts : '';
 }
 

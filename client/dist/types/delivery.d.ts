@@ -4,7 +4,7 @@
  * @typedef {object} DeliveryOptions
  * @property {string} url Where the proxy is, with its base path if it has one
  * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that gets one; it is called
- *   first before the first request, and again when the proxy refuses the token
+ *   first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
  * @property {number} [flushInterval] Longest time for which a metric waits, in milliseconds (2000)
  * @property {number} [maxQueue] Metrics that are kept at most; the oldest are dropped (10000)
  * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Is told of what was refused, and of
@@ -27,7 +27,7 @@ export type DeliveryOptions = {
     url: string;
     /**
      * JSON Web Token, or a function that gets one; it is called
-     * first before the first request, and again when the proxy refuses the token
+     * first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
      */
     token?: Token | (() => Token | Promise<Token>);
     /**

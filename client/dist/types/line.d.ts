@@ -5,7 +5,8 @@
  */
 export function decimal(value: unknown): string;
 /**
- * The tags as the end of a line. The proxy would replace the same characters.
+ * The tags as the end of a line, with what could break it replaced as the proxy would. Beyond ASCII the proxy alone
+ * tells letters from signs: Hermes, the engine of React Native, cannot read a pattern with `\p`.
  *
  * @param {Record<string, unknown>} tags
  */
