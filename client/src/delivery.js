@@ -11,44 +11,42 @@ const BACKOFF = 1_000;
 const MAX_BACKOFF = 60_000;
 /** Milliseconds that a request, its answer or a token function may take: one that hangs keeps the others from leaving. */
 const TIMEOUT = 30_000;
-/** Why such a wait ends. */
-const LATE = new Error('Timed out');
 
-/** Bytes of a text in UTF-8. Not every engine has a TextEncoder. */
+/** Bytes of a text in UTF-8, or a few more if it has emoji. Not every engine has a TextEncoder. */
 const bytes = (/** @type {string} */ text) =>
-  text.replace(/[^\0-\x7f]/gu, (point) => (point < '\u0800' ? 'xx' : point[1] ? 'xxxx' : 'xxx')).length;
+  text.replace(/[\u0800-\uffff]/g, '$&x').replace(/[\x80-\uffff]/g, 'xx').length;
 
 /**
- * @param {() => void} call
- * @param {number} delay
- */
-const later = (call, delay) => {
-  /** @type {any} */
-  const timer = setTimeout(call, delay);
-  // Node would wait for it.
-  timer.unref?.();
-  return timer;
-};
-
-/**
- * Settles as `work` does, or rejects with `LATE` after `TIMEOUT`, and aborts. The timer is our own: `AbortSignal.timeout`
- * is missing in Safari before 16, and does not end a request that the back/forward cache has frozen.
+ * Settles as `work` does, or rejects after `TIMEOUT`. No signal does that for a request that the back/forward cache has
+ * frozen, nor for a token.
  *
  * @template T
  * @param {T | Promise<T>} work
- * @param {AbortController} [controller]
  * @returns {Promise<T>}
  */
-const within = (work, controller) =>
+const within = (work) =>
   new Promise((resolve, reject) => {
-    const timer = later(() => {
-      reject(LATE);
-      controller?.abort();
-    }, TIMEOUT);
+    const timer = setTimeout(() => reject(new Error('Timed out')), TIMEOUT);
     Promise.resolve(work)
       .finally(() => clearTimeout(timer))
       .then(resolve, reject);
   });
+
+/**
+ * Listens to events of the page, where there are any. What is returned stops it. They bubble: what other listeners count
+ * when the page is hidden is still in the beacon.
+ *
+ * @param {Record<string, (event: any) => void>} listeners
+ * @param {'add' | 'remove'} [action]
+ */
+export const listen = (listeners, action = 'add') => {
+  for (const type in listeners) {
+    globalThis[`${action}EventListener`]?.(type, listeners[type]);
+  }
+  return () => {
+    listen(listeners, 'remove');
+  };
+};
 
 /**
  * @typedef {string | null | undefined} Token
@@ -78,22 +76,37 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
   // No request before these times: `paused` for a backoff, `asked` by the proxy.
   let paused = 0;
   let asked = 0;
-  // How often the page has come back from the back/forward cache.
-  let restored = 0;
   // Whether the token was renewed for the batch that is sent.
   let renewed = false;
-  let closed = false;
+  // 1 when it is, and 2 when `onError` was told that metrics came after that.
+  let closed = 0;
   /** @type {any} */
   let timer;
-  /** @type {Promise<void> | undefined} */
-  let running;
+  /** @type {Promise<void> | null} */
+  let running = null;
   let jwt = renewable ? null : token;
 
-  // Awaited, so that a rejection of an asynchronous `onError` is caught too.
-  const report = async (/** @type {any} */ error) => {
+  const report = (/** @type {any} */ error) => {
+    // Without it while it runs: what it calls in turn may fail too, and so on without end.
+    const tell = onError;
+    onError = undefined;
+    // A promise takes in what it throws, and what it rejects if it is asynchronous.
+    new Promise((resolve) => resolve(tell?.(error))).catch(() => {});
+    onError = tell;
+  };
+
+  /**
+   * Whatever the page hands over, or its getters throw, is reported, and not thrown into it.
+   *
+   * @template T
+   * @param {() => T} work
+   */
+  const attempt = (work) => {
     try {
-      await onError?.(error);
-    } catch {}
+      return work();
+    } catch (error) {
+      report(error);
+    }
   };
 
   const take = (/** @type {number} */ budget) => {
@@ -124,7 +137,9 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
 
   const schedule = (/** @type {number} */ delay) => {
     if (!timer && !closed) {
-      timer = later(wake, delay);
+      timer = setTimeout(wake, delay);
+      // Node would wait for it.
+      timer.unref?.();
     }
   };
 
@@ -153,58 +168,48 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
    * @param {string} text
    */
   const conclude = (lines, { status, ok, headers }, text) => {
-    if ((status == 401 || status == 403) && renewable && !renewed) {
-      renewed = true;
+    renewed = (status == 401 || status == 403) && renewable && !renewed;
+    if (renewed) {
       jwt = null;
       putBack(lines);
-      return;
-    }
-    // Of a batch that is accepted in part, the answer lists what is not.
-    if (!ok || text.includes('"error"')) {
-      report(Object.assign(new Error(status + ' ' + text), { status, text }));
-    }
-    if (status > 499 || status == 408 || status == 429) {
-      const after = headers.get('Retry-After');
-      let wait = 0;
-      if (after) {
-        wait = +after >= 0 ? +after * 1_000 : Date.parse(after) - Date.now();
-        wait = wait > 0 ? wait : 0;
-        asked = Date.now() + wait;
+    } else {
+      // Of a batch that is accepted in part, the answer lists what is not.
+      if (!ok || text.includes('"error"')) {
+        report(Object.assign(new Error(status + ' ' + text), { status, text }));
       }
-      retry(lines, wait);
-      return;
+      if (status > 499 || status == 408 || status == 429) {
+        // Seconds or a date; without the header, which is null then, no wait.
+        /** @type {any} */
+        const after = headers.get('Retry-After');
+        const wait = Math.max(0, after * 1_000 || Date.parse(after) - Date.now()) || 0;
+        asked = Date.now() + wait;
+        retry(lines, wait);
+      } else {
+        attempts = 0;
+        dropped += ok ? 0 : lines.length;
+      }
     }
-    attempts = 0;
-    renewed = false;
-    dropped += ok ? 0 : lines.length;
   };
 
   const post = async (/** @type {string[]} */ lines, /** @type {boolean} */ keepalive) => {
-    const controller = globalThis.AbortController && new AbortController();
     const body = lines.join('\n');
-    const size = keepalive ? bytes(body) : 0;
-    flying += size;
-    try {
-      const response = await within(
-        fetch(target, {
-          method: 'POST',
-          body,
-          keepalive,
-          // A custom header costs a preflight, which the browser may then keep. Text is text/plain by itself.
-          headers: jwt ? { 'X-JWT-Token': jwt } : {},
-          signal: controller?.signal,
-        }),
-        controller,
-      );
-      const text = await within(response.text(), controller).catch(() => '');
-      conclude(lines, response, text);
-    } finally {
-      flying -= size;
-    }
+    flying = keepalive ? bytes(body) : 0;
+    const response = await within(
+      fetch(target, {
+        method: 'POST',
+        body,
+        keepalive,
+        // A custom header costs a preflight, which the browser may then keep. Text is text/plain by itself.
+        headers: jwt ? { 'X-JWT-Token': jwt } : {},
+        // Gives its connection back. Safari before 16 has no such signal.
+        signal: globalThis.AbortSignal?.timeout?.(TIMEOUT),
+      }),
+    );
+    conclude(lines, response, await within(response.text()).catch(() => ''));
   };
 
   const sendBatch = async () => {
-    const era = restored;
+    const mine = running;
     // So it survives the page. When other requests have used up the budget, it fails: then without.
     const keepalive = !attempts;
     /** @type {string[]} */
@@ -214,30 +219,31 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
         jwt ??= await within(token());
       }
       // Else the next drain has taken over.
-      if (era == restored) {
+      if (mine == running) {
         lines = take(BUDGET);
         due -= lines.length;
         await post(lines, keepalive);
       }
     } catch (error) {
-      // The browser ends what it was sending with keepalive when the page was left, but may keep the answer for itself.
-      if (error != LATE || era == restored || !keepalive) {
+      // What was sent with keepalive when the page was left has arrived, unless the network failed, a TypeError: only the
+      // answer may be lost.
+      if (mine == running || !keepalive || error instanceof TypeError) {
         report(error);
         retry(lines);
       }
     }
+    flying = 0;
   };
 
   const drain = async () => {
-    const era = restored;
     // So that `running` is set before anything of the page is called: that may flush, too.
     await 0;
-    renewed = false;
-    while (era == restored && due > 0 && ready() && Date.now() >= paused) {
+    const mine = running;
+    while (mine == running && due > 0 && ready() && Date.now() >= paused) {
       await sendBatch();
     }
-    if (era == restored) {
-      running = undefined;
+    if (mine == running) {
+      running = null;
       if (queue.length) {
         // Should nothing else wake it: the network may be back without an event.
         schedule(MAX_BACKOFF);
@@ -270,12 +276,11 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     flush();
   };
 
-  // These bubble: what other listeners count when the page is hidden is still in the beacon.
   /** @type {Record<string, (event: any) => void>} */
   const listeners = {
     pagehide: leave,
     visibilitychange() {
-      if (document.visibilityState == 'hidden') {
+      if (globalThis.document?.visibilityState == 'hidden') {
         leave();
       }
     },
@@ -285,42 +290,43 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     },
     pageshow({ persisted }) {
       if (persisted) {
-        // A request or a token that was awaited may never come, and is waited for no longer.
-        restored++;
-        running = undefined;
+        // The answer or the token that this waits for may never come.
+        running = null;
         wake();
       }
     },
   };
 
-  for (const type in listeners) {
-    globalThis.addEventListener?.(type, listeners[type]);
-  }
+  const deafen = listen(listeners);
 
   return {
-    report,
+    attempt,
     flush,
     dropped: () => dropped,
 
     /** @param {string} line */
     push(line) {
-      if (line && !closed) {
+      if (!line) {
+        return;
+      }
+      if (!closed) {
         queue.push(line);
         bound();
         schedule(flushInterval);
         if (queue.length >= FULL) {
           flush();
         }
+      } else if (closed++ < 2) {
+        // Said once.
+        throw new Error('Closed');
       }
     },
 
     close() {
-      closed = true;
+      closed = closed || 1;
       paused = 0;
       clearTimeout(timer);
-      for (const type in listeners) {
-        globalThis.removeEventListener?.(type, listeners[type]);
-      }
+      deafen();
       return flush();
     },
   };

@@ -143,20 +143,3 @@ test('a network that is back without an event is noticed', async (t) => {
   await world.pass(60_000);
   assert.deepEqual(world.lines(), ['c:1|c']);
 });
-
-test('what is in flight twice takes its part of the budget of beacons', async (t) => {
-  const world = frozen(t);
-  world.freeze();
-  const client = world.client();
-  world.fill(client, 250);
-  client.flush();
-  await world.pass(0);
-  await world.restore();
-  world.fill(client, 100);
-  client.flush();
-  await world.pass(0);
-  world.fill(client, 400);
-  await world.hide();
-  assert.deepEqual(world.requests.map(({ body }) => body.length), [24_999, 9_999]);
-  assert.ok(world.beacons[0].bytes <= 60_000 - 24_999 - 9_999);
-});

@@ -12,13 +12,14 @@
  */
 /** @param {DeliveryOptions} options */
 export function deliver({ url, token, flushInterval, maxQueue, onError }: DeliveryOptions): {
-    report: (error: any) => Promise<void>;
+    attempt: <T>(work: () => T) => T | undefined;
     flush: () => Promise<void>;
     dropped: () => number;
     /** @param {string} line */
     push(line: string): void;
     close(): Promise<void>;
 };
+export function listen(listeners: Record<string, (event: any) => void>, action?: "add" | "remove"): () => void;
 export type Token = string | null | undefined;
 export type DeliveryOptions = {
     /**
