@@ -11,7 +11,7 @@ mod tags;
 
 use thiserror::Error;
 
-pub use decimal::without_exponent;
+pub use decimal::{without_exponent, write_without_exponent};
 pub use name::{Member, Name, Prefix};
 pub use number::{Number, Numbers};
 pub use rate::Rate;

@@ -8,6 +8,7 @@ use crate::batch::intake::Intake;
 use crate::batch::{Sink, plain};
 use crate::metric::{
     Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value, without_exponent,
+    write_without_exponent,
 };
 use crate::statsd::line::write_tags;
 use crate::statsd::style::Style;
@@ -116,7 +117,9 @@ fn without_exponents(values: &str) -> Option<Cow<'_, str>> {
         if index > 0 {
             plain.push(':');
         }
-        plain.push_str(&without_exponent(value));
+        if !write_without_exponent(&mut plain, value) {
+            plain.push_str(value);
+        }
         if plain.len() > MAX_LINE {
             return None;
         }

@@ -7,6 +7,9 @@ use super::*;
 use crate::metric::{MAX_LINE, Prefix};
 use crate::statsd::dialect::{DIALECTS, Dialect};
 
+#[path = "../../tests/shapes/mod.rs"]
+mod shapes;
+
 /// The default cap of a batch, in bytes.
 const CAP: usize = 1024 * 1024;
 
@@ -47,8 +50,12 @@ impl Sink for Sent {
 }
 
 fn run(content_type: ContentType, body: &[u8], style: &Style) -> Result<(Sent, Report), BatchError> {
+    run_under(content_type, body, style, CAP)
+}
+
+fn run_under(content_type: ContentType, body: &[u8], style: &Style, cap: usize) -> Result<(Sent, Report), BatchError> {
     let mut sent = Sent::new(style);
-    let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), CAP)?;
+    let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
     while !batch.advance(style, &mut sent).inspect_err(|_| assert!(sent.units.is_empty()))? {}
     Ok((sent, batch.into_report()))
 }
@@ -323,6 +330,42 @@ fn a_batch_stands_for_no_more_samples_than_its_bytes_and_a_million() {
         // Counters are divided by their rates, whatever these are.
         let (sent, _) = run(ContentType::Unnamed, "c:1|c|@0.000001\n".repeat(1000).as_bytes(), &style).expect("lines");
         assert_eq!(sent.units.len(), 1000);
+    }
+}
+
+/// Holds what becomes of a body, whatever it is, to its bounds.
+fn assert_bounded(shape: &shapes::Shape, cap: usize) {
+    let dialect = Dialect::find(shape.dialect).expect("a dialect");
+    let mut style = Style::new(shape.prefix.parse().expect("a prefix"), dialect);
+    for tag in shape.tags {
+        style.add_tag(tag).expect("a tag");
+    }
+    assert!(shape.body.len() <= cap && shape.request().len() <= cap + 200, "{}", shape.name);
+    let content_type = ContentType::of(Some(shape.content_type.as_bytes()));
+    let Ok((sent, report)) = run_under(content_type, &shape.body, &style, cap) else { return };
+    let bytes: usize = sent.units.iter().map(|unit| unit.len() + 1).sum();
+    assert!(bytes <= 2 * cap, "{}: {bytes} bytes of {cap}", shape.name);
+    // Those that are sampled here are not multiplied beyond what came, but for chance.
+    if dialect.multiplies && shape.content_type == "text/plain" {
+        let bound = (100 * shape.body.len()).min(1_000_000) as f64 + report.total() as f64;
+        assert!(samples(&sent) <= bound, "{}: {} samples", shape.name, samples(&sent));
+    }
+    assert!(sent.measurements <= report.total(), "{}", shape.name);
+    assert!(sent.units.iter().all(|unit| unit.len() <= MAX_LINE), "{}", shape.name);
+}
+
+#[test]
+fn no_worst_body_becomes_more_than_twice_its_cap() {
+    for shape in shapes::worst(CAP / 4, CAP / 16).iter().filter(|shape| shape.path == "/batch" && shape.gzip.is_none())
+    {
+        assert_bounded(shape, CAP / 4);
+    }
+}
+
+#[test]
+fn no_random_body_becomes_more_than_twice_its_cap() {
+    for seed in 0..600 {
+        assert_bounded(&shapes::random(seed, 32 * 1024), 32 * 1024);
     }
 }
 

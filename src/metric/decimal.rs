@@ -37,44 +37,98 @@ pub fn is_finite(whole: &[u8]) -> bool {
 ///
 /// The result is at most some 330 bytes longer than `text`.
 pub fn without_exponent(text: &str) -> Cow<'_, str> {
-    match text.bytes().position(|byte| matches!(byte, b'e' | b'E')) {
-        Some(at) => rewrite(&text[..at], &text[at + 1..]).map_or(Cow::Borrowed(text), Cow::Owned),
-        None => Cow::Borrowed(text),
-    }
+    let mut plain = String::new();
+    if write_without_exponent(&mut plain, text) { Cow::Owned(plain) } else { Cow::Borrowed(text) }
 }
 
-fn rewrite(mantissa: &str, exponent: &str) -> Option<String> {
-    let (sign, unsigned) = mantissa.split_at(usize::from(mantissa.starts_with(['+', '-'])));
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((_, "")) => return None,
-        Some(parts) => parts,
-        None => (unsigned, ""),
-    };
-    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !are_digits(whole) || !are_digits(fraction) {
-        return None;
+/// Appends what [`without_exponent`] makes of `text`, if that is another text; returns whether it is.
+pub fn write_without_exponent(out: &mut String, text: &str) -> bool {
+    let Some(at) = text.bytes().position(|byte| matches!(byte, b'e' | b'E')) else { return false };
+    let start = out.len();
+    let done = read_exponent(&text[at + 1..]).and_then(|exponent| rewrite(out, &text[..at], exponent));
+    if done.is_none() {
+        out.truncate(start);
     }
-    let digits = [whole, fraction].concat();
-    let significant = digits.trim_start_matches('0');
+    done.is_some()
+}
+
+/// Appends `mantissa` times ten to the power of `exponent`. `None` if it is none, or beyond the range of a double: then some
+/// of it may have been appended.
+fn rewrite(out: &mut String, mantissa: &str, exponent: i64) -> Option<()> {
+    let (sign, unsigned) = mantissa.split_at(usize::from(mantissa.starts_with(['+', '-'])));
+    let digits = Digits::read(unsigned)?;
+    out.push_str(sign);
+    let Some((first, end)) = digits.significant() else {
+        out.push('0');
+        return Some(());
+    };
     // How many digits stand before the point, from the first that is not 0.
-    let point = whole.len() as i64 + read_exponent(exponent)? - (digits.len() - significant.len()) as i64;
-    let significant = significant.trim_end_matches('0');
-    if significant.is_empty() || point <= -MAX_PLACES {
-        return Some(format!("{sign}0"));
+    let point = digits.whole.len() as i64 + exponent - first as i64;
+    if point <= -MAX_PLACES {
+        out.push('0');
+        return Some(());
     }
     if point > FINITE_DIGITS as i64 + 1 {
         return None;
     }
-    let plain = match usize::try_from(point) {
-        Ok(0) => format!("{sign}0.{significant}"),
-        Ok(point) if point < significant.len() => {
-            format!("{sign}{}.{}", &significant[..point], &significant[point..])
-        }
-        Ok(point) => format!("{sign}{significant}{}", "0".repeat(point - significant.len())),
-        Err(_) => format!("{sign}0.{}{significant}", "0".repeat(point.unsigned_abs() as usize)),
-    };
-    let whole = plain[sign.len()..].split('.').next().unwrap_or_default();
-    is_finite(whole.as_bytes()).then_some(plain)
+    let start = out.len();
+    if point <= 0 {
+        out.push_str("0.");
+        push_zeros(out, point.unsigned_abs() as usize);
+        digits.push(out, first, end);
+        return Some(());
+    }
+    let point = first + point as usize;
+    digits.push(out, first, end.min(point));
+    push_zeros(out, point.saturating_sub(end));
+    if !is_finite(&out.as_bytes()[start..]) {
+        return None;
+    }
+    if point < end {
+        out.push('.');
+        digits.push(out, point, end);
+    }
+    Some(())
+}
+
+/// Appends at most [`MAX_PLACES`] zeros.
+fn push_zeros(out: &mut String, count: usize) {
+    const ZEROS: [u8; MAX_PLACES as usize] = [b'0'; MAX_PLACES as usize];
+    out.push_str(std::str::from_utf8(&ZEROS[..count]).unwrap_or_default());
+}
+
+/// The digits of a number without sign and exponent, as if there were no point among them.
+struct Digits<'a> {
+    whole: &'a str,
+    fraction: &'a str,
+}
+
+impl<'a> Digits<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (whole, fraction) = match text.split_once('.') {
+            Some((_, "")) => return None,
+            Some(parts) => parts,
+            None => (text, ""),
+        };
+        let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        (!whole.is_empty() && are_digits(whole) && are_digits(fraction)).then_some(Self { whole, fraction })
+    }
+
+    /// Where those begin and end that count: from the first to the last that is not 0.
+    fn significant(&self) -> Option<(usize, usize)> {
+        let not_zero = |byte: u8| byte != b'0';
+        let mut all = self.whole.bytes().chain(self.fraction.bytes());
+        let first = all.position(not_zero)?;
+        let zeros = self.fraction.bytes().rev().chain(self.whole.bytes().rev()).position(not_zero)?;
+        Some((first, self.whole.len() + self.fraction.len() - zeros))
+    }
+
+    /// Appends the digits from one place to another.
+    fn push(&self, out: &mut String, from: usize, to: usize) {
+        let whole = self.whole.len();
+        out.push_str(&self.whole[from.min(whole)..to.min(whole)]);
+        out.push_str(&self.fraction[from.max(whole) - whole..to.max(whole) - whole]);
+    }
 }
 
 /// An exponent, or of one that is beyond all bounds a bound.

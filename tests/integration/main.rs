@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "../shapes/mod.rs"]
+mod shapes;
+
 mod bad_input;
 mod base_path;
 mod batch;
@@ -24,3 +27,4 @@ mod starvation;
 mod statsd_daemon;
 mod tokens;
 mod upstream;
+mod worst_body;
