@@ -3,8 +3,10 @@
 //! A batch is taken in slices, so that the largest one does not keep a worker from its other connections. What is said
 //! of it in the end is its [`Report`]. Pure: knows neither sockets nor hyper.
 
+mod allowance;
 mod array;
 mod format;
+mod intake;
 mod lines;
 mod plain;
 mod report;
@@ -14,11 +16,13 @@ use bytes::Bytes;
 use memchr::memchr;
 use thiserror::Error;
 
+use crate::batch::allowance::Allowance;
 use crate::batch::array::Array;
+use crate::batch::intake::Intake;
 use crate::batch::stage::Stage;
 use crate::content_type::ContentType;
 use crate::json::{Object, each_object};
-use crate::metric::{Metric, MetricError, Sampling, TagsWriter};
+use crate::metric::{MAX_LINE, Metric, MetricError, TagsWriter};
 use crate::params::Members;
 use crate::statsd::line;
 use crate::statsd::style::Style;
@@ -43,8 +47,8 @@ pub enum BatchError {
 
 /// Where metrics go, one by one.
 pub trait Sink {
-    /// Takes a sound metric; refuses one that is too long.
-    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError>;
+    /// Takes a sound metric, and returns how many bytes its line has; refuses one that is too long.
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError>;
 
     /// Takes a line of `count` measurements, or two that belong together, none of them too long.
     fn take_line(&mut self, line: &[u8], count: u32);
@@ -54,8 +58,10 @@ pub trait Sink {
 #[derive(Debug)]
 pub struct Batch {
     body: Bytes,
+    cap: usize,
     reader: Reader,
     report: Report,
+    allowance: Allowance,
 }
 
 /// How far a body was read.
@@ -69,49 +75,50 @@ enum Reader {
     Short(Array),
     /// An array or an object that has yet to be found well-formed: nothing is sent of one that is not.
     Unchecked(Array),
-    /// An array or an object that is well-formed.
-    Checked(Array),
+    /// An array or an object that is well-formed, and how many elements it has.
+    Checked(Array, u64),
 }
 
 impl Batch {
-    /// A batch of what `content_type` says, or if that says nothing, what it looks like.
-    pub fn new(content_type: ContentType, body: Bytes) -> Result<Self, BatchError> {
+    /// A batch of what `content_type` says, or if that says nothing, what it looks like. What it may become is bounded by
+    /// `cap`, the most bytes that a batch may have.
+    pub fn new(content_type: ContentType, body: Bytes, cap: usize) -> Result<Self, BatchError> {
         let reader = match Format::of(content_type, &body).ok_or(BatchError::ContentType)? {
             Format::Lines => Reader::Lines(0),
             Format::JsonLines => Reader::JsonLines(0),
             Format::Json if body.len() <= SLICE => Reader::Short(Array::new(checked(&body)?)?),
             Format::Json => Reader::Unchecked(Array::new(checked(&body)?)?),
         };
-        Ok(Self { body, reader, report: Report::default() })
+        let allowance = Allowance::new(body.len(), cap);
+        Ok(Self { body, cap, reader, report: Report::default(), allowance })
     }
 
     /// Takes a slice; returns whether that was the last.
     ///
     /// An error comes before any metric was taken.
     pub fn advance(&mut self, style: &Style, sink: &mut impl Sink) -> Result<bool, BatchError> {
-        let Self { body, reader, report } = self;
+        let Self { body, cap, reader, report, allowance } = self;
         match reader {
             Reader::Lines(from) => {
-                let slice = slice(body, from);
-                lines::take(slice, style, sink, report);
+                lines::take(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::JsonLines(from) => {
-                let slice = slice(body, from);
-                take_json_lines(slice, style, sink, report);
+                take_json_lines(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
             }
             // To hold its lines back until it has ended well is cheaper than to read it twice.
             Reader::Short(array) => {
                 let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
                 let mut stage = Stage::new(style, text.len());
-                if !each_object(text, |object| report.note(take(object, style, &mut stage))) {
+                let mut intake = Intake::new(style, &mut stage, report, allowance);
+                if !each_object(text, |object| take(Some(object), &mut intake)) {
                     // Something in it is no object: once more, element by element.
-                    (*report, stage) = (Report::default(), Stage::new(style, text.len()));
+                    (*report, *allowance) = (Report::default(), Allowance::new(body.len(), *cap));
+                    stage = Stage::new(style, text.len());
+                    let mut intake = Intake::new(style, &mut stage, report, allowance);
                     while let Some(object) = array.next(body)? {
-                        report.note(
-                            object.ok_or(MetricError::Object).and_then(|object| take(&object, style, &mut stage)),
-                        );
+                        take(object.as_ref(), &mut intake);
                     }
                 }
                 stage.release(sink);
@@ -119,15 +126,20 @@ impl Batch {
             }
             Reader::Unchecked(array) => {
                 if array.check(body, SLICE)? {
-                    *reader = Reader::Checked(Array::new(body)?);
+                    *reader = Reader::Checked(Array::new(body)?, array.count());
                 }
                 Ok(false)
             }
-            Reader::Checked(array) => {
+            Reader::Checked(array, count) => {
                 let before = array.offset();
+                let mut intake = Intake::new(style, sink, report, allowance);
                 while array.offset() - before < SLICE {
+                    if let Some(error) = intake.end() {
+                        intake.reject(*count - array.count(), error);
+                        return Ok(true);
+                    }
                     let Some(object) = array.next(body)? else { return Ok(true) };
-                    report.note(object.ok_or(MetricError::Object).and_then(|object| take(&object, style, sink)));
+                    take(object.as_ref(), &mut intake);
                 }
                 Ok(false)
             }
@@ -140,13 +152,16 @@ impl Batch {
     }
 }
 
-/// Hands a sound metric to `sink`, if the lot so falls.
-pub fn offer(metric: &Metric<'_>, sampling: Sampling, style: &Style, sink: &mut impl Sink) -> Result<(), MetricError> {
-    if sampling == Sampling::Done || metric.value.rate().draw() {
+/// Hands a sound metric to `sink` unless sampling drops it; returns how many bytes its line has either way.
+pub fn sample(metric: &Metric<'_>, style: &Style, sink: &mut impl Sink) -> Result<usize, MetricError> {
+    if metric.value.rate().draw() {
         return sink.take(metric);
     }
     // Chance must not decide whether a metric is sound.
-    if line::fits(style, metric) { Ok(()) } else { Err(MetricError::TooLong) }
+    match line::length(style, metric) {
+        length if length > MAX_LINE => Err(MetricError::TooLong),
+        length => Ok(length),
+    }
 }
 
 /// `body`, if it is UTF-8, as JSON is (RFC 8259 section 8.1); the parser looks at the strings that are used only.
@@ -164,21 +179,39 @@ fn slice<'a>(body: &'a [u8], from: &mut usize) -> &'a [u8] {
     &body[start..*from]
 }
 
-fn take_json_lines(text: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Report) {
-    for line in text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-        let object = serde_json::from_slice::<Object<'_>>(line).map_err(|_| MetricError::Object);
-        report.note(object.and_then(|object| take(&object, style, sink)));
+fn take_json_lines(text: &[u8], intake: &mut Intake<'_, impl Sink>) {
+    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    while let Some(line) = lines.next() {
+        if let Some(error) = intake.end() {
+            return intake.reject(1 + lines.count() as u64, error);
+        }
+        let object = match line {
+            [b'{', ..] => serde_json::from_slice::<Object<'_>>(line).ok(),
+            _ => None,
+        };
+        take(object.as_ref(), intake);
     }
 }
 
-/// Takes the metric that `object` is.
-fn take(object: &Object<'_>, style: &Style, sink: &mut impl Sink) -> Result<(), MetricError> {
-    let (name, kind) = (style.name(object.name()?)?, object.kind()?);
+/// Takes the metric that `object` is, if it is an object.
+fn take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) {
+    if let Err(error) = try_take(object, intake) {
+        intake.reject(1, error);
+    }
+}
+
+fn try_take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) -> Result<(), MetricError> {
+    if let Some(error) = intake.end() {
+        return Err(error);
+    }
+    let object = object.ok_or(MetricError::Object)?;
+    let (name, kind) = (intake.style.name(object.name()?)?, object.kind()?);
     let params = object.params(kind);
-    let value = params.value(kind, style, Members::Any)?;
+    let value = params.value(kind, intake.style, Members::Any)?;
     let mut writer = TagsWriter::default();
     let tags = object.tags(&mut writer)?;
-    offer(&Metric { name, value, tags, as_it_came: None }, Sampling::Here, style, sink)
+    intake.sample(&Metric { name, value, tags, as_it_came: None });
+    Ok(())
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ pub const FLAGS: &[Flag] = &[
         Kind::Value("NAME"),
         "statsd",
         Group::Statsd,
-        "What StatsD is: statsd, datadog, telegraf, influxdb, librato, signalfx or gostatsd",
+        "What StatsD is: statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd or plain",
     ),
     flag(
         "statsd-tag",

@@ -19,15 +19,26 @@ pub struct FormError;
 
 /// Reads a body that is no multipart: a URL-encoded form, whatever its type says. `fetch()` and `sendBeacon()` send forms
 /// as text/plain or without a type. The first of several parameters of one name counts.
+///
+/// The newline at the end of a body is no part of its last value: `echo value=1` writes one, and so do editors. One that is
+/// percent-encoded is.
 pub fn urlencoded(body: &[u8]) -> Params<'_> {
     let mut params = Params::default();
-    for (name, value) in form_urlencoded::parse(body) {
+    for (name, value) in form_urlencoded::parse(without_final_newline(body)) {
         set(&mut params, &name, value);
     }
     params
 }
 
-/// Reads a multipart body.
+/// `text` without the `\n` or `\r\n` at its end.
+fn without_final_newline(text: &[u8]) -> &[u8] {
+    match text {
+        [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+        text => text,
+    }
+}
+
+/// Reads a multipart body. The newline at the end of a value is no part of it, for what comes from a file has one.
 pub fn multipart(content_type: &[u8], body: &Bytes) -> Result<Params<'static>, FormError> {
     let content_type = std::str::from_utf8(content_type).map_err(|_| FormError)?;
     let boundary = multer::parse_boundary(content_type).map_err(|_| FormError)?;
@@ -42,7 +53,9 @@ pub fn multipart(content_type: &[u8], body: &Bytes) -> Result<Params<'static>, F
                 return Ok(false);
             }
             if let Some(name) = part.name().map(str::to_owned) {
-                set(&mut params, &name, Cow::Owned(part.text().await?));
+                let mut text = part.text().await?;
+                text.truncate(without_final_newline(text.as_bytes()).len());
+                set(&mut params, &name, Cow::Owned(text));
             }
         }
         Ok::<_, multer::Error>(true)
@@ -101,6 +114,28 @@ mod tests {
     fn the_first_of_several_counts_and_empty_is_absent() {
         let params = urlencoded(b"value=1&value=2&sampleRate=&x=3");
         assert_eq!(value(&params, Kind::Count), Ok(Value::Sampled(Kind::Count, Number::ONE.into(), Rate::ALL)));
+    }
+
+    #[test]
+    fn a_final_newline_is_no_part_of_a_value() {
+        let read =
+            |body: &str| urlencoded(body.as_bytes()).value.text(MetricError::Value).map(|text| text.map(str::to_owned));
+        for body in ["value=1\n", "value=1\r\n", "x=2&value=1\n", "value=1&x=2\n", "value=1\n&value=2"] {
+            let newline_within = body.contains("\n&");
+            let expected = if newline_within { "1\n" } else { "1" };
+            assert_eq!(read(body), Ok(Some(expected.to_owned())), "{body:?}");
+        }
+        for (body, expected) in
+            [("value=1\n\n", "1\n"), ("value=1\r", "1\r"), ("value=1%0A", "1\n"), ("value=1%0A\n", "1\n")]
+        {
+            assert_eq!(read(body), Ok(Some(expected.to_owned())), "{body:?}");
+        }
+        assert_eq!((read("value=\n"), read("\n")), (Ok(None), Ok(None)));
+        for end in ["", "\n", "\r\n"] {
+            let part = format!("--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42{end}\r\n--XX--\r\n");
+            let read = multipart(b"multipart/form-data; boundary=XX", &Bytes::from(part));
+            assert_eq!(read.map(|params| params.value), Ok(Param::Text("42".into())), "{end:?}");
+        }
     }
 
     #[test]

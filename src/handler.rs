@@ -305,7 +305,7 @@ fn send(shared: &Shared, head: &KeptHead, kind: Kind, body: &Bytes) -> Result<()
 /// what is left even if the client does not stay for the answer.
 fn send_batch(shared: &Rc<Shared>, head: &KeptHead, body: Body) -> Result<Step, Refusal> {
     let content_type = ContentType::of(head.content_type.as_ref().map(HeaderValue::as_bytes));
-    let mut batch = Batch::new(content_type, body.bytes.clone())?;
+    let mut batch = Batch::new(content_type, body.bytes.clone(), shared.config.max_batch_size)?;
     if batch.advance(&shared.config.style, &mut &**shared)? {
         return Ok(Step::Answer(report(head, &batch.into_report())));
     }

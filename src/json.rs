@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::json::tags::TagsVisitor;
 use crate::json::text::Text;
-use crate::metric::{Kind, MetricError, Tags, TagsWriter};
+use crate::metric::{Kind, MetricError, Tags, TagsWriter, without_exponent};
 use crate::params::{Param, Params};
 
 /// A member's value, unread.
@@ -84,13 +84,10 @@ fn param(member: Member<'_>) -> Param<'_> {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'"') => string(raw).map_or(Param::Invalid, Param::new),
-        Some(b'-' | b'0'..=b'9') if !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) => {
-            Param::Text(Cow::Borrowed(text))
-        }
-        // JavaScript writes small and large numbers with an exponent, which no daemon needs to know.
-        Some(b'-' | b'0'..=b'9') => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Param::Text(Cow::Owned(number.to_string())),
-            _ => Param::Invalid,
+        Some(b'-' | b'0'..=b'9') => match without_exponent(text) {
+            // Beyond the range of a double.
+            Cow::Borrowed(text) if text.bytes().any(|byte| matches!(byte, b'e' | b'E')) => Param::Invalid,
+            plain => Param::Text(plain),
         },
         Some(b'n') => Param::Absent,
         _ => Param::Invalid,

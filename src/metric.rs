@@ -3,6 +3,7 @@
 //! Nothing in this room knows HTTP or sockets. A value of one of these types is proof that the text it holds
 //! can stand in a StatsD line without ending it, splitting it, or changing its meaning.
 
+mod decimal;
 mod name;
 mod number;
 mod rate;
@@ -10,9 +11,10 @@ mod tags;
 
 use thiserror::Error;
 
+pub use decimal::{without_exponent, write_without_exponent};
 pub use name::{Member, Name, Prefix};
 pub use number::{Number, Numbers};
-pub use rate::{Rate, Sampling};
+pub use rate::Rate;
 pub use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
 
 /// The longest line that is sent, in bytes: the receive buffer of a DogStatsD agent, the smallest among the daemons
@@ -59,6 +61,15 @@ pub enum MetricError {
     /// More packed values than may be sent as lines of their own.
     #[error("Too many values in one line")]
     TooManyValues,
+    /// The values of a line, multiplied by its rate, are more than a batch may stand for.
+    #[error("Too many samples in one batch")]
+    TooManySamples,
+    /// The lines of a batch would be longer together than one batch may make them.
+    #[error("Too many bytes of lines in one batch")]
+    TooManyBytes,
+    /// So many metrics of a batch were rejected that this one was not looked at.
+    #[error("Too many rejected metrics in one batch")]
+    TooManyRejected,
     /// The daemon of this dialect has no shifts.
     #[error("Gauge shift not supported by this server")]
     ShiftUnsupported,

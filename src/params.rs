@@ -76,20 +76,21 @@ impl Params<'_> {
             Kind::Count => {
                 let value = self.value.text(MetricError::Value)?;
                 let value = value.map_or(Ok(Number::ONE), |text| style.number(sent, text))?;
-                Ok(Value::Sampled(sent, value.into(), self.rate()?))
+                Ok(Value::Sampled(sent, value.into(), self.rate(sent, style)?))
             }
             Kind::Timing => {
                 let time = self.time.text(MetricError::Time)?.ok_or(MetricError::Time)?;
-                Ok(Value::Sampled(sent, style.number(sent, time)?.into(), self.rate()?))
+                Ok(Value::Sampled(sent, style.number(sent, time)?.into(), self.rate(sent, style)?))
             }
             Kind::Histogram | Kind::Distribution => {
                 let value = self.value.text(MetricError::Value)?.ok_or(MetricError::Value)?;
-                Ok(Value::Sampled(sent, style.number(sent, value)?.into(), self.rate()?))
+                Ok(Value::Sampled(sent, style.number(sent, value)?.into(), self.rate(sent, style)?))
             }
         }
     }
 
-    fn rate(&self) -> Result<Rate, MetricError> {
-        self.sample_rate.text(MetricError::Rate)?.map_or(Ok(Rate::ALL), Rate::parse)
+    fn rate(&self, sent: Kind, style: &Style) -> Result<Rate, MetricError> {
+        let rate = self.sample_rate.text(MetricError::Rate)?.map_or(Ok(Rate::ALL), Rate::parse)?;
+        Ok(style.sampling_rate(sent, rate))
     }
 }

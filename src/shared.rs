@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::demo::feed::Feed;
 use crate::http::budget::Budget;
 use crate::http::deadline::Deadlines;
-use crate::metric::{Metric, MetricError, Sampling};
+use crate::metric::{Metric, MetricError};
 use crate::refusals::Refusals;
 use crate::statsd::line;
 use crate::statsd::upstream::Upstream;
@@ -33,15 +33,21 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Sends the metric of a request on, if the lot so falls.
+    /// Forwards the metric of a request unless sampling drops it.
     pub fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
-        batch::offer(metric, Sampling::Here, &self.config.style, &mut &*self)
+        batch::sample(metric, &self.config.style, &mut &*self).map(|_| ())
     }
 }
 
 impl Sink for &Shared {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError> {
-        self.upstream.push(metric.value.count(), |out| line::write(out, &self.config.style, metric))
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let mut length = 0;
+        self.upstream.push(metric.value.count(), |out| {
+            let start = out.len();
+            line::write(out, &self.config.style, metric);
+            length = out.len() - start;
+        })?;
+        Ok(length)
     }
 
     fn take_line(&mut self, line: &[u8], count: u32) {

@@ -1,5 +1,6 @@
 //! The StatsD side: from a sound metric to datagrams on the wire.
 
+pub mod constant_tags;
 pub mod counters;
 pub mod datagram;
 pub mod dialect;

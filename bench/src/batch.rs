@@ -56,7 +56,7 @@ pub struct Cost {
 pub fn run(batch: Batch, receiver: &Receiver, directory: &Path) -> Result<Cost, Box<dyn Error>> {
     let directory = directory.join(batch.name().replace(' ', "-"));
     fs::create_dir(&directory)?;
-    let options = ProxyOptions { statsd: receiver.address(), token: false, certificate: None };
+    let options = ProxyOptions { statsd: receiver.address(), token: false, certificate: None, flags: &[] };
     let proxy = Server::proxy(&options, &directory)?;
     measure(batch, &proxy, receiver, &directory)
         .map_err(|error| format!("{}: {error}\n{}", batch.name(), proxy.log()).into())

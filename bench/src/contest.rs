@@ -49,7 +49,7 @@ pub fn run(
     fs::create_dir(&directory)?;
     let load = Load::new(scenario.request.as_bytes(), 1, &directory)?;
     let certificate = scenario.tls.then_some(certificate);
-    let options = ProxyOptions { statsd: receiver.address(), token: scenario.token, certificate };
+    let options = ProxyOptions { statsd: receiver.address(), token: scenario.token, certificate, flags: &[] };
     let mut servers = BTreeMap::new();
     if !scenario.tls {
         servers.insert(Contender::Floor, Server::floor(scenario.close, &directory)?);

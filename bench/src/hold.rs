@@ -51,7 +51,7 @@ pub struct Hold {
 pub fn run(format: Format, receiver: &Receiver, directory: &Path) -> Result<Hold, Box<dyn Error>> {
     let directory = directory.join(name(format).replace(' ', "-"));
     fs::create_dir(&directory)?;
-    let options = ProxyOptions { statsd: receiver.address(), token: false, certificate: None };
+    let options = ProxyOptions { statsd: receiver.address(), token: false, certificate: None, flags: &[] };
     let proxy = Server::proxy(&options, &directory)?;
     measure(format, &proxy, receiver).map_err(|error| format!("{}: {error}\n{}", name(format), proxy.log()).into())
 }

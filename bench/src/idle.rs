@@ -89,6 +89,7 @@ pub fn run(
         statsd: receiver.address(),
         token: false,
         certificate: (transport == Transport::Tls).then_some(certificate),
+        flags: &[],
     };
     let server = Server::proxy(&options, &directory)?;
     let (kib, delivery) = match transport {

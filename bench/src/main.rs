@@ -1,5 +1,5 @@
-//! Measures what a request costs, beside a bare epoll loop and nginx; what a metric of a batch costs, and how long a
-//! largest batch holds others up; what an idle connection costs; and that no accepted metric is lost. Fails when a
+//! Measures what a request costs, beside a bare epoll loop and nginx; what a metric of a batch costs, how long a
+//! largest batch holds others up, and what a body costs that is made to; what an idle connection costs; and that no accepted metric is lost. Fails when a
 //! limit is exceeded.
 //!
 //! Writes `results/latest.md` and `results/latest.svg`. With a text as argument, runs only what has it in its name, and
@@ -26,7 +26,10 @@ mod report;
 mod scenario;
 mod selection;
 mod server;
+#[path = "../../tests/shapes/mod.rs"]
+mod shapes;
 mod turn;
+mod worst;
 
 use std::error::Error;
 use std::fs;
@@ -95,7 +98,7 @@ fn measure(selection: &Selection, receiver: &Receiver) -> Result<Report, Box<dyn
         }
         included
     };
-    let mut report = Report { machine, outcomes: vec![], batches: vec![], holds: vec![], idle: vec![] };
+    let mut report = Report { machine, outcomes: vec![], batches: vec![], holds: vec![], idle: vec![], worst: vec![] };
     for scenario in scenario::all(&credentials::token()?) {
         if asked_for(scenario.name) {
             report.outcomes.push(contest::run(scenario, receiver, &certificate, directory.path())?);
@@ -110,6 +113,9 @@ fn measure(selection: &Selection, receiver: &Receiver) -> Result<Report, Box<dyn
         if asked_for(&hold::name(format)) {
             report.holds.push(hold::run(format, receiver, directory.path())?);
         }
+    }
+    if asked_for(worst::NAME) {
+        report.worst = worst::run(directory.path())?;
     }
     for transport in Transport::ALL {
         if asked_for(&transport.name()) {

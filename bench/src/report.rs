@@ -13,6 +13,7 @@ use crate::metrics::PAGE;
 use crate::receiver;
 use crate::server::Contender;
 use crate::turn::{ROUNDS, TURN};
+use crate::worst::{self, Worst};
 
 /// Stands for what does not exist.
 const NONE: &str = "–";
@@ -29,12 +30,18 @@ pub struct Report {
     pub holds: Vec<Hold>,
     /// Memory of idle connections, by transport.
     pub idle: Vec<Idle>,
+    /// CPU time of bodies that are made to cost, the most expensive first.
+    pub worst: Vec<Worst>,
 }
 
 impl Report {
     /// Whether nothing was measured.
     pub fn is_empty(&self) -> bool {
-        self.outcomes.is_empty() && self.batches.is_empty() && self.holds.is_empty() && self.idle.is_empty()
+        self.outcomes.is_empty()
+            && self.batches.is_empty()
+            && self.holds.is_empty()
+            && self.idle.is_empty()
+            && self.worst.is_empty()
     }
 
     /// A sentence for each metric lost and each limit exceeded.
@@ -82,6 +89,15 @@ impl Report {
                     hold::name(*format),
                     hold::LIMIT_MS
                 ));
+            }
+        }
+        for Worst { name, millis, bytes, allowed } in &self.worst {
+            if *millis > worst::LIMIT_MS {
+                let limit = worst::LIMIT_MS;
+                excesses.push(format!("{}, {name}: takes {millis:.2} ms; the limit is {limit:.2} ms", worst::NAME));
+            }
+            if bytes > allowed {
+                excesses.push(format!("{}, {name}: makes {bytes} bytes; the limit is {allowed}", worst::NAME));
             }
         }
         for Idle { transport, kib, .. } in &self.idle {
@@ -133,6 +149,15 @@ impl Report {
             self.hold_table(),
         );
         section(
+            !self.worst.is_empty(),
+            format!(
+                "CPU time of one body under the default caps that is made to cost: the worst of {}, known ones and some \
+                 put together by chance, with what they became:",
+                self.worst.len()
+            ),
+            self.worst_table(),
+        );
+        section(
             !self.idle.is_empty(),
             format!("Memory of an idle connection, of {} that made a request each:", idle::CONNECTIONS),
             self.idle_table(),
@@ -181,6 +206,16 @@ impl Report {
         for Hold { format, millis, delivery: Delivery { accepted, lost } } in &self.holds {
             let limit = number(Some(hold::LIMIT_MS));
             let _ = writeln!(table, "| {} | {millis:.2} | {limit} | {accepted} | {lost} |", format.name());
+        }
+        table
+    }
+
+    fn worst_table(&self) -> String {
+        let mut table =
+            String::from("| Worst body | CPU time, ms | limit | bytes of datagrams | limit |\n|---|--:|--:|--:|--:|\n");
+        for Worst { name, millis, bytes, allowed } in worst::shown(&self.worst) {
+            let limit = number(Some(worst::LIMIT_MS));
+            let _ = writeln!(table, "| {name} | {millis:.2} | {limit} | {bytes} | {allowed} |");
         }
         table
     }

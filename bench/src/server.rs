@@ -56,6 +56,8 @@ pub struct ProxyOptions<'a> {
     pub token: bool,
     /// Serve HTTPS.
     pub certificate: Option<&'a Certificate>,
+    /// Whatever else.
+    pub flags: &'a [String],
 }
 
 /// A running server, which is stopped when dropped.
@@ -81,6 +83,7 @@ impl Server {
         command.args(["--http-host", "127.0.0.1", "--http-port", "0", "--http-threads", "1"]);
         command.arg("--statsd-host").arg(options.statsd.ip().to_string());
         command.arg("--statsd-port").arg(options.statsd.port().to_string());
+        command.args(options.flags);
         if options.token {
             command.args(["--jwt-secret", SECRET]);
         }

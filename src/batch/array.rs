@@ -9,6 +9,8 @@ use crate::json::Object;
 #[derive(Clone, Debug)]
 pub struct Array {
     offset: usize,
+    /// Elements read or passed over so far.
+    count: u64,
     next: Next,
 }
 
@@ -30,9 +32,9 @@ impl Array {
     pub fn new(body: &[u8]) -> Result<Self, BatchError> {
         let offset = skip_space(body, 0);
         match body.get(offset) {
-            None => Ok(Self { offset, next: Next::End }),
-            Some(b'[') => Ok(Self { offset: offset + 1, next: Next::First }),
-            Some(b'{') => Ok(Self { offset, next: Next::Single }),
+            None => Ok(Self { offset, count: 0, next: Next::End }),
+            Some(b'[') => Ok(Self { offset: offset + 1, count: 0, next: Next::First }),
+            Some(b'{') => Ok(Self { offset, count: 0, next: Next::Single }),
             Some(_) => Err(BatchError::Json),
         }
     }
@@ -42,6 +44,11 @@ impl Array {
         self.offset
     }
 
+    /// Elements so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Checks that some `len` bytes more are well-formed; returns whether all are now.
     pub fn check(&mut self, body: &[u8], len: usize) -> Result<bool, BatchError> {
         let before = self.offset;
@@ -49,7 +56,7 @@ impl Array {
             if !self.has_next(body)? {
                 return Ok(true);
             }
-            self.offset = value::<IgnoredAny>(body, self.offset).ok_or(BatchError::Json)?.1;
+            self.pass(body)?;
         }
         Ok(false)
     }
@@ -61,12 +68,21 @@ impl Array {
         if !self.has_next(body)? {
             return Ok(None);
         }
-        let (object, end) = match value::<Object<'a>>(body, self.offset) {
-            Some((object, end)) => (Some(object), end),
-            None => (None, value::<IgnoredAny>(body, self.offset).ok_or(BatchError::Json)?.1),
-        };
-        self.offset = end;
-        Ok(Some(object))
+        // To try for an object where there is none costs an error, which costs as much as a metric.
+        let begins_object = body.get(self.offset) == Some(&b'{');
+        if let Some((object, end)) = begins_object.then(|| value::<Object<'a>>(body, self.offset)).flatten() {
+            (self.offset, self.count) = (end, self.count + 1);
+            return Ok(Some(Some(object)));
+        }
+        self.pass(body)?;
+        Ok(Some(None))
+    }
+
+    /// Goes past an element.
+    fn pass(&mut self, body: &[u8]) -> Result<(), BatchError> {
+        self.offset = value::<IgnoredAny>(body, self.offset).ok_or(BatchError::Json)?.1;
+        self.count += 1;
+        Ok(())
     }
 
     /// Goes to the next element, if there is one.

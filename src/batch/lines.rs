@@ -1,43 +1,59 @@
 //! StatsD lines: `name:value|type[|@rate][|#tags]`, with the packed values and further fields of DogStatsD.
 
-use memchr::{memchr, memchr_iter};
+use std::borrow::Cow;
 
-use crate::batch::{Report, Sink, plain};
-use crate::metric::{Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value};
+use memchr::memchr;
+
+use crate::batch::intake::Intake;
+use crate::batch::{Sink, plain};
+use crate::metric::{
+    Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value, without_exponent,
+    write_without_exponent,
+};
+use crate::statsd::line::write_tags;
 use crate::statsd::style::Style;
 
-/// Bytes that the packed values of one line may become where each needs a line of its own: eight times the longest line.
-/// Without this bound, a long name with thousands of values would make a gigabyte of the largest body.
+/// Bytes that the packed values of one line may become where each needs a line of its own: eight times the longest line,
+/// so that one line does not take what the batch may become.
 const MAX_EXPANSION: usize = 64 * 1024;
 
 /// Takes all lines of `text`. An empty one is none.
-pub fn take(text: &[u8], style: &Style, sink: &mut impl Sink, report: &mut Report) {
+pub fn take(text: &[u8], intake: &mut Intake<'_, impl Sink>) {
     // One look at all of it is cheaper than one for each line.
     match std::str::from_utf8(text) {
-        Ok(text) => take_text(text, style, sink, report),
+        Ok(text) => take_text(text, intake),
         // A broken line must not break its neighbours.
         Err(_) => {
-            for line in text.split(|byte| *byte == b'\n') {
+            let mut lines = text.split(|byte| *byte == b'\n');
+            while let Some(line) = lines.next() {
+                if let Some(error) = intake.end() {
+                    let left = std::iter::once(line).chain(lines).filter(|line| !line.trim_ascii().is_empty());
+                    return intake.reject(left.count() as u64, error);
+                }
                 match std::str::from_utf8(line) {
-                    Ok(line) => take_text(line, style, sink, report),
-                    Err(_) => report.note(Err(MetricError::Line)),
+                    Ok(line) => take_text(line, intake),
+                    Err(_) => intake.reject(1, MetricError::Line),
                 }
             }
         }
     }
 }
 
-fn take_text(mut text: &str, style: &Style, sink: &mut impl Sink, report: &mut Report) {
+fn take_text(mut text: &str, intake: &mut Intake<'_, impl Sink>) {
     while !text.is_empty() {
-        if let Some((metric, rest)) = plain::read(text, style) {
-            report.note(sink.take(&metric));
+        if let Some(error) = intake.end() {
+            let left = text.as_bytes().split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            return intake.reject(left.count() as u64, error);
+        }
+        if let Some((metric, rest)) = plain::read(text, intake.style) {
+            intake.take(&metric);
             text = rest;
             continue;
         }
         let end = memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
         let line = text[..end].trim_ascii();
         if !line.is_empty() {
-            take_line(line, style, sink, report);
+            take_line(line, intake);
         }
         text = text.get(end + 1..).unwrap_or_default();
     }
@@ -52,42 +68,63 @@ struct Fields<'a> {
     tags: Tags<'a>,
 }
 
-fn take_line(line: &str, style: &Style, sink: &mut impl Sink, report: &mut Report) {
-    let fields = match Fields::read(line, style) {
+fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
+    let mut fields = match Fields::read(line, intake.style) {
         Ok(fields) => fields,
-        Err(error) => return report.note(Err(error)),
+        Err(error) => return intake.reject(1, error),
     };
-    let Fields { name, values, tags, .. } = fields;
-    let mut send = |value| sink.take(&Metric { name, value, tags, as_it_came: None });
-    match fields.value(values, style) {
-        Ok(value) => return report.note(send(value)),
-        // No value has a colon, but several of them have.
-        Err(error) if !values.contains(':') => return report.note(Err(error)),
-        Err(_) => {}
+    // No value has a colon, but several of them have.
+    if !fields.values.contains(':') {
+        return fields.take(fields.values, intake);
     }
     // Each value is a metric of its own, whichever way they are sent.
-    let sent = style.dialect().kind(fields.kind);
-    if style.dialect().packed
+    let sent = intake.style.dialect().kind(fields.kind);
+    if intake.style.dialect().packed
         && !matches!(sent, Kind::Gauge | Kind::Set)
-        && values.len() <= MAX_LINE
-        && let Ok(numbers) = Numbers::packed(values, |text| style.number(sent, text))
+        && let Some(values) = without_exponents(fields.values)
+        && let Ok(numbers) = Numbers::packed(&values, |text| intake.style.number(sent, text))
     {
-        let count = numbers.count();
-        return report.note_all(u64::from(count), send(Value::Sampled(sent, numbers, fields.rate)));
+        let value = Value::Sampled(sent, numbers, fields.rate);
+        return intake.take(&Metric { name: fields.name, value, tags: fields.tags, as_it_came: None });
     }
-    let fixed = line.len() - values.len();
+    // All lines have the same tags: once written, they cost a copy.
+    let mut tags = Vec::new();
+    write_tags(&mut tags, intake.style, fields.tags);
+    let tags = String::from_utf8_lossy(&tags);
+    fields.tags = Tags::from_written(&tags);
+    let fixed = line.len() - fields.values.len() + intake.style.prefix().as_str().len() + intake.style.tags().len();
     let mut room = MAX_EXPANSION;
-    let mut rest = Some(values);
-    while let Some(values) = rest {
-        let (text, more) = split(values, b':').map_or((values, None), |(text, more)| (text, Some(more)));
-        room = room.saturating_sub(style.prefix().as_str().len() + fixed + text.len() + style.tags().len());
-        if room == 0 {
-            let left = 1 + memchr_iter(b':', values.as_bytes()).count();
-            return report.note_all(left as u64, Err(MetricError::TooManyValues));
+    let mut values = fields.values.split(':');
+    while let Some(text) = values.next() {
+        room = room.saturating_sub(fixed + text.len());
+        if let Some(error) = intake.end().or((room == 0).then_some(MetricError::TooManyValues)) {
+            return intake.reject(1 + values.count() as u64, error);
         }
-        report.note(fields.value(text, style).and_then(&mut send));
-        rest = more;
+        fields.take(text, intake);
     }
+}
+
+/// Packed values without exponents. `None` if they are longer than a line may be.
+fn without_exponents(values: &str) -> Option<Cow<'_, str>> {
+    if values.len() > MAX_LINE {
+        return None;
+    }
+    if !values.contains(['e', 'E']) {
+        return Some(Cow::Borrowed(values));
+    }
+    let mut plain = String::new();
+    for (index, value) in values.split(':').enumerate() {
+        if index > 0 {
+            plain.push(':');
+        }
+        if !write_without_exponent(&mut plain, value) {
+            plain.push_str(value);
+        }
+        if plain.len() > MAX_LINE {
+            return None;
+        }
+    }
+    Some(Cow::Owned(plain))
 }
 
 impl<'a> Fields<'a> {
@@ -106,13 +143,14 @@ impl<'a> Fields<'a> {
         // BuckyClient writes `ms@0.5`, without the bar.
         let (kind, glued) = split(kind, b'@').map_or((kind, None), |(kind, rate)| (kind, Some(rate)));
         let kind = Kind::of_line(kind.as_bytes()).ok_or(MetricError::Kind)?;
-        let mut rate = glued.map_or(Ok(Rate::ALL), Rate::parse_applied)?;
+        let applied = |text: &str| style.applied_rate(style.dialect().kind(kind), Rate::parse(text)?);
+        let mut rate = glued.map_or(Ok(Rate::ALL), applied)?;
         let mut tags = Tags::NONE;
         while let Some(fields) = rest {
             let (field, more) = split(fields, b'|').map_or((fields, None), |(field, more)| (field, Some(more)));
             rest = more;
             match field.as_bytes() {
-                [b'@', ..] => rate = Rate::parse_applied(&field[1..])?,
+                [b'@', ..] => rate = applied(&field[1..])?,
                 [b'#', ..] => tags = Tags::parse(&field[1..])?,
                 // Where the client runs (DogStatsD 1.2 and later): the server's to say, not a stranger's.
                 [b'c' | b'e', b':', ..] => {}
@@ -122,6 +160,15 @@ impl<'a> Fields<'a> {
             }
         }
         Ok(Self { name, values, kind, rate, tags })
+    }
+
+    /// Takes one of the values.
+    fn take(&self, text: &str, intake: &mut Intake<'_, impl Sink>) {
+        let plain = if self.kind == Kind::Set { Cow::Borrowed(text) } else { without_exponent(text) };
+        match self.value(&plain, intake.style) {
+            Ok(value) => intake.take(&Metric { name: self.name, value, tags: self.tags, as_it_came: None }),
+            Err(error) => intake.reject(1, error),
+        }
     }
 
     /// The value that `text` is in a line of this kind.

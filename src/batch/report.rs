@@ -26,33 +26,27 @@ struct Rejected {
 }
 
 impl Report {
-    /// Notes what became of the next metric.
-    pub fn note(&mut self, result: Result<(), MetricError>) {
-        match result {
-            Ok(()) => self.accepted += 1,
-            Err(error) => {
-                if self.rejected.len() < MAX_TOLD {
-                    self.rejected.push(Rejected { index: self.total(), error });
-                }
-                self.rejections += 1;
-            }
-        }
-    }
-
     /// Notes what became of the next `count` metrics, which share it.
-    pub fn note_all(&mut self, count: u64, result: Result<(), MetricError>) {
-        if result.is_ok() {
-            self.accepted += count;
-        } else {
-            let told = count.min(MAX_TOLD as u64);
-            (0..told).for_each(|_| self.note(result));
-            self.rejections += count - told;
+    pub fn note(&mut self, count: u64, result: Result<(), MetricError>) {
+        match result {
+            Ok(()) => self.accepted += count,
+            Err(error) => {
+                let room = MAX_TOLD - self.rejected.len();
+                let indices = self.total()..self.total() + count;
+                self.rejected.extend(indices.take(room).map(|index| Rejected { index, error }));
+                self.rejections += count;
+            }
         }
     }
 
     /// Metrics so far.
     pub fn total(&self) -> u64 {
         self.accepted + self.rejections
+    }
+
+    /// Metrics so far that were not accepted.
+    pub fn rejections(&self) -> u64 {
+        self.rejections
     }
 
     /// Whether there were metrics, and none was accepted.
@@ -79,13 +73,13 @@ mod tests {
         let mut report = Report::default();
         assert_eq!(report.to_json(), br#"{"accepted":0,"rejected":[]}"#);
         assert!(!report.is_refusal());
-        report.note(Err(MetricError::Value));
+        report.note(1, Err(MetricError::Value));
         assert!(report.is_refusal());
-        report.note_all(2, Ok(()));
-        report.note(Err(MetricError::Name));
+        report.note(2, Ok(()));
+        report.note(1, Err(MetricError::Name));
         let text = r#"{"accepted":2,"rejected":[{"index":0,"error":"Invalid value specified"},{"index":3,"error":"Invalid key specified"}]}"#;
         assert_eq!(String::from_utf8_lossy(&report.to_json()), text);
-        report.note_all(30, Err(MetricError::Value));
+        report.note(30, Err(MetricError::Value));
         assert_eq!((report.rejected.len(), report.total()), (MAX_TOLD, 34));
     }
 }

@@ -31,7 +31,7 @@ impl<'s> Stage<'s> {
 }
 
 impl Sink for Stage<'_> {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError> {
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
         let start = self.lines.len();
         line::write(&mut self.lines, self.style, metric);
         if self.lines.len() - start > MAX_LINE {
@@ -39,7 +39,7 @@ impl Sink for Stage<'_> {
             return Err(MetricError::TooLong);
         }
         self.ends.push((self.lines.len(), metric.value.count()));
-        Ok(())
+        Ok(self.lines.len() - start)
     }
 
     fn take_line(&mut self, line: &[u8], count: u32) {

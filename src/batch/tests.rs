@@ -4,8 +4,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::metric::MAX_LINE;
-use crate::statsd::dialect::DIALECTS;
+use crate::metric::{MAX_LINE, Prefix};
+use crate::statsd::dialect::{DIALECTS, Dialect};
+
+#[path = "../../tests/shapes/mod.rs"]
+mod shapes;
+
+/// The default cap of a batch, in bytes.
+const CAP: usize = 1024 * 1024;
 
 /// Everything that leaves, unit by unit.
 #[derive(Default)]
@@ -26,14 +32,14 @@ impl Sent {
 }
 
 impl Sink for Sent {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<(), MetricError> {
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
         let mut line = Vec::new();
         line::write(&mut line, &self.style, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
         self.take_line(&line, metric.value.count());
-        Ok(())
+        Ok(line.len())
     }
 
     fn take_line(&mut self, line: &[u8], count: u32) {
@@ -44,8 +50,12 @@ impl Sink for Sent {
 }
 
 fn run(content_type: ContentType, body: &[u8], style: &Style) -> Result<(Sent, Report), BatchError> {
+    run_under(content_type, body, style, CAP)
+}
+
+fn run_under(content_type: ContentType, body: &[u8], style: &Style, cap: usize) -> Result<(Sent, Report), BatchError> {
     let mut sent = Sent::new(style);
-    let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body))?;
+    let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
     while !batch.advance(style, &mut sent).inspect_err(|_| assert!(sent.units.is_empty()))? {}
     Ok((sent, batch.into_report()))
 }
@@ -80,7 +90,10 @@ fn assert_valid(line: &str, style: &Style) {
         rest.remove(0);
     }
     if let Some(tags) = rest.first().and_then(|field| field.strip_prefix('#')) {
-        assert!(!dialect.tags.in_name && tags.split(',').all(|tag| !tag.is_empty()), "{line:?}");
+        assert!(
+            dialect.tags.is_some_and(|style| !style.in_name) && tags.split(',').all(|tag| !tag.is_empty()),
+            "{line:?}"
+        );
         rest.remove(0);
     }
     assert!(rest.is_empty(), "{line:?}");
@@ -155,7 +168,7 @@ proptest! {
     fn lines_yield_only_valid_lines_and_each_is_accounted_for(
         lines in prop::collection::vec(line_text(), 0..20),
         end in prop_oneof!["\n", "\r\n"],
-        dialect in 0usize..7,
+        dialect in 0..DIALECTS.len(),
         own_tag: bool,
     ) {
         let style = style(dialect, own_tag);
@@ -174,7 +187,7 @@ proptest! {
         mut body in prop::collection::vec(any::<u8>(), 0..300),
         at in any::<prop::sample::Index>(),
         kind in 0usize..3,
-        dialect in 0usize..7,
+        dialect in 0..DIALECTS.len(),
     ) {
         let style = style(dialect, false);
         let at = at.index(body.len() + 1);
@@ -188,7 +201,7 @@ proptest! {
     #[test]
     fn json_yields_only_valid_lines_and_each_element_is_accounted_for(
         elements in prop::collection::vec(json_text(), 0..20),
-        dialect in 0usize..7,
+        dialect in 0..DIALECTS.len(),
         own_tag: bool,
         padding in prop_oneof![Just(0usize), Just(SLICE)],
     ) {
@@ -220,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plain_line_is_read_as_any_other(line in line_text(), prefixed: bool, dialect in 0usize..7) {
+    fn a_plain_line_is_read_as_any_other(line in line_text(), prefixed: bool, dialect in 0..DIALECTS.len()) {
         let style = Style::new(if prefixed { "p" } else { "" }.parse().expect("a prefix"), DIALECTS[dialect]);
         let Some((metric, rest)) = plain::read(&line, &style) else { return Ok(()) };
         prop_assert_eq!(rest, "");
@@ -255,11 +268,135 @@ fn a_batch_of_many_slices_is_the_same_as_one_of_few() {
 
 #[test]
 fn packed_values_do_not_multiply_a_body_without_end() {
-    let line = format!("{}:{}|ms", "n.".repeat(2000), vec!["1"; 2000].join(":"));
-    let (sent, report) = run(ContentType::Unnamed, line.as_bytes(), &Style::default()).expect("lines");
-    assert_eq!(report.total(), 2000);
-    let bytes: usize = sent.units.iter().map(String::len).sum();
-    assert!((4000..=64 * 1024).contains(&bytes), "{bytes}");
+    let line = format!("{}:{}|ms\n", "n.".repeat(2000), vec!["1"; 2000].join(":"));
+    for count in [1, 10] {
+        let (sent, report) =
+            run(ContentType::Unnamed, line.repeat(count).as_bytes(), &Style::default()).expect("lines");
+        // After the first line there are more rejections than a batch may have; of those that follow the lines are counted.
+        assert_eq!(report.total(), 2000 + count as u64 - 1);
+        let bytes: usize = sent.units.iter().map(String::len).sum();
+        assert!((4000..=64 * 1024).contains(&bytes), "{bytes}");
+    }
+    // So few values that a line has room for all of them.
+    let line = format!("{}:{}|ms\n", "n.".repeat(1000), vec!["1"; 30].join(":"));
+    let (sent, report) = run(ContentType::Unnamed, line.repeat(500).as_bytes(), &Style::default()).expect("lines");
+    let bytes: usize = sent.units.iter().map(|unit| unit.len() + 1).sum();
+    assert!((2 * CAP - 2 * MAX_LINE..=2 * CAP).contains(&bytes), "{bytes}");
+    assert!(report.total() > 1000);
+}
+
+#[test]
+fn packed_values_without_a_daemon_for_them_share_their_tags() {
+    let mut style = Style::default();
+    style.add_tag("dc=eu").expect("a tag");
+    let (sent, _) = run(ContentType::Unnamed, b"a:1:2e1|ms|@0.5|#k:v,dc:us,b%\n", &style).expect("lines");
+    assert_eq!(sent.units, ["a:1|ms|@0.5|#k:v,b_:true,dc:eu", "a:20|ms|@0.5|#k:v,b_:true,dc:eu"]);
+    let datadog = Style::new(Prefix::default(), Dialect::find("datadog").expect("a dialect"));
+    let (sent, _) = run(ContentType::Unnamed, b"a:1e1:2:3E-1|d|@0.5|#k", &datadog).expect("lines");
+    assert_eq!(sent.units, ["a:10:2:0.3|d|@0.5|#k"]);
+}
+
+/// How many samples a daemon that multiplies makes of what was sent.
+fn samples(sent: &Sent) -> f64 {
+    let sampled = sent.lines().into_iter().filter(|line| !line.contains("|c"));
+    sampled
+        .map(|line| {
+            let values = line.split('|').next().unwrap_or_default().matches(':').count() as f64;
+            let rate = line
+                .split("|@")
+                .nth(1)
+                .map_or(1.0, |rest| rest.split('|').next().expect("a rate").parse().expect("a rate"));
+            values / rate
+        })
+        .sum()
+}
+
+#[test]
+fn a_batch_stands_for_no_more_samples_than_its_bytes_and_a_million() {
+    for dialect in DIALECTS.into_iter().filter(|dialect| dialect.multiplies) {
+        let style = Style::new(Prefix::default(), dialect);
+        for line in ["t:1|ms|@0.001\n", "t:1:1:1:1:1:1:1:1|h|@0.001\n", "t:1:1|d|@0.5\n"] {
+            for count in [1, 10, 1000, 30_000] {
+                let body = line.repeat(count);
+                let (sent, report) = run(ContentType::Unnamed, body.as_bytes(), &style).expect("lines");
+                let samples = samples(&sent).round();
+                let bound = (100 * body.len()).min(1_000_000) as f64;
+                assert!(samples <= bound, "{} {line:?} × {count}: {samples}", dialect.name);
+                // A line by itself is always taken at the least rate.
+                assert!(line.matches(":1").count() > 1 || samples >= 1e6_f64.min(1000.0 * count as f64));
+                assert!(report.total() >= count as u64);
+            }
+        }
+        // Counters are divided by their rates, whatever these are.
+        let (sent, _) = run(ContentType::Unnamed, "c:1|c|@0.000001\n".repeat(1000).as_bytes(), &style).expect("lines");
+        assert_eq!(sent.units.len(), 1000);
+    }
+}
+
+/// Holds what becomes of a body, whatever it is, to its bounds.
+fn assert_bounded(shape: &shapes::Shape, cap: usize) {
+    let dialect = Dialect::find(shape.dialect).expect("a dialect");
+    let mut style = Style::new(shape.prefix.parse().expect("a prefix"), dialect);
+    for tag in shape.tags {
+        style.add_tag(tag).expect("a tag");
+    }
+    assert!(shape.body.len() <= cap && shape.request().len() <= cap + 200, "{}", shape.name);
+    let content_type = ContentType::of(Some(shape.content_type.as_bytes()));
+    let Ok((sent, report)) = run_under(content_type, &shape.body, &style, cap) else { return };
+    let bytes: usize = sent.units.iter().map(|unit| unit.len() + 1).sum();
+    assert!(bytes <= 2 * cap, "{}: {bytes} bytes of {cap}", shape.name);
+    // Those that are sampled here are not multiplied beyond what came, but for chance.
+    if dialect.multiplies && shape.content_type == "text/plain" {
+        let bound = (100 * shape.body.len()).min(1_000_000) as f64 + report.total() as f64;
+        assert!(samples(&sent) <= bound, "{}: {} samples", shape.name, samples(&sent));
+    }
+    assert!(sent.measurements <= report.total(), "{}", shape.name);
+    assert!(sent.units.iter().all(|unit| unit.len() <= MAX_LINE), "{}", shape.name);
+}
+
+#[test]
+fn no_worst_body_becomes_more_than_twice_its_cap() {
+    for shape in shapes::worst(CAP / 4, CAP / 16).iter().filter(|shape| shape.path == "/batch" && shape.gzip.is_none())
+    {
+        assert_bounded(shape, CAP / 4);
+    }
+}
+
+#[test]
+fn no_random_body_becomes_more_than_twice_its_cap() {
+    for seed in 0..600 {
+        assert_bounded(&shapes::random(seed, 32 * 1024), 32 * 1024);
+    }
+}
+
+#[test]
+fn after_a_thousand_rejections_nothing_more_is_looked_at() {
+    let (good_line, good) = ("a.b:1|c", r#"{"metric":"a.b","type":"c"}"#);
+    for rejected in [999, 1000, 1001] {
+        let accepted = if rejected < 1000 { 2 } else { 1 };
+        let lines = format!("{good_line}\n{}{good_line}\n", "bad\n".repeat(rejected));
+        let broken = [good_line.as_bytes(), &b"\n\xff".repeat(rejected), b"\n", good_line.as_bytes()].concat();
+        let ndjson = format!("{good}\n{}\n{good}\n\n", vec!["{}"; rejected].join("\n\n"));
+        let array = format!("[{good},{},{good}]", vec!["7"; rejected].join(","));
+        let objects = format!("[{good},{},{good}]", vec!["{}"; rejected].join(","));
+        let long = format!("[{good},{},{good}{}]", vec!["[7]"; rejected].join(","), " ".repeat(SLICE));
+        for (content_type, body) in [
+            (ContentType::Unnamed, lines.as_bytes()),
+            (ContentType::Unnamed, &broken),
+            (ContentType::JsonLines, ndjson.as_bytes()),
+            (ContentType::Json, array.as_bytes()),
+            (ContentType::Json, objects.as_bytes()),
+            (ContentType::Json, long.as_bytes()),
+        ] {
+            let (sent, report) = run(content_type, body, &Style::default()).expect("a batch");
+            let case = format!("{rejected} {content_type:?} {:?}", &body[..60]);
+            assert_eq!(sent.units, vec![good_line; accepted], "{case}");
+            assert_eq!(report.total(), rejected as u64 + 2, "{case}");
+        }
+    }
+    // An array that ends badly is refused whole all the same.
+    let bad = format!("[{}", vec!["7"; 2000].join(","));
+    assert_eq!(run(ContentType::Json, bad.as_bytes(), &Style::default()).err(), Some(BatchError::Json));
 }
 
 #[test]
@@ -288,16 +425,31 @@ fn lines_are_read_as_clients_write_them() {
         ("a:1|x", Err(MetricError::Kind)),
         ("a:1|c:2|ms", Err(MetricError::Kind)),
         ("a:1|c|@0", Err(MetricError::Rate)),
+        ("a:1|c|@0.000001", Ok("a:1|c|@0.000001")),
+        ("a:1|c|@0.0000009", Err(MetricError::Rate)),
+        ("a:1|ms|@0.001", Ok("a:1|ms|@0.001")),
+        ("a:1|ms|@1e-03", Ok("a:1|ms|@0.001")),
+        ("a:1|ms|@0.0009", Err(MetricError::Rate)),
+        ("a:1|h@0.0009", Err(MetricError::Rate)),
+        ("a:1|d|@0.0009", Err(MetricError::Rate)),
+        ("a:1e-07|g", Ok("a:0.0000001|g")),
+        ("a:-2.5E+2|g", Ok("a:-250|g")),
+        ("a:+1e2|g", Ok("a:+100|g")),
+        ("a:1e2|c|@0.5|#k:v", Ok("a:100|c|@0.5|#k:v")),
+        ("a:1e309|c", Err(MetricError::Value)),
+        ("a:1e|c", Err(MetricError::Value)),
+        ("a:1e5|s", Ok("a:1e5|s")),
+        ("statsd.bad_lines_seen:1|c", Err(MetricError::Name)),
+        ("stat%sd.x:1|c", Err(MetricError::Name)),
+        ("my.statsd.x:1|c", Ok("my.statsd.x:1|c")),
         ("a:1|ms@2", Err(MetricError::Rate)),
         ("a:-1|ms", Err(MetricError::Time)),
         ("a:|s", Err(MetricError::Set)),
         (":1|c", Err(MetricError::Name)),
     ] {
-        let mut sent = Sent::default();
-        let mut report = Report::default();
-        lines::take(line.as_bytes(), &Style::default(), &mut sent, &mut report);
+        let (sent, report) = run(ContentType::Unnamed, line.as_bytes(), &Style::default()).expect("lines");
         let mut only = Report::default();
-        only.note(expected.map(|_| ()));
+        only.note(1, expected.map(|_| ()));
         assert_eq!(report.to_json(), only.to_json(), "{line}");
         assert_eq!(sent.units, expected.into_iter().collect::<Vec<_>>(), "{line}");
     }

@@ -3,20 +3,47 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json::param;
-use crate::metric::{MAX_TAGS, TagsWriter};
+use crate::metric::{MAX_LINE, MAX_TAGS, TagsWriter};
 use crate::params::Param;
 
 /// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
 pub struct TagsVisitor<'t>(pub &'t mut TagsWriter);
 
 impl TagsVisitor<'_> {
-    fn count<E: serde::de::Error>(count: &mut usize) -> Result<(), E> {
+    /// Counts a tag; refuses one too many, and more text than a line has room for, whatever else would be written.
+    fn count<E: serde::de::Error>(&self, count: &mut usize) -> Result<(), E> {
         *count += 1;
-        if *count > MAX_TAGS { Err(E::custom("too many tags")) } else { Ok(()) }
+        let fits = *count <= MAX_TAGS && self.0.as_str().len() <= MAX_LINE;
+        if fits { Ok(()) } else { Err(E::custom("too many tags")) }
+    }
+}
+
+/// A string that is copied only if it has escapes: serde copies every `Cow` that it is asked for.
+struct Text<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
     }
 }
 
@@ -29,8 +56,8 @@ impl<'de> Visitor<'de> for TagsVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut count = 0;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            Self::count(&mut count)?;
+        while let Some(Text(key)) = map.next_key::<Text<'de>>()? {
+            self.count(&mut count)?;
             let value: &RawValue = map.next_value()?;
             match value.get() {
                 // The way to say that there is no such tag.
@@ -48,8 +75,8 @@ impl<'de> Visitor<'de> for TagsVisitor<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tags: A) -> Result<(), A::Error> {
         let mut count = 0;
-        while let Some(tag) = tags.next_element::<Cow<'de, str>>()? {
-            Self::count(&mut count)?;
+        while let Some(Text(tag)) = tags.next_element::<Text<'de>>()? {
+            self.count(&mut count)?;
             let (key, value) = tag.split_once([':', '=']).unwrap_or((&tag, ""));
             self.0.push(key, value);
         }

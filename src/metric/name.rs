@@ -24,6 +24,11 @@ const INHERITED: [&str; 12] = [
 /// How an event of DogStatsD begins: to daemons that know them, such a line is no metric.
 const EVENT: &str = "_e{";
 
+/// How the daemon's own counters begin: etsy's StatsD keeps `statsd.bad_lines_seen` and its kin (`prefixStats` in
+/// `stats.js`) among the counters of its clients, and gostatsd names its own so too (`internal-namespace`). Case matters to
+/// both, and neither has one called `statsd` alone.
+const DAEMONS_OWN: &str = "statsd.";
+
 /// The longest of [`INHERITED`], in bytes: a longer cleaned name cannot be one of them.
 const INHERITED_MAX: usize = 20;
 
@@ -62,16 +67,17 @@ impl<'a> Name<'a> {
     /// Checks `text` as the part of a name that follows `prefix`.
     ///
     /// Refuses what could end or forge a line (control characters, `:`, `|`), and, where no prefix stands before it,
-    /// what StatsD cannot store (see [`INHERITED`]) or takes for an event. Length is bounded where the line is built.
+    /// what StatsD cannot store (see [`INHERITED`]), takes for an event, or counts itself (see [`DAEMONS_OWN`]). Length is bounded where the line is built.
     pub fn parse(prefix: &Prefix, text: &'a str) -> Result<Self, MetricError> {
         if text.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
         let made_of = MadeOf::text(text);
         let sound = !text.is_empty() && made_of.is_line_safe(text);
-        // No inherited name has a dot, and StatsD never drops one: most names need no closer look.
-        let own = || !text.starts_with(EVENT) && (made_of.has_dot() || !is_inherited(text));
-        if sound && (!prefix.0.is_empty() || own()) { Ok(Self(text)) } else { Err(MetricError::Name) }
+        // No inherited name has a dot, and every one of the daemon's own: StatsD never drops one.
+        let free =
+            || !text.starts_with(EVENT) && if made_of.has_dot() { !is_daemons_own(text) } else { !is_inherited(text) };
+        if sound && (!prefix.0.is_empty() || free()) { Ok(Self(text)) } else { Err(MetricError::Name) }
     }
 
     /// Reads the name before the first colon of `line`, and what follows it, in one pass. `None` if the name needs a closer
@@ -83,7 +89,7 @@ impl<'a> Name<'a> {
             made_of.0 & MadeOf::ODD != 0
         })?;
         let sound = line.as_bytes()[colon] == b':' && (1..=MAX_LINE).contains(&colon);
-        let plain = made_of.has_dot() || !prefix.0.is_empty();
+        let plain = !prefix.0.is_empty() || (made_of.has_dot() && !line.starts_with(DAEMONS_OWN));
         (sound && plain).then(|| (Self(&line[..colon]), &line[colon + 1..]))
     }
 
@@ -176,37 +182,45 @@ impl MadeOf {
     }
 }
 
-/// Whether StatsD's sanitiser turns `name` into one of [`INHERITED`].
+/// What StatsD's sanitiser makes of `name`, byte by byte.
 ///
 /// That sanitiser (`stats.js`) makes a run of white space one `_` and each `/` a `-`, then drops all but
-/// `a-zA-Z0-9_.-`; it runs before the name is looked up, so `to%String` is as bad as `toString`. A dot is never dropped, and none of them has
-/// one.
+/// `a-zA-Z0-9_.-`; it runs before the name is looked up, so `to%String` is as bad as `toString`. Version 0.9 keeps `;` and
+/// `=` too, which are in no name that is refused.
+fn sanitised(name: &str) -> impl Iterator<Item = u8> {
+    let mut in_space = false;
+    name.chars().filter_map(move |c| {
+        // U+FEFF is white space to JavaScript's `\s`, though not to Unicode.
+        let space = c.is_whitespace() || c == '\u{feff}';
+        let begins = space && !in_space;
+        in_space = space;
+        match c {
+            _ if space => begins.then_some(b'_'),
+            '/' => Some(b'-'),
+            '.' | 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => Some(c as u8),
+            _ => None,
+        }
+    })
+}
+
+/// Whether StatsD's sanitiser turns `name` into one of [`INHERITED`].
 fn is_inherited(name: &str) -> bool {
     let mut clean = [0u8; INHERITED_MAX];
     let mut len = 0;
-    let mut in_space = false;
-    for c in name.chars() {
-        // U+FEFF is white space to JavaScript's `\s`, though not to Unicode.
-        let space = c.is_whitespace() || c == '\u{feff}';
-        let kept = match c {
-            _ if space && in_space => continue,
-            _ if space => b'_',
-            '/' => b'-',
-            '.' => return false,
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => c as u8,
-            _ => {
-                in_space = false;
-                continue;
-            }
-        };
-        in_space = space;
+    for byte in sanitised(name) {
         if len == INHERITED_MAX {
             return false;
         }
-        clean[len] = kept;
+        clean[len] = byte;
         len += 1;
     }
     INHERITED.iter().any(|bad| bad.as_bytes() == &clean[..len])
+}
+
+/// Whether StatsD's sanitiser turns `name` into one that begins as [`DAEMONS_OWN`].
+fn is_daemons_own(name: &str) -> bool {
+    let mut bytes = sanitised(name);
+    DAEMONS_OWN.bytes().all(|own| bytes.next() == Some(own))
 }
 
 #[cfg(test)]
@@ -250,6 +264,24 @@ mod tests {
         }
         assert!(name("_e").is_ok() && name("_errors{a}").is_ok());
         assert!(Name::parse(&"web".parse().expect("a sound prefix"), "_e{1,1}").is_ok());
+    }
+
+    #[test]
+    fn no_name_begins_as_those_of_the_daemons_own_counters() {
+        for bad in
+            ["statsd.bad_lines_seen", "statsd.x", "statsd.", "stat%sd.x", "stats(d.x", "ключstatsd.x", "statsdé.x"]
+        {
+            assert_eq!(name(bad), Err(MetricError::Name), "{bad}");
+            assert_eq!(Name::scan(&Prefix::default(), &format!("{bad}:1|c")), None, "{bad}");
+        }
+        for good in
+            ["statsd", "statsd2.x", "my.statsd.x", "Statsd.x", "statsd/x", "statsd-.x", " statsd.x", "stat.sd.x"]
+        {
+            assert_eq!(name(good).map(|n| n.as_str()), Ok(good));
+        }
+        let prefix: Prefix = "web".parse().expect("a sound prefix");
+        assert!(Name::parse(&prefix, "statsd.x").is_ok());
+        assert!(Name::scan(&prefix, "statsd.x:1|c").is_some());
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! Plain decimals.
 
 use crate::metric::MetricError;
-
-/// Decimal digits before the point above which a number may exceed an IEEE 754 double (about 1.8e308), which is what
-/// StatsD keeps numbers in.
-const FINITE_DIGITS: usize = 308;
+use crate::metric::decimal::{FINITE_DIGITS, is_finite};
 
 /// A plain finite decimal, kept as the digits that came: no float round trip, no exponent, no `+`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +28,7 @@ impl<'a> Number<'a> {
         if whole_len == 0 || !fraction_sound {
             return Err(error);
         }
-        if whole_len > FINITE_DIGITS && !text.parse().is_ok_and(f64::is_finite) {
+        if whole_len > FINITE_DIGITS && !is_finite(&digits[..whole_len]) {
             return Err(error);
         }
         Ok(Self(text))

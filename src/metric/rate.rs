@@ -4,17 +4,9 @@ use std::fmt;
 
 use crate::metric::MetricError;
 
-/// Who draws the lots of a sampled metric.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sampling {
-    /// This server does: its rate is the share to be sent on.
-    Here,
-    /// The client has: what came is that share.
-    Done,
-}
-
-/// The least rate of a line. Who sends fewer than one of a billion has made a mistake, or wants one counter to overflow.
-const APPLIED_MIN: f64 = 1e-9;
+/// Bytes of a rate's text: what any language writes of a double has at most 24, and a decimal of 60 digits is one that
+/// somebody counts on to be slow to read.
+const MAX_TEXT: usize = 64;
 
 /// The share of requests, from 0 to 1, that is sent on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,19 +16,38 @@ impl Rate {
     /// Everything is sent, and the line bears no rate.
     pub const ALL: Rate = Rate(1.0);
 
+    /// One of `count`, which is not 0.
+    pub const fn one_of(count: u32) -> Self {
+        Self(1.0 / count as f64)
+    }
+
     /// Reads a number from 0 to 1. An exponent is welcome: rates are rewritten before they are sent.
     pub fn parse(text: &str) -> Result<Self, MetricError> {
         let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+        if text.len() > MAX_TEXT {
+            return Err(MetricError::Rate);
+        }
         match text.parse::<f64>() {
             Ok(rate) if plain && (0.0..=1.0).contains(&rate) => Ok(Self(rate)),
             _ => Err(MetricError::Rate),
         }
     }
 
-    /// Reads the rate of a line, which a client has applied already. StatsD divides by it, so 0 and its neighbours are no
-    /// rates.
-    pub fn parse_applied(text: &str) -> Result<Self, MetricError> {
-        Self::parse(text).and_then(|rate| if rate.0 < APPLIED_MIN { Err(MetricError::Rate) } else { Ok(rate) })
+    /// Checks the rate of a line, which a client has applied already: it cannot be raised to `least`, since what was left
+    /// out would then be missing.
+    pub fn applied(self, least: Self) -> Result<Self, MetricError> {
+        if self.0 < least.0 { Err(MetricError::Rate) } else { Ok(self) }
+    }
+
+    /// The rate to sample with here, where lines may have no lower rate than `least`. The daemon divides by the rate that
+    /// is written, so its totals are the same; only more lines are sent. Nothing stays nothing.
+    pub fn raised(self, least: Self) -> Self {
+        if self.0 > 0.0 && self.0 < least.0 { least } else { self }
+    }
+
+    /// How many measurements a daemon that multiplies makes of one, `int(1 / rate)` in its source. Not for 0.
+    pub fn weight(&self) -> u64 {
+        (1.0 / self.0) as u64
     }
 
     /// Whether the line must say that it was sampled.
@@ -90,12 +101,28 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_applied_can_be_divided_by() {
-        for bad in ["0", "0.0", "1e-300", "0.0000000001", "1.5", "-0.5", "", "NaN"] {
-            assert_eq!(Rate::parse_applied(bad), Err(MetricError::Rate), "{bad}");
+    fn an_applied_rate_is_refused_below_the_least_and_one_of_ours_is_raised() {
+        let least = Rate::one_of(1000);
+        let read = |text: &str| Rate::parse(text).expect("a rate");
+        for low in ["0", "0.0", "1e-300", "0.0000000001", "0.00099999"] {
+            assert_eq!(read(low).applied(least), Err(MetricError::Rate), "{low}");
         }
-        assert_eq!(Rate::parse_applied("0.001").map(|r| r.to_string()).as_deref(), Ok("0.001"));
-        assert_eq!(Rate::parse_applied("1"), Ok(Rate::ALL));
+        for low in ["1e-300", "0.0000000001", "0.00099999", "0.001"] {
+            assert_eq!(read(low).raised(least).to_string(), "0.001", "{low}");
+        }
+        for sound in ["0.001", "1e-3", "0.5", "1"] {
+            assert_eq!(read(sound).applied(least), Ok(read(sound)), "{sound}");
+            assert_eq!(read(sound).raised(least), read(sound), "{sound}");
+        }
+        assert_eq!(read("0").raised(least), read("0"), "nothing stays nothing");
+        assert_eq!((least.weight(), Rate::ALL.weight(), read("0.3").weight()), (1000, 1, 3));
+    }
+
+    #[test]
+    fn a_rate_is_no_longer_than_any_client_writes_it() {
+        let long = format!("0.{}", "3".repeat(MAX_TEXT - 2));
+        assert!(Rate::parse(&long).is_ok());
+        assert_eq!(Rate::parse(&format!("{long}3")), Err(MetricError::Rate));
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 
 use std::io::Write as _;
 
-use crate::metric::{MAX_LINE, Metric, Rate, Tag, Value, clean};
+use crate::metric::{Metric, Rate, Tag, Tags, Value, clean};
 use crate::statsd::dialect::PRESENT;
 use crate::statsd::style::Style;
 
@@ -19,19 +19,21 @@ pub fn write(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
         out.extend_from_slice(style.prefix().as_str().as_bytes());
         return out.extend_from_slice(line.as_bytes());
     }
-    let tagged = !(metric.tags.is_empty() && style.tags().is_empty());
-    if let Value::Gauge(value) = metric.value
-        && value.is_negative()
-        && style.dialect().shifts
-    {
-        open(out, style, metric, tagged);
-        out.push(b'0');
-        close(out, style, metric, tagged);
-        out.push(b'\n');
-    }
-    open(out, style, metric, tagged);
+    let start = out.len();
+    open(out, style, metric);
     let value = match metric.value {
         Value::Sampled(_, numbers, _) => numbers.as_str(),
+        Value::Gauge(number) if number.is_negative() && style.dialect().shifts => {
+            let value = out.len();
+            out.push(b'0');
+            close(out, style, metric);
+            let end = out.len();
+            out.push(b'\n');
+            // The same name, type and tags, which are copied since to clean them costs more.
+            out.extend_from_within(start..value);
+            out.extend_from_slice(number.as_str().as_bytes());
+            return out.extend_from_within(value + 1..end);
+        }
         Value::Gauge(number) => number.as_str(),
         Value::GaugeShift(number) => {
             if !number.is_negative() {
@@ -42,44 +44,51 @@ pub fn write(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
         Value::Set(member) => member.as_str(),
     };
     out.extend_from_slice(value.as_bytes());
-    close(out, style, metric, tagged);
+    close(out, style, metric);
 }
 
-/// Whether the line of `metric` is no longer than [`MAX_LINE`].
-pub fn fits(style: &Style, metric: &Metric<'_>) -> bool {
+/// The length of the line of `metric`, in bytes.
+pub fn length(style: &Style, metric: &Metric<'_>) -> usize {
     let mut line = Vec::new();
     write(&mut line, style, metric);
-    line.len() <= MAX_LINE
+    line.len()
 }
 
 /// What stands before the value.
-fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>, tagged: bool) {
+fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
     out.extend_from_slice(style.prefix().as_str().as_bytes());
     out.extend_from_slice(metric.name.as_str().as_bytes());
-    if tagged && style.dialect().tags.in_name {
-        tags(out, style, metric);
+    if style.dialect().tags.is_some_and(|tags| tags.in_name) {
+        write_tags(out, style, metric.tags);
     }
     out.push(b':');
 }
 
 /// What stands after it.
-fn close(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>, tagged: bool) {
+fn close(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
     out.push(b'|');
     out.extend_from_slice(metric.value.kind().as_str().as_bytes());
     sampled(out, metric.value.rate());
-    if tagged && !style.dialect().tags.in_name {
-        tags(out, style, metric);
+    if style.dialect().tags.is_some_and(|tags| !tags.in_name) {
+        write_tags(out, style, metric.tags);
     }
 }
 
-fn tags(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
-    let how = &style.dialect().tags;
+/// Appends the client's tags and the server's own, as they stand in a line of the dialect.
+pub fn write_tags(out: &mut Vec<u8>, style: &Style, tags: Tags<'_>) {
+    if let Some(written) = tags.as_written() {
+        return out.extend_from_slice(written.as_bytes());
+    }
+    let Some(how) = style.dialect().tags.as_ref().filter(|_| !(tags.is_empty() && style.tags().is_empty())) else {
+        return;
+    };
     let mut opened = false;
+    let mut scratch = Vec::new();
     let mut separate = |out: &mut Vec<u8>| {
         let separator = if std::mem::replace(&mut opened, true) { "," } else { how.open };
         out.extend_from_slice(separator.as_bytes());
     };
-    for Tag { key, value } in metric.tags.iter().filter(|tag| style.takes(tag)) {
+    for Tag { key, value } in tags.iter().filter(|tag| style.takes(tag, &mut scratch)) {
         separate(out);
         clean(out, key, false);
         if let Some(value) = value.or((!how.bare).then_some(PRESENT)) {

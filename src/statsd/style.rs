@@ -2,11 +2,9 @@
 
 use thiserror::Error;
 
-use crate::metric::{Kind, MetricError, Name, Number, Prefix, Tag, Value, is_clean};
+use crate::metric::{Kind, MetricError, Name, Number, Prefix, Rate, Tag, Value, clean, is_clean};
+use crate::statsd::constant_tags::{ConstantTags, MAX_CONSTANT_TAGS};
 use crate::statsd::dialect::{DIALECTS, Dialect};
-
-/// The server's own tags, at most: each is compared with each of a client's.
-pub const MAX_CONSTANT_TAGS: usize = 32;
 
 /// Why a tag of the server's own cannot be written.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -30,9 +28,7 @@ pub enum StyleError {
 pub struct Style {
     prefix: Prefix,
     dialect: &'static Dialect,
-    keys: Vec<String>,
-    /// The server's own tags, written.
-    tags: String,
+    tags: ConstantTags,
 }
 
 impl Default for Style {
@@ -44,32 +40,27 @@ impl Default for Style {
 impl Style {
     /// A style without tags of its own.
     pub fn new(prefix: Prefix, dialect: &'static Dialect) -> Self {
-        Self { prefix, dialect, keys: Vec::new(), tags: String::new() }
+        Self { prefix, dialect, tags: ConstantTags::default() }
     }
 
-    /// Adds a tag to all lines: `key=value`, or `key:value`.
+    /// Adds a tag to all lines: `key=value`, or `key:value`. A dialect without tags drops it, once it is found to be sound.
     pub fn add_tag(&mut self, tag: &str) -> Result<(), StyleError> {
-        let style = &self.dialect.tags;
+        let style = self.dialect.tags.as_ref();
         let (key, value) = tag.split_once(['=', ':']).ok_or(StyleError::Pair)?;
         if key.is_empty() || value.is_empty() {
             return Err(StyleError::Pair);
         }
-        if !is_clean(key, false) || !is_clean(value, style.colons) {
+        if !is_clean(key, false) || !is_clean(value, style.is_some_and(|style| style.colons)) {
             return Err(StyleError::Character);
         }
-        if self.owns(key) {
+        if self.tags.contains(key.as_bytes()) {
             return Err(StyleError::Twice);
         }
-        if self.keys.len() == MAX_CONSTANT_TAGS {
+        if self.tags.count() == MAX_CONSTANT_TAGS {
             return Err(StyleError::TooMany);
         }
-        if !self.tags.is_empty() {
-            self.tags.push(',');
-        }
-        self.tags.push_str(key);
-        self.tags.push(char::from(style.pair));
-        self.tags.push_str(value);
-        self.keys.push(key.to_owned());
+        let written = style.map(|style| format!("{key}{}{value}", char::from(style.pair)));
+        self.tags.push(key, written.as_deref());
         Ok(())
     }
 
@@ -85,22 +76,18 @@ impl Style {
 
     /// The server's own tags as they stand in a line, without what opens and closes them.
     pub fn tags(&self) -> &str {
-        &self.tags
+        self.tags.written()
     }
 
-    /// Whether `key` is one of the server's own tags, which no client may set.
-    pub fn owns(&self, key: &str) -> bool {
-        self.keys.iter().any(|own| own == key)
-    }
-
-    /// Whether a client's tag is to be written.
-    pub fn takes(&self, tag: &Tag<'_>) -> bool {
-        if self.keys.is_empty() {
+    /// Whether a client's tag is to be written: not if the server has one with its key, as it would be written. That is
+    /// worked out in `scratch`.
+    pub fn takes(&self, tag: &Tag<'_>, scratch: &mut Vec<u8>) -> bool {
+        if self.tags.count() == 0 {
             return true;
         }
-        let mut key = Vec::new();
-        crate::metric::clean(&mut key, tag.key, false);
-        !self.keys.iter().any(|own| own.as_bytes() == key)
+        scratch.clear();
+        clean(scratch, tag.key, false);
+        !self.tags.contains(scratch)
     }
 
     /// Checks a name, for what would forge a line of this dialect too.
@@ -121,6 +108,16 @@ impl Style {
             }
             _ => Number::parse(text, MetricError::Value),
         }
+    }
+
+    /// The rate to sample with where a client leaves that to this server: no line has less than the daemon can bear.
+    pub fn sampling_rate(&self, kind: Kind, rate: Rate) -> Rate {
+        rate.raised(self.dialect.least_rate(kind))
+    }
+
+    /// Checks the rate of a line of `kind`, as it is sent: the client has sampled.
+    pub fn applied_rate(&self, kind: Kind, rate: Rate) -> Result<Rate, MetricError> {
+        rate.applied(self.dialect.least_rate(kind))
     }
 
     /// A gauge's shift, if the daemon has such a thing.

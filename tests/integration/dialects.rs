@@ -76,7 +76,15 @@ macro_rules! dialect {
         hash_in_a_name $hash:expr,
         bracket_in_a_name $bracket:expr,
         closing_bracket_in_a_name $closing:expr,
-        name_like_an_event $event:expr $(,)?
+        name_like_an_event $event:expr,
+        name_of_a_daemons_own_counter $own_counter:expr,
+        least_rate_of_a_counter $count_rate:expr,
+        lower_rate_of_a_counter $low_count_rate:expr,
+        least_multiplied_rate_of_a_timing $timing_rate:expr,
+        lower_rate_of_a_timing $low_timing_rate:expr,
+        lower_rate_of_a_histogram $low_histogram_rate:expr,
+        lower_rate_of_a_distribution $low_distribution_rate:expr,
+        lowest_rate_of_a_timing $lowest_timing_rate:expr $(,)?
     ) => {
         mod $dialect {
             use super::*;
@@ -196,11 +204,65 @@ macro_rules! dialect {
             fn name_like_an_event() {
                 check(DIALECT, &[], batch("_e{5}:1|c"), $event)
             }
+            #[test]
+            fn name_of_a_daemons_own_counter() {
+                check(DIALECT, &[], batch("statsd.bad_lines_seen:1|c"), $own_counter)
+            }
+            #[test]
+            fn least_rate_of_a_counter() {
+                check(DIALECT, &[], batch("a:1|c|@1e-6"), $count_rate)
+            }
+            #[test]
+            fn lower_rate_of_a_counter() {
+                check(DIALECT, &[], batch("a:1|c|@0.0000009"), $low_count_rate)
+            }
+            #[test]
+            fn least_multiplied_rate_of_a_timing() {
+                check(DIALECT, &[], batch("a:1|ms|@0.001"), $timing_rate)
+            }
+            #[test]
+            fn lower_rate_of_a_timing() {
+                check(DIALECT, &[], batch("a:1|ms|@0.0009"), $low_timing_rate)
+            }
+            #[test]
+            fn lower_rate_of_a_histogram() {
+                check(DIALECT, &[], batch("a:1:2|h|@0.0009"), $low_histogram_rate)
+            }
+            #[test]
+            fn lower_rate_of_a_distribution() {
+                check(DIALECT, &[], batch("a:1|d|@0.0009"), $low_distribution_rate)
+            }
+            #[test]
+            fn lowest_rate_of_a_timing() {
+                check(DIALECT, &[], batch("a:1|ms|@0.000000001"), $lowest_timing_rate)
+            }
         }
     };
 }
 
 use dialect;
+
+/// What is sampled here may be asked for at any rate, but no line has less than the daemon can bear: where it does not
+/// multiply, that is one in a million, of which none is likely to be kept.
+#[test]
+fn a_rate_of_ours_is_raised_to_the_least_of_a_line() {
+    let metrics = vec![r#"{"metric":"t.x","type":"timing","value":1,"sampleRate":1e-9}"#; 15_000].join(",");
+    for name in ["statsd", "datadog", "telegraf", "influxdb", "librato", "signalfx", "plain"] {
+        let receiver = Receiver::new();
+        let proxy = Proxy::start(&receiver, &[&format!("--statsd-dialect={name}")]);
+        // One of a thousand: that none of 15,000 is kept happens once in three million runs.
+        proxy.expect(batch(format!("[{metrics}]")), 200);
+        proxy.expect(post("/timing/t.x", "time=1&sampleRate=0"), 200);
+        proxy.expect(post("/count/last", ""), 200);
+        let mut sent = Vec::new();
+        while !sent.last().is_some_and(|line: &String| line.starts_with("last")) {
+            sent.extend(receiver.next().lines().map(str::to_owned));
+        }
+        sent.pop();
+        assert!(!sent.is_empty() && sent.len() < 200, "{name}: {}", sent.len());
+        assert!(sent.iter().all(|line| line == "t.x:1|ms|@0.001"), "{name}: {sent:?}");
+    }
+}
 
 #[test]
 fn statsd_is_the_dialect_unless_another_is_named() {
@@ -216,6 +278,6 @@ fn an_unknown_dialect_is_refused_at_the_start() {
         let (code, text) = refusal(&mut command(&[&format!("--statsd-dialect={name}")]));
         assert_eq!(code, Some(2), "{name}: {text}");
         assert!(text.contains(&format!("--statsd-dialect {name:?}")), "{text}");
-        assert!(text.contains("statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd"), "{text}");
+        assert!(text.contains("statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd, plain"), "{text}");
     }
 }

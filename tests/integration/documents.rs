@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use statsd_http_proxy::cli::{FLAGS, Kind};
 use statsd_http_proxy::config::quantity::RANGES;
+use statsd_http_proxy::metric::Kind as Metric;
 use statsd_http_proxy::statsd::dialect::{DIALECTS, Dialect, PRESENT};
 
 /// The documents for users, all of which may link to each other.
@@ -129,16 +130,23 @@ fn code(text: &str) -> String {
 
 /// What the table of dialects says of one.
 fn dialect_cells(dialect: &Dialect) -> Vec<String> {
-    let tags = &dialect.tags;
-    let pair = |key: &str, value: &str| format!("{key}{}{value}", char::from(tags.pair));
-    let written = format!("{}{}{}", tags.open, pair("env", "prod"), tags.close);
+    let tags = dialect.tags.as_ref().map_or(["dropped", "–", "–"].map(str::to_owned), |tags| {
+        let pair = |key: &str, value: &str| format!("{key}{}{value}", char::from(tags.pair));
+        let written = format!("{}{}{}", tags.open, pair("env", "prod"), tags.close);
+        [
+            code(&if tags.in_name { format!("a{written}:1|c") } else { format!("a:1|c{written}") }),
+            code(&if tags.bare { "beta".to_owned() } else { pair("beta", PRESENT) }),
+            code(&pair("at", if tags.colons { "10:30" } else { "10_30" })),
+        ]
+    });
+    let [written, bare, colons] = tags;
     let (level, shift) = ("g:-5|g", "g:+3|g");
     let reserved: Vec<String> = dialect.reserved.iter().map(|byte| code(&char::from(*byte).to_string())).collect();
     vec![
         code(dialect.name),
-        code(&if tags.in_name { format!("a{written}:1|c") } else { format!("a:1|c{written}") }),
-        code(&if tags.bare { "beta".to_owned() } else { pair("beta", PRESENT) }),
-        code(&pair("at", if tags.colons { "10:30" } else { "10_30" })),
+        written,
+        bare,
+        colons,
         if dialect.shifts { format!("{} {}", code("g:0|g"), code(level)) } else { code(level) },
         if dialect.shifts { code(shift) } else { "refused".to_owned() },
         format!("{}, {}", if dialect.shifts { "a shift" } else { "a level" }, code(level)),
@@ -146,6 +154,8 @@ fn dialect_cells(dialect: &Dialect) -> Vec<String> {
         code(dialect.histogram.as_str()),
         code(dialect.distribution.as_str()),
         if dialect.negative_histograms { "sent" } else { "refused" }.to_owned(),
+        code(&dialect.least_rate(Metric::Count).to_string()),
+        code(&dialect.least_rate(Metric::Timing).to_string()),
         reserved.join(" "),
     ]
 }

@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "../shapes/mod.rs"]
+mod shapes;
+
 mod bad_input;
 mod base_path;
 mod batch;
@@ -35,3 +38,4 @@ mod statsd_daemon;
 mod supervision;
 mod tokens;
 mod upstream;
+mod worst_body;

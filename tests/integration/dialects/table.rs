@@ -9,6 +9,7 @@ use Outcome::{Refused, Sent};
 const SHIFT: Outcome = Refused("Gauge shift not supported by this server");
 const KEY: Outcome = Refused("Invalid key specified");
 const VALUE: Outcome = Refused("Invalid value specified");
+const RATE: Outcome = Refused("Invalid sample rate specified");
 const TIME: Outcome = Refused("Invalid time specified");
 
 dialect! { statsd:
@@ -39,6 +40,14 @@ dialect! { statsd:
     bracket_in_a_name Sent(&["a[b:1|c"]),
     closing_bracket_in_a_name Sent(&["a]b:1|c"]),
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }
 
 dialect! { datadog:
@@ -69,6 +78,14 @@ dialect! { datadog:
     bracket_in_a_name Sent(&["a[b:1|c"]),
     closing_bracket_in_a_name Sent(&["a]b:1|c"]),
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }
 
 dialect! { telegraf:
@@ -99,6 +116,14 @@ dialect! { telegraf:
     bracket_in_a_name Sent(&["a[b:1|c"]),
     closing_bracket_in_a_name Sent(&["a]b:1|c"]),
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }
 
 dialect! { influxdb:
@@ -129,6 +154,14 @@ dialect! { influxdb:
     bracket_in_a_name KEY,
     closing_bracket_in_a_name KEY,
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }
 
 dialect! { librato:
@@ -159,6 +192,14 @@ dialect! { librato:
     bracket_in_a_name KEY,
     closing_bracket_in_a_name KEY,
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }
 
 dialect! { signalfx:
@@ -189,6 +230,14 @@ dialect! { signalfx:
     bracket_in_a_name KEY,
     closing_bracket_in_a_name KEY,
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }
 
 dialect! { gostatsd:
@@ -219,4 +268,50 @@ dialect! { gostatsd:
     bracket_in_a_name Sent(&["a[b:1|c"]),
     closing_bracket_in_a_name Sent(&["a]b:1|c"]),
     name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing Sent(&["a:1|ms|@0.0009"]),
+    lower_rate_of_a_histogram Sent(&["a:1:2|h|@0.0009"]),
+    lower_rate_of_a_distribution Sent(&["a:1|h|@0.0009"]),
+    lowest_rate_of_a_timing RATE,
+}
+
+dialect! { plain:
+    tag_with_value Sent(&["a:1|c"]),
+    tag_without_value Sent(&["a:1|c"]),
+    tag_value_with_colon Sent(&["a:1|c"]),
+    own_tag_after_a_clients Sent(&["a:1|c"]),
+    own_tag_alone Sent(&["a:1|c"]),
+    tags_and_rate Sent(&["a:1|c|@0.5"]),
+    negative_gauge_by_rest Sent(&["g:0|g", "g:-5|g"]),
+    negative_gauge_by_json Sent(&["g:0|g", "g:-5|g"]),
+    negative_gauge_with_tag Sent(&["g:0|g", "g:-5|g"]),
+    gauge_shift_by_rest Sent(&["g:+3|g"]),
+    gauge_shift_by_json Sent(&["g:-3|g"]),
+    gauge_shift_in_a_batch Sent(&["g:+3|g"]),
+    gauge_with_minus_in_a_line Sent(&["g:-5|g"]),
+    gauge_with_plus_in_a_line Sent(&["g:+5|g"]),
+    packed_timings Sent(&["a:1|ms", "a:2|ms", "a:3|ms"]),
+    packed_timings_with_rate_and_tag Sent(&["a:1|ms|@0.5", "a:2|ms|@0.5"]),
+    packed_set Sent(&["a:1|s", "a:2|s"]),
+    packed_gauge Sent(&["a:1|g", "a:2|g"]),
+    histogram Sent(&["a:1|ms"]),
+    distribution Sent(&["a:1|ms"]),
+    negative_histogram TIME,
+    negative_distribution TIME,
+    comma_in_a_name Sent(&["a,b=c:1|c"]),
+    hash_in_a_name Sent(&["a#b=c:1|c"]),
+    bracket_in_a_name Sent(&["a[b:1|c"]),
+    closing_bracket_in_a_name Sent(&["a]b:1|c"]),
+    name_like_an_event KEY,
+    name_of_a_daemons_own_counter KEY,
+    least_rate_of_a_counter Sent(&["a:1|c|@0.000001"]),
+    lower_rate_of_a_counter RATE,
+    least_multiplied_rate_of_a_timing Sent(&["a:1|ms|@0.001"]),
+    lower_rate_of_a_timing RATE,
+    lower_rate_of_a_histogram RATE,
+    lower_rate_of_a_distribution RATE,
+    lowest_rate_of_a_timing RATE,
 }

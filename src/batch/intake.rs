@@ -1,0 +1,50 @@
+//! Where the metrics of a batch are counted and bounded, on their way to the sink.
+
+use crate::batch::allowance::Allowance;
+use crate::batch::{Report, Sink, sample};
+use crate::metric::{Metric, MetricError};
+use crate::statsd::style::Style;
+
+/// The sink of a batch, with its report and its allowance.
+pub struct Intake<'a, S> {
+    /// How lines are written.
+    pub style: &'a Style,
+    sink: &'a mut S,
+    report: &'a mut Report,
+    allowance: &'a mut Allowance,
+}
+
+impl<'a, S: Sink> Intake<'a, S> {
+    /// An intake for some of a batch.
+    pub fn new(style: &'a Style, sink: &'a mut S, report: &'a mut Report, allowance: &'a mut Allowance) -> Self {
+        Self { style, sink, report, allowance }
+    }
+
+    /// Why nothing more is to be looked at, if so: it is then for [`Intake::reject`] as a whole.
+    pub fn end(&self) -> Option<MetricError> {
+        self.allowance.end(self.report.rejections())
+    }
+
+    /// Takes a metric that its client has sampled, if it was.
+    pub fn take(&mut self, metric: &Metric<'_>) {
+        let spent = self.allowance.spend_samples(self.style, metric);
+        let taken = spent.and_then(|()| self.sink.take(metric));
+        self.note(metric.value.count(), taken);
+    }
+
+    /// Takes a metric that is to be sampled here. One that is left out has its length counted as well, since chance must not
+    /// decide how much of a batch is taken.
+    pub fn sample(&mut self, metric: &Metric<'_>) {
+        let taken = sample(metric, self.style, self.sink);
+        self.note(metric.value.count(), taken);
+    }
+
+    /// Rejects the next `count` metrics.
+    pub fn reject(&mut self, count: u64, error: MetricError) {
+        self.report.note(count, Err(error));
+    }
+
+    fn note(&mut self, count: u32, taken: Result<usize, MetricError>) {
+        self.report.note(u64::from(count), taken.map(|length| self.allowance.spend(length)));
+    }
+}

@@ -1,0 +1,94 @@
+//! The server's own tags, and which of a client's have the key of one.
+
+/// The server's own tags, at most: one bit each of a `u32`.
+pub const MAX_CONSTANT_TAGS: usize = 32;
+
+/// Tags that are on every line, written once.
+///
+/// A client's tag is compared with them before it is written, and a body may hold half a million tags of two bytes. So the
+/// first and the last byte of a key choose the few that it can be.
+#[derive(Clone, Debug)]
+pub struct ConstantTags {
+    keys: Vec<String>,
+    /// Which keys begin with a byte, a bit each.
+    by_first: Box<[u32; 256]>,
+    /// Which end with it.
+    by_last: Box<[u32; 256]>,
+    /// All tags as they stand in a line, without what opens and closes them.
+    written: String,
+}
+
+impl Default for ConstantTags {
+    fn default() -> Self {
+        Self { keys: Vec::new(), by_first: Box::new([0; 256]), by_last: Box::new([0; 256]), written: String::new() }
+    }
+}
+
+impl ConstantTags {
+    /// Adds a tag; `key` is not empty, and there are fewer than [`MAX_CONSTANT_TAGS`]. `written` is how it stands in a line,
+    /// if it does.
+    pub fn push(&mut self, key: &str, written: Option<&str>) {
+        if let (Some(first), Some(last)) = (key.bytes().next(), key.bytes().next_back()) {
+            self.by_first[usize::from(first)] |= 1 << self.keys.len();
+            self.by_last[usize::from(last)] |= 1 << self.keys.len();
+        }
+        self.keys.push(key.to_owned());
+        if let Some(written) = written {
+            if !self.written.is_empty() {
+                self.written.push(',');
+            }
+            self.written.push_str(written);
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether one has this key.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (key.first(), key.last()) else { return false };
+        let mut candidates = self.by_first[usize::from(*first)] & self.by_last[usize::from(*last)];
+        while candidates != 0 {
+            if self.keys[candidates.trailing_zeros() as usize].as_bytes() == key {
+                return true;
+            }
+            candidates &= candidates - 1;
+        }
+        false
+    }
+
+    /// All of them as they stand in a line, without what opens and closes them.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_and_no_others() {
+        let mut tags = ConstantTags::default();
+        assert!(!tags.contains(b"") && !tags.contains(b"k"));
+        let keys: Vec<String> = (0..MAX_CONSTANT_TAGS).map(|i| format!("k{}x{i}", i % 3)).collect();
+        for key in &keys {
+            tags.push(key, None);
+        }
+        assert_eq!((tags.count(), tags.written()), (MAX_CONSTANT_TAGS, ""));
+        assert!(keys.iter().all(|key| tags.contains(key.as_bytes())));
+        for other in ["", "k", "k0x", "k0x00", "x0", "k1x0"] {
+            assert!(!tags.contains(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn tags_are_written_in_their_order() {
+        let mut tags = ConstantTags::default();
+        tags.push("b", Some("b:1"));
+        tags.push("a", Some("a:2"));
+        assert_eq!(tags.written(), "b:1,a:2");
+    }
+}
