@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::sleep;
 use tracing::warn;
@@ -21,6 +21,7 @@ use crate::flood::Flood;
 use crate::http::deadline::Doors;
 use crate::listener::Listener;
 use crate::statsd::counters::Counters;
+use crate::statsd::outage::Outage;
 use crate::statsd::resolver::{self, Target};
 use crate::tls::Tls;
 use crate::worker::{Accepted, Blueprint, Place, Worker};
@@ -59,7 +60,7 @@ pub fn serve(
     shutdown: impl Future<Output = ()> + 'static,
 ) -> Result<Arc<Counters>, ServeError> {
     let counters = Arc::new(Counters::default());
-    let failed = Arc::new(Notify::new());
+    let outage = Arc::new(Outage::new(config.statsd.to_string()));
     let doors = Arc::new(Doors::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
     let mut desks = Vec::new();
@@ -72,7 +73,7 @@ pub fn serve(
             tls: tls.clone(),
             feed: feed.clone(),
             target: target.clone(),
-            failed: Arc::clone(&failed),
+            outage: Arc::clone(&outage),
             counters: Arc::clone(&counters),
             doors: Arc::clone(&doors),
             inbox,
@@ -94,7 +95,10 @@ pub fn serve(
     let endpoint = config.statsd.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
-        spawn_local(async move { resolver::run(endpoint, &failed, target_sender).await });
+        let reports = Arc::clone(&outage);
+        spawn_local(
+            async move { tokio::join!(resolver::run(endpoint, &reports.failed, target_sender), reports.report()) },
+        );
         // When the accept loop ends it drops the workers' inboxes, and they drain.
         spawn_local(entrance.run(listener, shutdown));
         work(own).await.map_err(ServeError::Worker)?;
@@ -104,6 +108,7 @@ pub fn serve(
     });
     // A name look-up under way must not hold the exit up.
     main_runtime.shutdown_background();
+    outage.finish();
     result.map(|()| counters)
 }
 

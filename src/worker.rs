@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, interval, timeout_at};
 use tracing::warn;
@@ -20,6 +20,7 @@ use crate::http::serve::{self, Protocols};
 use crate::http::socket::Socket;
 use crate::shared::Shared;
 use crate::statsd::counters::Counters;
+use crate::statsd::outage::Outage;
 use crate::statsd::resolver::Target;
 use crate::statsd::upstream::Upstream;
 use crate::tls::{Negotiated, Tls};
@@ -61,8 +62,8 @@ pub struct Blueprint {
     pub feed: Option<Feed>,
     /// StatsD's address.
     pub target: watch::Receiver<Target>,
-    /// Tells the resolver that sending failed.
-    pub failed: Arc<Notify>,
+    /// What goes wrong on the way to StatsD.
+    pub outage: Arc<Outage>,
     /// The process's counters.
     pub counters: Arc<Counters>,
     /// What the accept loop has to say.
@@ -83,10 +84,10 @@ pub struct Worker {
 impl Worker {
     /// Serves until the inbox ends, then drains.
     pub async fn run(blueprint: Blueprint) {
-        let Blueprint { config, tls, feed, target, failed, counters, doors, mut inbox, drain } = blueprint;
+        let Blueprint { config, tls, feed, target, outage, counters, doors, mut inbox, drain } = blueprint;
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
-            upstream: Upstream::new(config.packet_size, target, failed, counters),
+            upstream: Upstream::new(config.packet_size, target, outage, counters),
             budget: Budget::default(),
             feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),

@@ -18,6 +18,7 @@ mod documents;
 mod drain;
 mod examples;
 mod https;
+mod outage;
 mod own_tags;
 mod rest_json;
 mod starvation;
