@@ -39,15 +39,18 @@ fn assert_sum(proxy: &Proxy, accepted: u64) {
 
 #[test]
 fn single_metrics_to_a_closed_port_are_all_known_to_be_refused() {
-    let mut proxy = Proxy::start_with(&mut command(&NOBODY));
-    send_singles(&mut Client::connect(proxy.address), 100);
-    let warning = proxy.wait_for_log("refused");
-    assert!(warning.contains("WARN") && warning.contains("127.91.0.1:9"), "{warning}");
-    assert!(proxy.stop().success());
-    assert_eq!(proxy.figure("metrics sent"), 0, "{:?}", proxy.seen);
-    assert_eq!(proxy.figure("metrics refused"), 100, "{:?}", proxy.seen);
-    assert_eq!(proxy.figure("metrics dropped"), 0, "{:?}", proxy.seen);
-    assert_eq!(proxy.lines_of("WARN").len(), 1, "{:?}", proxy.seen);
+    // IPv4, IPv6, and IPv4 as IPv6 has it.
+    for host in ["127.91.0.1", "::1", "::ffff:127.91.0.1"] {
+        let mut proxy =
+            Proxy::start_with(&mut command(&[&format!("--statsd-host={host}"), "--statsd-port=9", "--http-threads=1"]));
+        send_singles(&mut Client::connect(proxy.address), 100);
+        let warning = proxy.wait_for_log("refused");
+        assert!(warning.contains("WARN") && warning.contains(host), "{warning}");
+        assert!(proxy.stop().success());
+        let figures = ["metrics sent", "metrics refused", "metrics dropped"].map(|what| proxy.figure(what));
+        assert_eq!(figures, [0, 100, 0], "{:?}", proxy.seen);
+        assert_eq!(proxy.lines_of("WARN").len(), 1, "{:?}", proxy.seen);
+    }
 }
 
 #[test]
@@ -294,4 +297,53 @@ fn a_name_that_moves_is_followed() {
     assert!(proxy.stop().success());
     assert_eq!(proxy.figure("metrics dropped"), 0, "{:?}", proxy.seen);
     assert_sum(&proxy, accepted + 1);
+}
+
+/// A device that lets 10 kB a second out, and keeps `limit` bytes. The first datagram is rejected, so that the proxy's socket has
+/// had an ICMP message.
+fn slow_device(network: &Network, limit: usize) {
+    network.run("ip link add veth0 type veth peer name veth1");
+    network.run("ip address add 10.91.0.1/24 dev veth0");
+    network.run("ip link set veth0 up");
+    network.run("ip link set veth1 up");
+    network.run("ip neighbour add 10.91.0.2 lladdr 02:00:00:00:00:02 dev veth0");
+    network.run(&format!("tc qdisc add dev veth0 root tbf rate 80kbit burst 3000 limit {limit}"));
+    network.run("iptables -A OUTPUT -d 10.91.0.2 -m statistic --mode nth --every 1000000 --packet 0 -j REJECT");
+}
+
+/// Sends more than the queue and the slow device hold, and gives the proxy and the number of metrics.
+fn overload(limit: usize) -> Option<(Proxy, u64)> {
+    let network = Network::new()?;
+    slow_device(&network, limit);
+    let mut proxy = Proxy::start_with(&mut command(&["--statsd-host=10.91.0.2", "--http-threads=1"]));
+    let mut client = Client::connect(proxy.address);
+    send_singles(&mut client, 1);
+    proxy.wait_for_log("Operation not permitted");
+    let batch = lines(3000);
+    for _ in 0..20 {
+        send_batch(&mut client, &batch);
+    }
+    Some((proxy, 60_001))
+}
+
+#[test]
+fn a_full_socket_buffer_neither_hangs_nor_spins() {
+    // More than the socket's buffer: the kernel says EAGAIN.
+    let Some((mut proxy, accepted)) = overload(3_000_000) else { return };
+    let before = proxy.cpu_ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    let used = proxy.cpu_ticks() - before;
+    assert!(used < 30, "{used} ticks of 10 ms in a second");
+    assert!(proxy.stop().success());
+    assert!(proxy.figure("metrics sent") > 0 && proxy.figure("metrics dropped") > 0, "{:?}", proxy.seen);
+    assert_sum(&proxy, accepted);
+}
+
+#[test]
+fn what_a_full_device_does_not_take_is_not_sent() {
+    // Less than the socket's buffer: the device's queue is full first, and the kernel says ENOBUFS.
+    let Some((mut proxy, accepted)) = overload(8000) else { return };
+    assert!(proxy.stop().success());
+    assert!(proxy.figure("metrics sent") > 0 && proxy.figure("metrics dropped") > 0, "{:?}", proxy.seen);
+    assert_sum(&proxy, accepted);
 }
