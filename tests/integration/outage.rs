@@ -70,6 +70,7 @@ fn a_batch_to_a_closed_port_is_known_to_be_refused() {
 
 #[test]
 fn what_a_port_that_comes_and_goes_refused_is_what_it_did_not_get() {
+    let _network = Network::where_permitted();
     let receiver = Receiver::new();
     let address = receiver.address().to_string();
     let mut proxy = Proxy::start(&receiver, &[]);
@@ -102,6 +103,7 @@ fn what_a_port_that_comes_and_goes_refused_is_what_it_did_not_get() {
 
 #[test]
 fn the_return_of_statsd_is_told_with_what_was_lost() {
+    let _network = Network::where_permitted();
     let receiver = Receiver::new();
     let address = receiver.address().to_string();
     let mut proxy = Proxy::start(&receiver, &[]);
@@ -330,10 +332,9 @@ fn overload(limit: usize) -> Option<(Proxy, u64)> {
 fn a_full_socket_buffer_neither_hangs_nor_spins() {
     // More than the socket's buffer: the kernel says EAGAIN.
     let Some((mut proxy, accepted)) = overload(3_000_000) else { return };
-    let before = proxy.cpu_ticks();
-    std::thread::sleep(Duration::from_secs(1));
-    let used = proxy.cpu_ticks() - before;
-    assert!(used < 30, "{used} ticks of 10 ms in a second");
+    // The socket is still full. A loop that waits for it takes all of the time.
+    let used = proxy.cpu_ticks();
+    assert!(used < 300, "{used} ticks of 10 ms");
     assert!(proxy.stop().success());
     assert!(proxy.figure("metrics sent") > 0 && proxy.figure("metrics dropped") > 0, "{:?}", proxy.seen);
     assert_sum(&proxy, accepted);
@@ -344,6 +345,7 @@ fn what_a_full_device_does_not_take_is_not_sent() {
     // Less than the socket's buffer: the device's queue is full first, and the kernel says ENOBUFS.
     let Some((mut proxy, accepted)) = overload(8000) else { return };
     assert!(proxy.stop().success());
-    assert!(proxy.figure("metrics sent") > 0 && proxy.figure("metrics dropped") > 0, "{:?}", proxy.seen);
+    // To send them all would have taken minutes at 10 kB a second.
+    assert!(proxy.figure("metrics sent") > 0 && proxy.figure("metrics dropped") > 1000, "{:?}", proxy.seen);
     assert_sum(&proxy, accepted);
 }
