@@ -19,6 +19,8 @@ all: test
 test: tests/statsd/node_modules/.installed client browser test-image
 	$(call need,cc,build-essential)
 	$(call need,curl,curl)
+	$(call need,ip,iproute2)
+	$(call need,iptables,iptables)
 	REQUIRE_STATSD=1 DRAIN_ROUNDS=50 cargo test --locked
 
 # The browser client: its types, its tests, and that what is committed in client/dist is what it builds to.

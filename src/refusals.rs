@@ -152,7 +152,7 @@ impl RefusalSummary {
     }
 
     fn merge(&self, tally: Tally, now: Instant) {
-        Counters::add(&self.counters.refused, tally.total());
+        Counters::add(&self.counters.requests_refused, tally.total());
         let mut untold = self.lock();
         untold.tally.merge(tally);
         untold.since.get_or_insert(now);
@@ -285,6 +285,6 @@ mod tests {
             summary.merge(one(), now);
             assert_eq!(summary.due(now, PERIOD).map(|tally| tally.total()), told, "after {second} s");
         }
-        assert_eq!(counters.refused.load(Ordering::Relaxed), 6);
+        assert_eq!(counters.requests_refused.load(Ordering::Relaxed), 6);
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
-use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, sleep_until};
 use tracing::warn;
@@ -23,6 +23,7 @@ use crate::http::deadline::Doors;
 use crate::listener::Listener;
 use crate::refusals::RefusalSummary;
 use crate::statsd::counters::Counters;
+use crate::statsd::outage::Outage;
 use crate::statsd::resolver::{self, Target};
 use crate::supervise::Supervisor;
 use crate::tls::Tls;
@@ -80,7 +81,7 @@ pub fn serve(
 ) -> Result<(), ServeError> {
     let Process { counters, supervisor } = process;
     let summary = Arc::new(RefusalSummary::new(Arc::clone(&counters)));
-    let failed = Arc::new(Notify::new());
+    let outage = Arc::new(Outage::new(config.statsd.to_string()));
     let doors = Arc::new(Doors::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
     let mut desks = Vec::new();
@@ -93,7 +94,7 @@ pub fn serve(
             tls: tls.clone(),
             feed: feed.clone(),
             target: target.clone(),
-            failed: Arc::clone(&failed),
+            outage: Arc::clone(&outage),
             counters: Arc::clone(&counters),
             summary: Arc::clone(&summary),
             supervisor: supervisor.clone(),
@@ -117,8 +118,10 @@ pub fn serve(
     let endpoint = config.statsd.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
-        let resolver =
-            supervisor.spawn_endless("resolver", async move { resolver::run(endpoint, &failed, target_sender).await });
+        let reports = Arc::clone(&outage);
+        let resolver = supervisor.spawn_endless("resolver", async move {
+            tokio::join!(resolver::run(endpoint, &reports.failed, target_sender), reports.report());
+        });
         // When the accept loop ends it drops the workers' inboxes, and they drain.
         supervisor.spawn("accept loop", entrance.run(listener, shutdown));
         if let Err(error) = work(own).await {
@@ -132,6 +135,7 @@ pub fn serve(
     });
     // A name look-up under way must not hold the exit up.
     main_runtime.shutdown_background();
+    outage.finish();
     summary.finish();
     result.and_then(|()| supervisor.failure().map_or(Ok(()), |name| Err(ServeError::Ended(name))))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, interval, timeout_at};
 use tracing::warn;
@@ -24,6 +24,7 @@ use crate::memory;
 use crate::refusals::{RefusalSummary, Refusals};
 use crate::shared::Shared;
 use crate::statsd::counters::Counters;
+use crate::statsd::outage::Outage;
 use crate::statsd::resolver::Target;
 use crate::statsd::upstream::Upstream;
 use crate::supervise::Supervisor;
@@ -80,8 +81,8 @@ pub struct Blueprint {
     pub feed: Option<Feed>,
     /// StatsD's address.
     pub target: watch::Receiver<Target>,
-    /// Tells the resolver that sending failed.
-    pub failed: Arc<Notify>,
+    /// What goes wrong on the way to StatsD.
+    pub outage: Arc<Outage>,
     /// The process's counters.
     pub counters: Arc<Counters>,
     /// The process's refusals.
@@ -107,11 +108,11 @@ pub struct Worker {
 impl Worker {
     /// Serves until the inbox ends, then drains.
     pub async fn run(blueprint: Blueprint) {
-        let Blueprint { config, tls, feed, target, failed, counters, summary, supervisor, doors, mut inbox, drain } =
+        let Blueprint { config, tls, feed, target, outage, counters, summary, supervisor, doors, mut inbox, drain } =
             blueprint;
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
-            upstream: Upstream::new(config.packet_size, target, failed, counters),
+            upstream: Upstream::new(config.packet_size, target, outage, counters),
             budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
             refusals: Refusals::new(summary),
             feed,

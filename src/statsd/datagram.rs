@@ -93,6 +93,16 @@ impl Packer {
         self.datagrams[self.sent..].iter().map(|d| &self.buffer[d.start..d.end])
     }
 
+    /// How many bytes of the queue's bound are taken. While nothing holds up what waits, that is what waits.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The `count` oldest datagrams, each with its metrics.
+    pub fn oldest(&self, count: usize) -> impl Iterator<Item = (&[u8], u32)> {
+        self.datagrams[self.sent..].iter().take(count).map(|d| (&self.buffer[d.start..d.end], d.metrics))
+    }
+
     /// How many of the oldest datagrams, at most `limit`, can leave as segments of one: as long as the first, but for a
     /// shorter last one, and together no longer than [`MAX_DATAGRAM`].
     pub fn segments(&self, limit: usize) -> usize {

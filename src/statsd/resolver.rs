@@ -7,12 +7,18 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
+use crate::flood::Flood;
+
 /// How often a name is looked up again: an address that moved is found within this time. Half the 60 s that cloud
 /// name servers commonly give a record to live.
 const REFRESH: Duration = Duration::from_secs(30);
 
 /// The shortest time between two look-ups, however many sends fail: a name server must not feel a dead StatsD.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest time between two look-ups while sends or look-ups fail: each pause is twice the last, up to this one, in which
+/// an address that changed is found.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Host and port of the StatsD daemon, as given.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,32 +57,74 @@ pub async fn run(endpoint: Endpoint, failed: &Notify, target: watch::Sender<Targ
         target.send_replace(Target::At(SocketAddr::new(ip, endpoint.port)));
         return target.closed().await;
     }
+    let resolver = Resolver { endpoint, target, failures: Flood::default(), moves: Flood::default() };
+    let mut pause = PAUSE;
     loop {
         let next = Instant::now() + REFRESH;
-        refresh(&endpoint, &target).await;
-        sleep(PAUSE).await;
-        tokio::select! {
-            () = sleep_until(next) => {}
-            () = failed.notified() => {}
-        }
+        let found = resolver.refresh().await;
+        sleep(pause).await;
+        let asked = match found {
+            // The next look-up is due when the pause ends.
+            Found::Nothing => true,
+            Found::Same | Found::Other => tokio::select! {
+                () = sleep_until(next) => false,
+                () = failed.notified() => true,
+            },
+        };
+        pause = if asked && found != Found::Other { (2 * pause).min(LONGEST_PAUSE) } else { PAUSE };
     }
 }
 
-async fn refresh(endpoint: &Endpoint, target: &watch::Sender<Target>) {
-    let found = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await;
-    let old = *target.borrow();
-    let addresses: Vec<SocketAddr> = match found {
-        Ok(addresses) => addresses.collect(),
-        Err(error) => return unresolved(endpoint, old, target, &error.to_string()),
-    };
-    let Some(new) = choose(&addresses, old) else {
-        return unresolved(endpoint, old, target, "the name has no address");
-    };
-    if old != Target::At(new) {
-        if old != Target::Unknown {
-            info!("StatsD at {endpoint} is now {new}");
+/// What a look-up found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    Nothing,
+    /// The address that was known.
+    Same,
+    Other,
+}
+
+struct Resolver {
+    endpoint: Endpoint,
+    target: watch::Sender<Target>,
+    failures: Flood,
+    moves: Flood,
+}
+
+impl Resolver {
+    async fn refresh(&self) -> Found {
+        let Endpoint { host, port } = &self.endpoint;
+        let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+        let old = *self.target.borrow();
+        let addresses: Vec<SocketAddr> = match found {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => return self.unresolved(old, &error.to_string()),
+        };
+        let Some(new) = choose(&addresses, old) else { return self.unresolved(old, "the name has no address") };
+        let moved = old != Target::At(new);
+        if moved {
+            self.target.send_replace(Target::At(new));
         }
-        target.send_replace(Target::At(new));
+        // A move that was not told at once is told by a later look-up.
+        let times = u64::from(moved && old != Target::Unknown);
+        self.moves.note(times, |times| info!("StatsD at {} is now {new} ({times} changes)", self.endpoint));
+        if moved { Found::Other } else { Found::Same }
+    }
+
+    /// A name that no longer resolves keeps its last address: the name server may be what is down.
+    fn unresolved(&self, old: Target, why: &str) -> Found {
+        let consequence = match old {
+            Target::At(address) => format!("{address} is still used"),
+            Target::Unknown | Target::Unresolved => "metrics are dropped until it resolves".to_owned(),
+        };
+        if old == Target::Unknown {
+            self.target.send_replace(Target::Unresolved);
+        }
+        let host = &self.endpoint.host;
+        self.failures.note(1, |times| {
+            warn!("cannot resolve --statsd-host {host:?} ({times} look-ups): {why}; {consequence}");
+        });
+        Found::Nothing
     }
 }
 
@@ -89,17 +137,6 @@ fn choose(addresses: &[SocketAddr], old: Target) -> Option<SocketAddr> {
         return Some(old);
     }
     addresses.iter().find(|a| a.is_ipv4()).or(addresses.first()).copied()
-}
-
-/// A name that no longer resolves keeps its last address: the name server may be what is down.
-fn unresolved(endpoint: &Endpoint, old: Target, target: &watch::Sender<Target>, why: &str) {
-    match old {
-        Target::Unknown => {
-            warn!("cannot resolve --statsd-host {:?}: {why}; metrics are dropped until it resolves", endpoint.host);
-            target.send_replace(Target::Unresolved);
-        }
-        Target::Unresolved | Target::At(_) => {}
-    }
 }
 
 #[cfg(test)]

@@ -6,70 +6,42 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, sendmmsg, sendmsg};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout_at};
-use tracing::warn;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::flood::Flood;
 use crate::metric::MetricError;
 use crate::statsd::counters::Counters;
 use crate::statsd::datagram::{Packer, Push};
+use crate::statsd::outage::{Outage, Trouble};
+use crate::statsd::path::{Flush, Path};
 use crate::statsd::resolver::Target;
+use crate::statsd::udp::BURST;
 
 /// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
 /// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
 /// woken by each datagram: one for every turn of a busy loop made a request cost 1.48 times the bare epoll loop, not 1.23.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Datagrams that leave in one system call. The kernel takes up to 1024 (`UIO_MAXIOV`); 64 already make the cost of
-/// the call itself vanish, and keep the headers on one page.
-const BURST: usize = 64;
-
-/// How long to wait when the kernel says that it has no buffers (ENOBUFS): unlike EAGAIN, it then promises no event.
-const NO_BUFFERS_PAUSE: Duration = Duration::from_millis(5);
-
-/// What a flush left behind.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Flush {
-    /// Nothing waits.
-    Empty,
-    /// The socket's buffer is full: wait until it is writable.
-    Blocked,
-    /// The kernel is short of buffers: wait a little.
-    NoBuffers,
-    /// StatsD's address is not known yet.
-    NoTarget,
-}
+/// The most bytes that wait for the end of a turn, whatever the size of datagrams: two of the largest, and a quarter of the
+/// queue, so that a long turn fills the queue only when the kernel takes no more.
+const FLUSH_BYTES: usize = 128 * 1024;
 
 /// One worker's way to StatsD.
 pub struct Upstream {
     queue: RefCell<Packer>,
-    socket: RefCell<Option<Arc<UdpSocket>>>,
-    target: watch::Receiver<Target>,
+    path: Path,
     /// Set while the flusher waits for lines.
     flusher: Cell<Option<Waker>>,
     /// How many datagrams must wait for the flusher to be woken.
     wanted: Cell<usize>,
-    /// Whether the kernel took no more the last time: only the flusher tries again.
+    /// Whether the last flush left something behind: only the flusher tries again.
     stalled: Cell<bool>,
-    /// Whether the socket's way takes several datagrams as segments of one; found out by trying.
-    segments: Cell<bool>,
-    /// When lines last left.
-    flushed: Cell<Option<Instant>>,
-    counters: Arc<Counters>,
-    /// Tells the resolver that sending failed.
-    failed: Arc<Notify>,
-    dropped: Flood,
+    /// Metrics that found the queue full, and are not counted yet.
+    overflow: Cell<u64>,
 }
 
 impl Upstream {
@@ -77,21 +49,16 @@ impl Upstream {
     pub fn new(
         packet_size: usize,
         target: watch::Receiver<Target>,
-        failed: Arc<Notify>,
+        outage: Arc<Outage>,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
             queue: RefCell::new(Packer::new(packet_size)),
-            socket: RefCell::new(None),
-            target,
+            path: Path::new(target, outage, counters),
             flusher: Cell::new(None),
             wanted: Cell::new(1),
             stalled: Cell::new(false),
-            segments: Cell::new(true),
-            flushed: Cell::new(None),
-            counters,
-            failed,
-            dropped: Flood::default(),
+            overflow: Cell::new(0),
         }
     }
 
@@ -100,15 +67,16 @@ impl Upstream {
     ///
     /// The one error is a line that is too long.
     pub fn push(&self, count: u32, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), MetricError> {
-        let (push, waiting) = {
+        let (push, waiting, bytes) = {
             let mut queue = self.queue.borrow_mut();
-            (queue.push(count, write), queue.len())
+            (queue.push(count, write), queue.len(), queue.bytes())
         };
         match push {
             Push::TooLong => return Err(MetricError::TooLong),
-            Push::Full => self.drop_metrics(u64::from(count), "the queue to StatsD is full"),
+            // Counted by the flusher, which tries again soon: a lock for each would be dear in an overload.
+            Push::Full => self.overflow.set(self.overflow.get() + u64::from(count)),
             // A very long turn must not overrun the bound of a queue that could have been sent.
-            Push::Taken if waiting >= BURST && !self.stalled.get() => {
+            Push::Taken if (waiting >= BURST || bytes >= FLUSH_BYTES) && !self.stalled.get() => {
                 self.flush();
             }
             Push::Taken if waiting >= self.wanted.get() => {
@@ -121,9 +89,17 @@ impl Upstream {
         Ok(())
     }
 
-    /// Sends what is pushed, for ever.
+    /// Sends what is pushed, and takes in what comes back, for ever.
     pub async fn run(&self) {
-        let mut target = self.target.clone();
+        tokio::select! {
+            biased;
+            () = self.send_for_ever() => {}
+            () = self.path.watch_errors() => {}
+        }
+    }
+
+    async fn send_for_ever(&self) {
+        let mut target = self.path.target();
         loop {
             match self.flush() {
                 Flush::Empty => {
@@ -131,24 +107,24 @@ impl Upstream {
                         biased;
                         () = self.gathered() => {}
                         changed = target.changed() => match changed {
-                            Ok(()) => self.reconnect(),
+                            Ok(()) => self.path.start_anew(&self.queue),
                             // The resolver has ended: the last address it gave stays.
                             Err(_) => self.gathered().await,
                         }
                     }
                 }
                 Flush::Blocked => {
-                    let socket = self.socket.borrow().clone();
-                    let Some(socket) = socket else { continue };
                     tokio::select! {
-                        writable = socket.writable() => if let Err(error) = writable {
-                            warn!("waiting for the socket to StatsD: {error}");
-                            sleep(NO_BUFFERS_PAUSE).await;
-                        },
-                        Ok(()) = target.changed() => self.reconnect(),
+                        () = self.path.writable() => {}
+                        Ok(()) = target.changed() => self.path.start_anew(&self.queue),
                     }
                 }
-                Flush::NoBuffers => sleep(NO_BUFFERS_PAUSE).await,
+                Flush::NoBuffers(until) | Flush::NoPath(until, _) => {
+                    tokio::select! {
+                        () = sleep_until(until) => {}
+                        Ok(()) = target.changed() => self.path.start_anew(&self.queue),
+                    }
+                }
                 Flush::NoTarget => {
                     if target.changed().await.is_err() {
                         return;
@@ -158,34 +134,40 @@ impl Upstream {
         }
     }
 
-    /// Sends what waits, until `deadline`; then drops and counts the rest.
+    /// Sends what waits, until `deadline`; then drops and counts the rest. A path that fails is tried once more.
     pub async fn finish(&self, deadline: Instant) {
+        let mut last_attempt = false;
         loop {
             let waited = match self.flush() {
-                Flush::Empty => return,
-                Flush::Blocked => {
-                    let socket = self.socket.borrow().clone();
-                    match socket {
-                        Some(socket) => timeout_at(deadline, socket.writable()).await.is_ok(),
-                        None => false,
-                    }
+                Flush::Empty => break,
+                Flush::Blocked => timeout_at(deadline, self.path.writable()).await.is_ok(),
+                Flush::NoBuffers(until) => timeout_at(deadline, sleep_until(until)).await.is_ok(),
+                Flush::NoPath(..) if !last_attempt => {
+                    last_attempt = true;
+                    self.path.end_pause();
+                    true
                 }
-                Flush::NoBuffers => timeout_at(deadline, sleep(NO_BUFFERS_PAUSE)).await.is_ok(),
+                Flush::NoPath(_, errno) => {
+                    self.path.drop_all(&self.queue, Trouble::Failed(errno));
+                    break;
+                }
                 Flush::NoTarget => {
-                    let mut target = self.target.clone();
+                    let mut target = self.path.target();
                     matches!(timeout_at(deadline, target.changed()).await, Ok(Ok(())))
                 }
             };
             if !waited {
-                return self.drop_all("there was no time left to send them");
+                self.path.drop_all(&self.queue, Trouble::NoTimeLeft);
+                break;
             }
         }
+        self.path.close();
     }
 
     /// Waits for something to send: a first line, and if lines have just left, a full datagram or the end of [`GATHER`].
     async fn gathered(&self) {
         self.waiting(1).await;
-        if let Some(due) = self.flushed.get().map(|flushed| flushed + GATHER)
+        if let Some(due) = self.path.flushed().map(|flushed| flushed + GATHER)
             && Instant::now() < due
         {
             // Either way it is time.
@@ -208,148 +190,70 @@ impl Upstream {
 
     /// Sends all that waits, without ever waiting itself.
     fn flush(&self) -> Flush {
-        let result = self.send_all();
-        self.stalled.set(matches!(result, Flush::Blocked | Flush::NoBuffers));
+        let overflow = self.overflow.take();
+        if overflow > 0 {
+            self.path.count_overflow(overflow);
+        }
+        let result = self.path.send_all(&self.queue);
+        self.stalled.set(result != Flush::Empty);
         result
     }
+}
 
-    fn send_all(&self) -> Flush {
-        if self.queue.borrow().is_empty() {
-            return Flush::Empty;
-        }
-        if self.socket.borrow().is_none() {
-            let target = *self.target.borrow();
-            match target {
-                Target::Unknown => return Flush::NoTarget,
-                Target::Unresolved => {
-                    self.drop_all("--statsd-host does not resolve");
-                    return Flush::Empty;
-                }
-                Target::At(_) => self.reconnect(),
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use proptest::prelude::*;
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    /// Pushes lines of these lengths in one go, as a long turn does, and gives the counters after all was sent.
+    fn push_all(packet_size: usize, lengths: &[usize]) -> (Arc<Counters>, u64) {
+        // A socket that takes everything: what its buffer does not hold the kernel throws away, and the sender never waits.
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket on loopback");
+        let address = receiver.local_addr().expect("a bound socket has an address");
+        let counters = Arc::new(Counters::default());
+        let outage = Arc::new(Outage::new(address.to_string()));
+        let (_sender, target) = watch::channel(Target::At(address));
+        let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
+        runtime.block_on(async {
+            let upstream = Upstream::new(packet_size, target, outage, Arc::clone(&counters));
+            for length in lengths {
+                upstream.push(1, |out| out.resize(out.len() + length, b'x')).expect("no line is too long");
             }
-        }
-        let socket = self.socket.borrow();
-        let Some(socket) = socket.as_deref() else {
-            self.drop_all("there is no socket to send them");
-            return Flush::Empty;
-        };
-        let mut refused = false;
-        loop {
-            let result = send_some(socket, &self.queue.borrow(), &self.segments);
-            match result {
-                Ok(0) => return Flush::Empty,
-                Ok(sent) => {
-                    let metrics = self.queue.borrow_mut().pop(sent);
-                    Counters::add(&self.counters.sent, metrics);
-                    Counters::add(&self.counters.datagrams, sent as u64);
-                    self.flushed.set(Some(Instant::now()));
-                    refused = false;
-                }
-                // An older datagram's ICMP answer, told in place of sending this one: once more, and it goes.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && !refused => {
-                    refused = true;
-                    Counters::add(&self.counters.retried, 1);
-                    self.failed.notify_one();
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flush::Blocked,
-                Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => return Flush::NoBuffers,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.failed.notify_one();
-                    let metrics = self.queue.borrow_mut().pop(1);
-                    refused = false;
-                    self.drop_metrics(metrics, &format!("the datagram could not be sent: {error}"));
-                }
+            upstream.finish(Instant::now() + Duration::from_secs(60)).await;
+        });
+        (counters, lengths.len() as u64)
+    }
+
+    fn assert_all_sent(packet_size: usize, lengths: &[usize]) {
+        let (counters, pushed) = push_all(packet_size, lengths);
+        let totals = counters.totals();
+        assert_eq!((totals.sent, totals.dropped, totals.refused), (pushed, 0, 0), "{packet_size}: {counters}");
+    }
+
+    #[test]
+    fn a_long_turn_drops_nothing_at_any_packet_size() {
+        // 4 MiB of each.
+        for packet_size in [64, 512, 1432, 8190, 8191, 8192, 9000, 16_384, 32_768, 65_506, 65_507] {
+            for length in [5, 100, 1400, 8192] {
+                assert_all_sent(packet_size, &vec![length; (4 << 20) / (length + 1)]);
             }
         }
     }
 
-    /// Opens a socket towards the target as it is now known.
-    fn reconnect(&self) {
-        let target = *self.target.borrow();
-        let Target::At(address) = target else { return };
-        match connect(address) {
-            Ok(socket) => {
-                *self.socket.borrow_mut() = Some(Arc::new(socket));
-                self.segments.set(true);
-            }
-            Err(error) => {
-                self.failed.notify_one();
-                warn!("cannot open a UDP socket to StatsD at {address}: {error}");
-            }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_long_turn_of_any_lines_drops_nothing(
+            packet_size in prop_oneof![64usize..=65_507, 8000usize..=9000, 65_000usize..=65_507],
+            pattern in prop::collection::vec(prop_oneof![1usize..60, 1usize..=8192, 8000usize..=8192], 1..40),
+        ) {
+            let total: usize = pattern.iter().sum();
+            let lengths = pattern.repeat((2 << 20) / total + 1);
+            assert_all_sent(packet_size, &lengths);
         }
     }
-
-    fn drop_all(&self, why: &str) {
-        let metrics = {
-            let mut queue = self.queue.borrow_mut();
-            let waiting = queue.len();
-            queue.pop(waiting)
-        };
-        self.drop_metrics(metrics, why);
-    }
-
-    fn drop_metrics(&self, metrics: u64, why: &str) {
-        Counters::add(&self.counters.dropped, metrics);
-        self.dropped.note(metrics, |metrics| warn!("metrics dropped: {metrics}; {why}"));
-    }
-}
-
-/// A socket that is bound to any port of its family, connected, and never blocks.
-fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
-    let any = match address {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    };
-    let socket = std::net::UdpSocket::bind(any)?;
-    socket.connect(address)?;
-    socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket)
-}
-
-/// Sends some of the oldest datagrams in one system call, and says how many left.
-fn send_some(socket: &UdpSocket, queue: &Packer, segments: &Cell<bool>) -> io::Result<usize> {
-    let alike = if segments.get() { queue.segments(BURST) } else { 0 };
-    if alike > 1 {
-        match send_segments(socket, queue, alike) {
-            Err(error) if refuses_segments(&error) => segments.set(false),
-            sent => return sent,
-        }
-    }
-    let mut waiting = queue.waiting();
-    // What stands before datagrams that can leave as segments goes alone, and they after it.
-    let count = if segments.get() { 1 } else { queue.len().min(BURST) };
-    match (count, waiting.next()) {
-        (_, None) => Ok(0),
-        (1, Some(datagram)) => socket.try_send(datagram).map(|_| 1),
-        _ => {
-            let slices: Vec<[IoSlice<'_>; 1]> = queue.waiting().take(count).map(|d| [IoSlice::new(d)]).collect();
-            // The socket is connected: no message names an address.
-            let addresses: Vec<Option<()>> = vec![None; slices.len()];
-            let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
-            socket.try_io(Interest::WRITABLE, || {
-                let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, &addresses, [], MsgFlags::MSG_DONTWAIT)?;
-                Ok(sent.count())
-            })
-        }
-    }
-}
-
-/// Sends `count` datagrams as the segments of one (UDP GSO): all are as long as the first, but for a shorter last one. The
-/// kernel walks its stack once for all of them.
-fn send_segments(socket: &UdpSocket, queue: &Packer, count: usize) -> io::Result<usize> {
-    let slices: Vec<IoSlice<'_>> = queue.waiting().take(count).map(IoSlice::new).collect();
-    let size = slices.first().map_or(0, |first| first.len());
-    let size = u16::try_from(size).map_err(|_| io::Error::from_raw_os_error(nix::libc::EMSGSIZE))?;
-    let control = [ControlMessage::UdpGsoSegments(&size)];
-    socket.try_io(Interest::WRITABLE, || {
-        sendmsg::<()>(socket.as_raw_fd(), &slices, &control, MsgFlags::MSG_DONTWAIT, None)?;
-        Ok(count)
-    })
-}
-
-/// Whether the way to StatsD takes no segments: an old kernel, a device without checksums, a datagram over its MTU.
-fn refuses_segments(error: &io::Error) -> bool {
-    use nix::libc::{EINVAL, EIO, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP};
-    error.raw_os_error().is_some_and(|code| [EINVAL, EIO, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP].contains(&code))
 }

@@ -18,6 +18,6 @@ fn start(flags: &[&str]) -> (Receiver, Proxy) {
 }
 
 /// The answer to a batch of which everything was accepted.
-fn all_accepted(count: usize) -> String {
+pub fn all_accepted(count: usize) -> String {
     format!(r#"{{"accepted":{count},"rejected":[]}}"#)
 }

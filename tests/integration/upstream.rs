@@ -8,6 +8,7 @@ use crate::support::PATIENCE;
 use crate::support::client::{Client, post};
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
+use crate::support::request::request;
 
 #[test]
 fn one_metric_leaves_at_once_in_a_datagram_of_its_own() {
@@ -147,9 +148,35 @@ fn statsd_goes_and_comes_back_under_load() {
     stop.store(true, Ordering::Relaxed);
     let accepted: u64 = load.into_iter().map(|thread| thread.join().expect("all were answered 200")).sum();
     assert!(proxy.stop().success());
-    let last = proxy.seen.iter().rev().find(|line| line.contains("metrics sent")).expect("the counters are logged");
-    let figures: Vec<u64> = last.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [sent, _datagrams, retried, dropped] = figures[..] else { panic!("{last}") };
-    assert_eq!(sent + dropped, accepted + probes, "{last}");
-    assert!(retried > 0, "{last}");
+    let [sent, refused, dropped] =
+        ["metrics sent", "metrics refused", "metrics dropped"].map(|what| proxy.figure(what));
+    assert_eq!(sent + refused + dropped, accepted + probes, "{:?}", proxy.seen);
+    assert!(refused > 0 && dropped == 0, "{:?}", proxy.seen);
+}
+
+#[test]
+fn no_packet_size_drops_what_the_kernel_would_take() {
+    // More than the queue to StatsD holds, in batches that come at the same time.
+    const CLIENTS: usize = 8;
+    const LINES: usize = 20_000;
+    for size in ["64", "1432", "8190", "8191", "9000", "32768", "65507"] {
+        let receiver = Receiver::new();
+        let mut proxy = Proxy::start(&receiver, &[&format!("--statsd-packet-size={size}")]);
+        let address = proxy.address;
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    let lines = "a.batch.of.short.lines:1|c\n".repeat(LINES);
+                    let answer = Client::connect(address).send(request("POST", "/batch", &[], &lines)).answer();
+                    assert_eq!(answer.status, 200);
+                })
+            })
+            .collect();
+        for client in clients {
+            client.join().expect("the batch was accepted");
+        }
+        assert!(proxy.stop().success());
+        assert_eq!(proxy.figure("metrics dropped"), 0, "{size}: {:?}", proxy.seen);
+        assert_eq!(proxy.figure("metrics sent"), (CLIENTS * LINES) as u64, "{size}: {:?}", proxy.seen);
+    }
 }

@@ -96,6 +96,19 @@ impl Proxy {
         self.wait()
     }
 
+    /// A figure of the last line, by the words that follow it; 0 where the line does not have it.
+    pub fn figure(&self, what: &str) -> u64 {
+        let last = self.seen.iter().rev().find(|line| line.contains("stopped: ")).expect("the counters are logged");
+        let Some((before, _)) = last.split_once(&format!(" {what}")) else { return 0 };
+        let number = before.rsplit(' ').next().expect("split gives one piece at least");
+        number.parse().unwrap_or_else(|_| panic!("no figure before {what:?} in {last:?}"))
+    }
+
+    /// The lines of a level that were logged so far.
+    pub fn lines_of(&self, level: &str) -> Vec<&str> {
+        self.seen.iter().map(String::as_str).filter(|line| line.contains(level)).collect()
+    }
+
     /// Shows that the proxy is well, and that nothing was sent to StatsD but `expected`: the datagram of a last good
     /// request comes right after them.
     pub fn assert_sent(&self, receiver: &Receiver, expected: &[&str]) {
