@@ -42,7 +42,7 @@ pub struct Timeouts {
 }
 
 /// Other names of daemons, with the dialect that is right for them (see `docs/dialects.md`).
-const DIALECT_SYNONYMS: [(&str, &str); 8] = [
+const DIALECT_SYNONYMS: [(&str, &str); 11] = [
     ("etsy", "statsd"),
     ("graphite", "statsd"),
     ("dogstatsd", "datadog"),
@@ -51,6 +51,9 @@ const DIALECT_SYNONYMS: [(&str, &str); 8] = [
     ("prometheus", "influxdb"),
     ("statsd_exporter", "influxdb"),
     ("statsd-exporter", "influxdb"),
+    ("collectd", "plain"),
+    ("statsite", "plain"),
+    ("netdata", "plain"),
 ];
 
 /// Files with the certificate chain and its key.
