@@ -9,7 +9,7 @@ const https = require('node:https');
 const os = require('node:os');
 const path = require('node:path');
 
-const { launch } = require('./browser.js');
+const { start } = require('./engines/chromium.js');
 const { Proxy } = require('./proxy.js');
 const { Receiver } = require('./receiver.js');
 
@@ -56,7 +56,7 @@ class Names {
       server.close();
     });
     const shop = server.address().port;
-    const browser = await launch([
+    const browser = await start([
       `--host-resolver-rules=MAP metrics.example.com:443 127.0.0.1:${names.proxy.port},MAP shop.example.com:443 127.0.0.1:${shop}`,
       `--ip-address-space-overrides=127.0.0.1:${names.proxy.port}=${space},127.0.0.1:${shop}=public`,
     ]);

@@ -3,7 +3,7 @@
 
 const path = require('node:path');
 
-const { launch } = require('./browser.js');
+const { start } = require('./engines/chromium.js');
 const { Proxy } = require('./proxy.js');
 
 /** Flushes that the charts show. */
@@ -11,7 +11,7 @@ const SECONDS = 60;
 
 async function main() {
   const proxy = await Proxy.start({ port: 1 }, ['--demo']);
-  const browser = await launch();
+  const browser = await start();
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
     await page.goto(`http://127.0.0.1:${proxy.port}/`);
