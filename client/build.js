@@ -7,27 +7,37 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
 import { buildSync } from 'esbuild';
+import { minify } from 'terser';
 
 const SCRIPT = 'statsd-http-proxy-client.min.js';
 /** Bytes of the script, gzipped: what a page loads for it. */
-const MAX_SIZE = 2_200;
+const MAX_SIZE = 2_400;
+/** The oldest language that the script may need: Chrome 80, Firefox 74, Safari 13.1. docs/browser.md names it. */
+const ECMASCRIPT = 2020;
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 const dist = join(root, 'dist');
 
-function build(folder) {
-  buildSync({
+async function bundle() {
+  const { outputFiles } = buildSync({
     absWorkingDir: root,
     entryPoints: ['src/script.js'],
-    outfile: join(folder, SCRIPT),
+    write: false,
     bundle: true,
     minify: true,
     format: 'iife',
-    target: 'es2022',
+    target: `es${ECMASCRIPT}`,
     // Modules are strict by themselves; the script needs no word for it.
     tsconfigRaw: {},
     logLevel: 'warning',
   });
+  // The names that terser gives compress better: 67 bytes of 2,460.
+  const { code } = await minify(outputFiles[0].text, { ecma: ECMASCRIPT, compress: { passes: 3 } });
+  return code;
+}
+
+async function build(folder) {
+  writeFileSync(join(folder, SCRIPT), await bundle());
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const flags = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', join(folder, 'types')];
   execFileSync(process.execPath, [tsc, '--project', root, ...flags], { stdio: 'inherit' });
@@ -76,7 +86,7 @@ function compare(built) {
 
 const folder = mkdtempSync(join(tmpdir(), 'statsd-http-proxy-client-'));
 try {
-  build(folder);
+  await build(folder);
   const built = files(folder);
   if (process.argv.includes('--check')) {
     compare(built);

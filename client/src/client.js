@@ -1,4 +1,4 @@
-import { deliver } from './delivery.js';
+import { deliver, listen } from './delivery.js';
 import { lines, tagged } from './line.js';
 
 /**
@@ -19,44 +19,45 @@ import { lines, tagged } from './line.js';
  * @property {Measure} [onTTFB]
  */
 
+/** Where a client keeps what is its own. A private field could not be reached through a Proxy, as Vue makes one. */
+const STATE = Symbol();
+
 /** Takes metrics, and delivers them to a statsd-http-proxy. Nothing here throws: see `onError`. */
 export class Client {
-  /** @type {ReturnType<typeof deliver>} */
-  #delivery;
-  #prefix;
-  #tags;
-  #end;
-  #rate;
-
   /**
    * @param {string | URL | Options} host Where the proxy is, or all options
    * @param {Options['token']} [token]
    */
   constructor(host, token) {
-    /** @type {any} */
-    const given = host;
     // A URL is an object too.
-    const options = given?.href || Object(given) !== given ? { url: given, token } : given;
-    const { delivery, prefix, tags, sampleRate } = options;
-    this.#delivery = delivery ?? deliver(options);
-    this.#prefix = prefix ? String(prefix).replace(/\.*$/, '.') : '';
-    this.#tags = tags;
-    this.#end = tagged(tags ?? {});
-    this.#rate = sampleRate;
-  }
-
-  /**
-   * @param {string} name
-   * @param {'c' | 'g' | 'ms' | 's'} type
-   * @param {unknown} value
-   * @param {number} [rate]
-   * @param {number | null} [shift]
-   */
-  #send(name, type, value, rate, shift) {
-    try {
-      this.#delivery.push(lines(this.#prefix + name, type, value, this.#end, rate, shift));
-    } catch (error) {
-      this.#delivery.report(error);
+    /** @type {any} */
+    const options = /** @type {any} */ (host)?.href || Object(host) !== host ? { url: host, token } : host;
+    const parent = options[STATE] ?? { ...deliver(options), prefix: '', sampleRate: options.sampleRate };
+    const { attempt, push, sampleRate } = parent;
+    // With one dot at its end.
+    const prefix = (parent.prefix + (options.prefix || '')).replace(/([^.])\.*$/, '$1.');
+    const tags = { ...parent.tags, ...options.tags };
+    const end = tagged(tags);
+    /** @private */
+    this[STATE] = {
+      ...parent,
+      prefix,
+      tags,
+      /**
+       * @param {'c' | 'g' | 'ms' | 's'} type
+       * @param {string} name
+       * @param {unknown} value
+       * @param {number} [rate]
+       * @param {number | null} [shift]
+       */
+      send(type, name, value, rate = sampleRate, shift) {
+        attempt(() => push(lines(prefix + name, type, value, end, rate, shift)));
+      },
+    };
+    // So that a method works without its client, as in `const { count } = client`. The constructor comes first, and
+    // `dropped`, which is no method, last.
+    for (const name of Reflect.ownKeys(Client.prototype).slice(1, -1)) {
+      /** @type {any} */ (this)[name] = /** @type {any} */ (this)[name].bind(this);
     }
   }
 
@@ -67,8 +68,8 @@ export class Client {
    * @param {number} [value]
    * @param {number} [sampleRate] Share of the calls that is sent, 0 to 1
    */
-  count(name, value = 1, sampleRate = this.#rate) {
-    this.#send(name, 'c', value, sampleRate);
+  count(name, value = 1, sampleRate) {
+    this[STATE].send('c', name, value, sampleRate);
   }
 
   /**
@@ -79,18 +80,18 @@ export class Client {
    * @param {number | null} [shift] Wins over the value
    */
   gauge(name, value, shift) {
-    this.#send(name, 'g', value, 1, shift);
+    this[STATE].send('g', name, value, 1, shift);
   }
 
   /**
    * Measures a time.
    *
    * @param {string} name
-   * @param {number} time Milliseconds
+   * @param {number} time Milliseconds, of which three decimals are sent
    * @param {number} [sampleRate] Share of the calls that is sent, 0 to 1
    */
-  timing(name, time, sampleRate = this.#rate) {
-    this.#send(name, 'ms', time, sampleRate);
+  timing(name, time, sampleRate) {
+    this[STATE].send('ms', name, time, sampleRate);
   }
 
   /**
@@ -100,7 +101,7 @@ export class Client {
    * @param {string | number} value
    */
   set(name, value) {
-    this.#send(name, 's', value);
+    this[STATE].send('s', name, value, 1);
   }
 
   /**
@@ -110,9 +111,10 @@ export class Client {
    * @returns {() => number} Sends the time and returns its milliseconds
    */
   timer(name) {
-    const start = performance.now();
+    const clock = globalThis.performance ?? Date;
+    const start = clock.now();
     return () => {
-      const time = +(performance.now() - start).toFixed(3);
+      const time = +(clock.now() - start).toFixed(3);
       this.timing(name, time);
       return time;
     };
@@ -130,33 +132,31 @@ export class Client {
     const stop = this.timer(name);
     /** @type {any} */
     let result;
+    /** @type {any} */
+    let promise;
     try {
       // @ts-ignore: a T that is a function itself is one to call
       result = typeof work == 'function' ? work() : work;
+      promise = this[STATE].attempt(
+        () => typeof result?.then == 'function' && Promise.resolve(result).finally(stop),
+      );
     } finally {
-      if (!result?.then) {
+      if (!promise) {
         stop();
       }
     }
-    return result?.then ? /** @type {any} */ (Promise.resolve(result).finally(stop)) : result;
+    return promise || result;
   }
 
   /**
    * A client with a prefix and tags of its own, which shares queue and delivery with this one.
    *
-   * @param {ChildOptions} [options]
+   * @param {ChildOptions} [options] If they cannot be read, this client is returned
    * @returns {Client}
    */
   child(options) {
-    const { prefix, tags } = options ?? {};
-    /** @type {any} */
-    const all = {
-      delivery: this.#delivery,
-      prefix: this.#prefix + (prefix ?? ''),
-      tags: { ...this.#tags, ...tags },
-      sampleRate: this.#rate,
-    };
-    return new Client(all);
+    const state = this[STATE];
+    return state.attempt(() => new Client(/** @type {any} */ ({ ...options, [STATE]: state }))) ?? this;
   }
 
   /**
@@ -165,15 +165,16 @@ export class Client {
    *
    * @param {WebVitals} [module] The package web-vitals; from a script tag it is the global `webVitals`
    */
-  webVitals(module = /** @type {any} */ (globalThis).webVitals) {
+  webVitals(module) {
+    const { attempt } = this[STATE];
     for (const name of ['LCP', 'INP', 'CLS', 'FCP', 'TTFB']) {
-      try {
-        /** @type {any} */ (module)?.['on' + name]?.((/** @type {{ value: number }} */ { value }) =>
-          this.timing('web_vitals.' + name.toLowerCase(), +(name == 'CLS' ? value * 1_000 : value).toFixed(3)),
-        );
-      } catch (error) {
-        this.#delivery.report(error);
-      }
+      attempt(() =>
+        (module ?? /** @type {any} */ (globalThis).webVitals)?.['on' + name]?.((/** @type {any} */ metric) =>
+          attempt(() =>
+            this.timing('web_vitals.' + name.toLowerCase(), metric.value * (name == 'CLS' ? 1_000 : 1)),
+          ),
+        ),
+      );
     }
   }
 
@@ -183,26 +184,24 @@ export class Client {
    * @returns {() => void} Stops it
    */
   errors() {
-    const listening = new AbortController();
-    const listen = (/** @type {string} */ type, /** @type {string} */ name) =>
-      globalThis.addEventListener?.(type, () => this.count('errors.' + name), listening);
-    listen('error', 'uncaught');
-    listen('unhandledrejection', 'unhandled_rejection');
-    return () => listening.abort();
+    return listen({
+      error: () => this.count('errors.uncaught'),
+      unhandledrejection: () => this.count('errors.unhandled_rejection'),
+    });
   }
 
   /** Sends what is queued now. Settles when it has left, or could not; never rejects. */
   flush() {
-    return this.#delivery.flush();
+    return this[STATE].flush();
   }
 
   /** Sends what is queued, and stops: later metrics are not taken. Children are closed too. */
   close() {
-    return this.#delivery.close();
+    return this[STATE].close();
   }
 
   /** Metrics that were lost, because the queue was full or because they were refused or failed too often. */
   get dropped() {
-    return this.#delivery.dropped();
+    return this[STATE].dropped();
   }
 }

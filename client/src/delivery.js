@@ -9,8 +9,44 @@ const ATTEMPTS = 10;
 /** The shortest and the longest backoff, in milliseconds. */
 const BACKOFF = 1_000;
 const MAX_BACKOFF = 60_000;
-/** A request that hangs would keep all others from leaving. */
+/** Milliseconds that a request, its answer or a token function may take: one that hangs keeps the others from leaving. */
 const TIMEOUT = 30_000;
+
+/** Bytes of a text in UTF-8, or a few more if it has emoji. Not every engine has a TextEncoder. */
+const bytes = (/** @type {string} */ text) =>
+  text.replace(/[\u0800-\uffff]/g, '$&x').replace(/[\x80-\uffff]/g, 'xx').length;
+
+/**
+ * Settles as `work` does, or rejects after `TIMEOUT`. No signal does that for a request that the back/forward cache has
+ * frozen, nor for a token.
+ *
+ * @template T
+ * @param {T | Promise<T>} work
+ * @returns {Promise<T>}
+ */
+const within = (work) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('Timed out')), TIMEOUT);
+    Promise.resolve(work)
+      .finally(() => clearTimeout(timer))
+      .then(resolve, reject);
+  });
+
+/**
+ * Listens to events of the page, where there are any. What is returned stops it. They bubble: what other listeners count
+ * when the page is hidden is still in the beacon.
+ *
+ * @param {Record<string, (event: any) => void>} listeners
+ * @param {'add' | 'remove'} [action]
+ */
+export const listen = (listeners, action = 'add') => {
+  for (const type in listeners) {
+    globalThis[`${action}EventListener`]?.(type, listeners[type]);
+  }
+  return () => {
+    listen(listeners, 'remove');
+  };
+};
 
 /**
  * @typedef {string | null | undefined} Token
@@ -18,7 +54,7 @@ const TIMEOUT = 30_000;
  * @typedef {object} DeliveryOptions
  * @property {string} url Where the proxy is, with its base path if it has one
  * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that gets one; it is called
- *   first before the first request, and again when the proxy refuses the token
+ *   first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
  * @property {number} [flushInterval] Longest time for which a metric waits, in milliseconds (2000)
  * @property {number} [maxQueue] Metrics that are kept at most; the oldest are dropped (10000)
  * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Is told of what was refused, and of
@@ -33,27 +69,45 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
   const queue = [];
   let dropped = 0;
   let attempts = 0;
+  // Bytes of the keepalive requests in flight.
   let flying = 0;
   // Of the queue, what is to leave now: what comes while a request is in flight waits for its own interval.
   let due = 0;
   // No request before these times: `paused` for a backoff, `asked` by the proxy.
   let paused = 0;
   let asked = 0;
-  let closed = false;
+  // Whether the token was renewed for the batch that is sent.
+  let renewed = false;
+  // 1 when it is, and 2 when `onError` was told that metrics came after that.
+  let closed = 0;
   /** @type {any} */
   let timer;
-  /** @type {Promise<void> | undefined} */
-  let running;
+  /** @type {Promise<void> | null} */
+  let running = null;
   let jwt = renewable ? null : token;
 
-  // Awaited, so that a rejection of an asynchronous `onError` is caught too.
-  const report = async (/** @type {any} */ error) => {
-    try {
-      await onError?.(error);
-    } catch {}
+  const report = (/** @type {any} */ error) => {
+    // Without it while it runs: what it calls in turn may fail too, and so on without end.
+    const tell = onError;
+    onError = undefined;
+    // A promise takes in what it throws, and what it rejects if it is asynchronous.
+    new Promise((resolve) => resolve(tell?.(error))).catch(() => {});
+    onError = tell;
   };
 
-  const bytes = (/** @type {string} */ text) => new TextEncoder().encode(text).length;
+  /**
+   * Whatever the page hands over, or its getters throw, is reported, and not thrown into it.
+   *
+   * @template T
+   * @param {() => T} work
+   */
+  const attempt = (work) => {
+    try {
+      return work();
+    } catch (error) {
+      report(error);
+    }
+  };
 
   const take = (/** @type {number} */ budget) => {
     let count = 0;
@@ -74,13 +128,16 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     bound();
   };
 
+  const wake = () => {
+    clearTimeout(timer);
+    // Browsers round: a backoff ends with its timer, not with the clock.
+    timer = paused = 0;
+    flush();
+  };
+
   const schedule = (/** @type {number} */ delay) => {
     if (!timer && !closed) {
-      timer = setTimeout(() => {
-        // Browsers round: a backoff ends with its timer, not with the clock.
-        timer = paused = 0;
-        flush();
-      }, delay);
+      timer = setTimeout(wake, delay);
       // Node would wait for it.
       timer.unref?.();
     }
@@ -88,77 +145,110 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
 
   const ready = () => queue.length && Date.now() >= asked && globalThis.navigator?.onLine !== false;
 
-  const drain = async () => {
-    let renewed = false;
-    // So that `running` is set before anything of the page is called: that may flush, too.
-    await 0;
-    while (due > 0 && ready() && Date.now() >= paused) {
-      /** @type {string[]} */
-      let lines = [];
-      let again = true;
-      let wait = 0;
-      try {
-        if (renewable) {
-          jwt ??= await token();
-        }
-        lines = take(BUDGET);
-        due -= lines.length;
-        const body = lines.join('\n');
-        flying = attempts ? 0 : bytes(body);
-        const response = await fetch(target, {
-          method: 'POST',
-          body,
-          // So it survives the page. When other requests have used up the budget, it fails: then without.
-          keepalive: !attempts,
-          // A custom header costs a preflight, which the browser may then keep. Text is text/plain by itself.
-          headers: jwt ? { 'X-JWT-Token': jwt } : {},
-          signal: AbortSignal.timeout(TIMEOUT),
-        });
-        const { status, ok } = response;
-        const text = await response.text().catch(() => '');
-        if ((status == 401 || status == 403) && renewable && !renewed) {
-          renewed = true;
-          jwt = null;
-          putBack(lines);
-          continue;
-        }
-        again = status > 499 || status == 408 || status == 429;
-        const after = again && response.headers.get('Retry-After');
-        if (after) {
-          wait = +after >= 0 ? +after * 1_000 : Date.parse(after) - Date.now();
-          wait = wait > 0 ? wait : 0;
-          asked = Date.now() + wait;
-        }
-        // Of a batch that is accepted in part, the answer lists what is not.
-        if (!ok || text.includes('"error"')) {
-          report(Object.assign(new Error(status + ' ' + text), { status, text }));
-        }
-        if (!again) {
-          attempts = 0;
-          renewed = false;
-          dropped += ok ? 0 : lines.length;
-        }
-      } catch (error) {
-        report(error);
-      } finally {
-        flying = 0;
+  const retry = (/** @type {string[]} */ lines, wait = 0) => {
+    // Half of it is jitter, so that pages do not come back all at once.
+    wait += Math.min(BACKOFF * 2 ** attempts, MAX_BACKOFF) * (0.5 + Math.random() / 2);
+    paused = Date.now() + wait;
+    if (++attempts < ATTEMPTS) {
+      putBack(lines);
+    } else {
+      dropped += lines.length;
+      attempts = 0;
+    }
+    clearTimeout(timer);
+    timer = 0;
+    schedule(wait);
+  };
+
+  /**
+   * What becomes of the lines of a request that was answered.
+   *
+   * @param {string[]} lines
+   * @param {Response} response
+   * @param {string} text
+   */
+  const conclude = (lines, { status, ok, headers }, text) => {
+    renewed = (status == 401 || status == 403) && renewable && !renewed;
+    if (renewed) {
+      jwt = null;
+      putBack(lines);
+    } else {
+      // Of a batch that is accepted in part, the answer lists what is not.
+      if (!ok || text.includes('"error"')) {
+        report(Object.assign(new Error(status + ' ' + text), { status, text }));
       }
-      if (again) {
-        // Half of it is jitter, so that pages do not come back all at once.
-        wait += Math.min(BACKOFF * 2 ** attempts, MAX_BACKOFF) * (0.5 + Math.random() / 2);
-        paused = Date.now() + wait;
-        if (++attempts < ATTEMPTS) {
-          putBack(lines);
-        } else {
-          dropped += lines.length;
-          attempts = 0;
-        }
-        clearTimeout(timer);
-        timer = 0;
-        schedule(wait);
+      if (status > 499 || status == 408 || status == 429) {
+        // Seconds or a date; without the header, which is null then, no wait.
+        /** @type {any} */
+        const after = headers.get('Retry-After');
+        const wait = Math.max(0, after * 1_000 || Date.parse(after) - Date.now()) || 0;
+        asked = Date.now() + wait;
+        retry(lines, wait);
+      } else {
+        attempts = 0;
+        dropped += ok ? 0 : lines.length;
       }
     }
-    running = undefined;
+  };
+
+  const post = async (/** @type {string[]} */ lines, /** @type {boolean} */ keepalive) => {
+    const body = lines.join('\n');
+    flying = keepalive ? bytes(body) : 0;
+    const response = await within(
+      fetch(target, {
+        method: 'POST',
+        body,
+        keepalive,
+        // A custom header costs a preflight, which the browser may then keep. Text is text/plain by itself.
+        headers: jwt ? { 'X-JWT-Token': jwt } : {},
+        // Gives its connection back. Safari before 16 has no such signal.
+        signal: globalThis.AbortSignal?.timeout?.(TIMEOUT),
+      }),
+    );
+    conclude(lines, response, await within(response.text()).catch(() => ''));
+  };
+
+  const sendBatch = async () => {
+    const mine = running;
+    // So it survives the page. When other requests have used up the budget, it fails: then without.
+    const keepalive = !attempts;
+    /** @type {string[]} */
+    let lines = [];
+    try {
+      if (renewable) {
+        jwt ??= await within(token());
+      }
+      // Else the next drain has taken over.
+      if (mine == running) {
+        lines = take(BUDGET);
+        due -= lines.length;
+        await post(lines, keepalive);
+      }
+    } catch (error) {
+      // What was sent with keepalive when the page was left has arrived, unless the network failed, a TypeError: only the
+      // answer may be lost.
+      if (mine == running || !keepalive || error instanceof TypeError) {
+        report(error);
+        retry(lines);
+      }
+    }
+    flying = 0;
+  };
+
+  const drain = async () => {
+    // So that `running` is set before anything of the page is called: that may flush, too.
+    await 0;
+    const mine = running;
+    while (mine == running && due > 0 && ready() && Date.now() >= paused) {
+      await sendBatch();
+    }
+    if (mine == running) {
+      running = null;
+      if (queue.length) {
+        // Should nothing else wake it: the network may be back without an event.
+        schedule(MAX_BACKOFF);
+      }
+    }
   };
 
   const flush = () => {
@@ -186,12 +276,11 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     flush();
   };
 
-  // These bubble: what other listeners count when the page is hidden is still in the beacon.
-  /** @type {Record<string, () => void>} */
+  /** @type {Record<string, (event: any) => void>} */
   const listeners = {
     pagehide: leave,
     visibilitychange() {
-      if (document.visibilityState == 'hidden') {
+      if (globalThis.document?.visibilityState == 'hidden') {
         leave();
       }
     },
@@ -199,36 +288,45 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       paused = 0;
       flush();
     },
+    pageshow({ persisted }) {
+      if (persisted) {
+        // The answer or the token that this waits for may never come.
+        running = null;
+        wake();
+      }
+    },
   };
 
-  // A controller is an options object too: it has the `signal`.
-  const listening = new AbortController();
-  for (const type in listeners) {
-    globalThis.addEventListener?.(type, listeners[type], listening);
-  }
+  const deafen = listen(listeners);
 
   return {
-    report,
+    attempt,
     flush,
     dropped: () => dropped,
 
     /** @param {string} line */
     push(line) {
-      if (line && !closed) {
+      if (!line) {
+        return;
+      }
+      if (!closed) {
         queue.push(line);
         bound();
         schedule(flushInterval);
         if (queue.length >= FULL) {
           flush();
         }
+      } else if (closed++ < 2) {
+        // Said once.
+        throw new Error('Closed');
       }
     },
 
     close() {
-      closed = true;
+      closed = closed || 1;
       paused = 0;
       clearTimeout(timer);
-      listening.abort();
+      deafen();
       return flush();
     },
   };

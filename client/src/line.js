@@ -2,6 +2,8 @@
 
 /** The longest line that the proxy takes. */
 const MAX_LINE = 8192;
+/** Decimals of a time: microseconds, beyond which no clock of a page counts. */
+const PLACES = 3;
 
 /**
  * Text that cannot end its line or be read as another field. A name that begins like JSON would make JSON of its batch.
@@ -14,28 +16,36 @@ export const clean = (text) => String(text).replace(/^\s*[[{]|[\0-\x1f\x7f-\x9f:
  * A plain decimal: StatsD daemons read no exponents, which JavaScript writes from 1e21 up and 1e-7 down.
  *
  * @param {unknown} value
+ * @param {number} [places] At most so many decimals
  */
-export function decimal(value) {
+export function decimal(value, places) {
   // An empty text would be zero.
+  /** @type {any} */
   const number = typeof value == 'string' && value ? +value : value;
   if (!Number.isFinite(number)) {
     throw new Error('No number');
   }
-  return String(number).replace(/(\d)\.?(\d*)e(.+)/, (_, digit, digits, exponent) =>
-    exponent < 0 ? '0.' + '0'.repeat(-exponent - 1) + digit + digits : digit + digits.padEnd(+exponent, '0'),
+  const text = String(places ? +number.toFixed(places) : number);
+  return text.replace(/(\d)\.?(\d*)e(.+)/, (_, digit, digits, exponent) =>
+    exponent < 0 ? '0.'.padEnd(1 - exponent, '0') + digit + digits : digit + digits.padEnd(exponent, '0'),
   );
 }
 
 /**
- * The tags as the end of a line. The proxy would replace the same characters.
+ * The tags as the end of a line, with what could break it replaced as the proxy would. Beyond ASCII the proxy alone
+ * tells letters from signs: Hermes, the engine of React Native, cannot read a pattern with `\p`.
  *
  * @param {Record<string, unknown>} tags
  */
 export function tagged(tags) {
-  const texts = Object.entries(tags)
-    .filter((tag) => tag[1] != null)
-    .map((tag) => tag.map((text) => String(text).replace(/[^\p{Alphabetic}\p{N}_./-]/gu, '_')).join(':'));
-  return texts[0] ? '|#' + texts : '';
+  const tag = (/** @type {unknown} */ text) => String(text).replace(/[^\w./\xa0-\uffff-]/g, '_');
+  let end = '';
+  for (const key in tags) {
+    if (tags[key] != null) {
+      end += (end ? ',' : '|#') + tag(key) + ':' + tag(tags[key]);
+    }
+  }
+  return end;
 }
 
 /**
@@ -53,7 +63,7 @@ export function lines(name, type, value, tags, rate, shift) {
   if (rate < 1 && Math.random() >= rate) {
     return '';
   }
-  const number = type == 's' ? clean(value ?? '') : decimal(shift ?? value);
+  const number = type == 's' ? clean(value ?? '') : decimal(shift ?? value, type == 'ms' ? PLACES : 0);
   const signed = number[0] == '-';
   const start = clean(name) + ':';
   const end = '|' + type + (rate < 1 ? '|@' + decimal(rate) : '') + tags;

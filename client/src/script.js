@@ -1,4 +1,4 @@
 // The script-tag build: the global that pages of the reference's client use.
 import { Client } from './client.js';
 
-Object.assign(globalThis, { StatsDHttpProxy: { Client } });
+/** @type {any} */ (globalThis).StatsDHttpProxy = { Client };

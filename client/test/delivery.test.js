@@ -272,19 +272,57 @@ test('a bound that is none keeps nothing, and ends', async (t) => {
   assert.deepEqual([world.requests, client.dropped], [[], 1]);
 });
 
-test('a request that hangs is given up, and an answer that breaks off is one', async (t) => {
+test('a request that hangs is given up after 30 seconds, and sent again', async (t) => {
+  const world = page(t);
+  const { fetch } = globalThis;
+  globalThis.fetch = (...request) => {
+    globalThis.fetch = fetch;
+    fetch(...request);
+    // As of a page that was frozen: no signal ends it.
+    return new Promise(() => {});
+  };
+  const client = world.client();
+  client.count('a');
+  client.flush();
+  await world.pass(29_999);
+  client.count('b');
+  await world.pass(1);
+  assert.deepEqual(world.errors.map((error) => error.message), ['Timed out']);
+  await world.pass(500);
+  assert.deepEqual(world.requests.map((request) => request.body), ['a:1|c', 'a:1|c\nb:1|c']);
+});
+
+test('a request that hangs gives its connection back, and an answer that breaks off or hangs is one', async (t) => {
   const world = page(t);
   const limits = [];
   t.mock.method(AbortSignal, 'timeout', (limit) => {
     limits.push(limit);
     return new AbortController().signal;
   });
-  world.answers = [{ clone: () => ({ status: 200, ok: true, text: () => Promise.reject(new Error('broken off')) }) }];
   const client = world.client();
-  client.count('a');
-  await client.flush();
-  assert.deepEqual([limits, world.errors, client.dropped], [[30_000], [], 0]);
+  for (const text of [() => Promise.reject(new Error('broken off')), () => new Promise(() => {})]) {
+    world.answers = [{ clone: () => ({ status: 200, ok: true, text }) }];
+    client.count('a');
+    client.flush();
+    await world.pass(30_000);
+  }
+  await world.pass(60_000);
+  assert.deepEqual([limits, world.errors, client.dropped], [[30_000, 30_000], [], 0]);
   assert.equal(world.requests[0].signal.aborted, false);
+});
+
+test('a token function that hangs is asked again after 30 seconds', async (t) => {
+  const world = page(t);
+  let calls = 0;
+  const client = world.client({ token: () => (calls++ ? 'jwt' : new Promise(() => {})) });
+  client.count('c');
+  client.flush();
+  await world.pass(29_999);
+  assert.equal(calls, 1);
+  await world.pass(1);
+  assert.deepEqual(world.errors.map((error) => error.message), ['Timed out']);
+  await world.pass(500);
+  assert.deepEqual([calls, world.lines()], [2, ['c:1|c']]);
 });
 
 test('a Retry-After in the past asks for no more than the backoff', async (t) => {

@@ -70,6 +70,24 @@ test('numbers have no exponent, and what is no number is reported', async (t) =>
   assert.equal(errors.length, 9);
 });
 
+test('timings have at most three decimals, and other values all of theirs', async (t) => {
+  const { lines, errors } = await written(t, {}, (client) => {
+    for (const time of [1234.56789, 0.1 + 0.2, 0.0004, 0.0005, 1e-7, -0.0001, 1e21, '2.34567', 7, 100.5, 1e15 + 0.123]) {
+      client.timing('t', time);
+    }
+    client.count('c', 1.23456);
+    client.gauge('g', 0.1 + 0.2);
+    client.gauge('g', null, 1.23456);
+    client.set('s', 1.23456);
+    client.webVitals({ onCLS: (report) => report({ value: 0.123456789 }), onLCP: (report) => report({ value: 2.00049 }) });
+  });
+  const times = ['1234.568', '0.3', '0', '0.001', '0', '0', '1' + '0'.repeat(21), '2.346', '7', '100.5', '1000000000000000.1'];
+  const others = ['c:1.23456|c', 'g:0.30000000000000004|g', 'g:+1.23456|g', 's:1.23456|s'];
+  const vitals = ['web_vitals.lcp:2|ms', 'web_vitals.cls:123.457|ms'];
+  assert.deepEqual(lines, [...times.map((time) => `t:${time}|ms`), ...others, ...vitals]);
+  assert.deepEqual(errors, []);
+});
+
 test('names, members and tags cannot break a line, nor make JSON of the batch', async (t) => {
   const given = { 'a:b': 'c,d|e\nf', größe: 7, no: null, yes: true };
   const { lines, errors } = await written(t, { tags: given }, (client) => {

@@ -34,6 +34,7 @@ export function page(test, { answers = [200], beacon = true } = {}) {
     },
     document: { visibilityState: 'visible' },
     addEventListener: (...rest) => world.events.addEventListener(...rest),
+    removeEventListener: (...rest) => world.events.removeEventListener(...rest),
   };
   const before = Object.fromEntries(
     Object.keys(replaced).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]),
@@ -61,13 +62,19 @@ export function page(test, { answers = [200], beacon = true } = {}) {
       mock.timers.tick(milliseconds);
       await settle();
     },
-    fire: async (type) => {
-      world.events.dispatchEvent(new Event(type));
+    fire: async (type, more) => {
+      world.events.dispatchEvent(Object.assign(new Event(type), more));
       await settle();
     },
     hide: () => {
       globalThis.document.visibilityState = 'hidden';
       return world.fire('visibilitychange');
+    },
+    /** Queues lines of 100 bytes with their newline. */
+    fill: (client, count) => {
+      for (let i = 0; i < count; i++) {
+        client.count('x'.repeat(95));
+      }
     },
     lines: () => world.requests.flatMap((request) => request.lines),
   });

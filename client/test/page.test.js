@@ -33,15 +33,10 @@ test('beacons share the budget with what is in flight', async (t) => {
     return new Promise(() => {});
   };
   const client = world.client();
-  const fill = (count) => {
-    for (let i = 0; i < count; i++) {
-      client.count('x'.repeat(95)); // 100 bytes with its newline
-    }
-  };
-  fill(250);
+  world.fill(client, 250);
   client.flush();
   await world.pass(0);
-  fill(400);
+  world.fill(client, 400);
   await world.hide();
   assert.equal(world.requests[0].length, 24_999);
   assert.equal(world.beacons[0].bytes, 34_999);
@@ -79,9 +74,7 @@ test('a request that has ended takes nothing of the budget', async (t) => {
   const world = page(t);
   const client = world.client();
   for (let round = 0; round < 2; round++) {
-    for (let i = 0; i < 400; i++) {
-      client.count('x'.repeat(95)); // 100 bytes with its newline
-    }
+    world.fill(client, 400);
     await (round ? world.hide() : client.flush());
   }
   assert.deepEqual(world.beacons.map((beacon) => beacon.lines.length), [400]);
@@ -90,9 +83,7 @@ test('a request that has ended takes nothing of the budget', async (t) => {
 test('a beacon that is too much beside those of others is tried smaller', async (t) => {
   const world = page(t, { beacon: (body) => body.length < 20_000 });
   const client = world.client();
-  for (let i = 0; i < 400; i++) {
-    client.count('x'.repeat(95)); // 100 bytes with its newline
-  }
+  world.fill(client, 400);
   await world.hide();
   assert.deepEqual(world.beacons.map((beacon) => beacon.lines.length), [150, 150, 100]);
   await world.pass(10_000);

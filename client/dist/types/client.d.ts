@@ -1,20 +1,3 @@
-/**
- * @typedef {import('./delivery.js').DeliveryOptions & ChildOptions & { sampleRate?: number }} Options
- *   `sampleRate` is that of counts and timings that have none of their own (1)
- *
- * @typedef {object} ChildOptions
- * @property {string} [prefix] Put before every name, with or without its final dot
- * @property {Record<string, string | number | boolean | null | undefined>} [tags] On every metric
- *
- * @typedef {(report: (metric: { name: string, value: number }) => void) => void} Measure
- *
- * @typedef {object} WebVitals What is used of the package web-vitals
- * @property {Measure} [onLCP]
- * @property {Measure} [onINP]
- * @property {Measure} [onCLS]
- * @property {Measure} [onFCP]
- * @property {Measure} [onTTFB]
- */
 /** Takes metrics, and delivers them to a statsd-http-proxy. Nothing here throws: see `onError`. */
 export class Client {
     /**
@@ -42,7 +25,7 @@ export class Client {
      * Measures a time.
      *
      * @param {string} name
-     * @param {number} time Milliseconds
+     * @param {number} time Milliseconds, of which three decimals are sent
      * @param {number} [sampleRate] Share of the calls that is sent, 0 to 1
      */
     timing(name: string, time: number, sampleRate?: number): void;
@@ -72,7 +55,7 @@ export class Client {
     /**
      * A client with a prefix and tags of its own, which shares queue and delivery with this one.
      *
-     * @param {ChildOptions} [options]
+     * @param {ChildOptions} [options] If they cannot be read, this client is returned
      * @returns {Client}
      */
     child(options?: ChildOptions): Client;
@@ -90,12 +73,13 @@ export class Client {
      */
     errors(): () => void;
     /** Sends what is queued now. Settles when it has left, or could not; never rejects. */
-    flush(): Promise<void>;
+    flush(): any;
     /** Sends what is queued, and stops: later metrics are not taken. Children are closed too. */
-    close(): Promise<void>;
+    close(): any;
     /** Metrics that were lost, because the queue was full or because they were refused or failed too often. */
-    get dropped(): number;
-    #private;
+    get dropped(): any;
+    /** @private */
+    private [STATE];
 }
 /**
  * `sampleRate` is that of counts and timings that have none of their own (1)
@@ -127,3 +111,23 @@ export type WebVitals = {
     onFCP?: Measure | undefined;
     onTTFB?: Measure | undefined;
 };
+/**
+ * @typedef {import('./delivery.js').DeliveryOptions & ChildOptions & { sampleRate?: number }} Options
+ *   `sampleRate` is that of counts and timings that have none of their own (1)
+ *
+ * @typedef {object} ChildOptions
+ * @property {string} [prefix] Put before every name, with or without its final dot
+ * @property {Record<string, string | number | boolean | null | undefined>} [tags] On every metric
+ *
+ * @typedef {(report: (metric: { name: string, value: number }) => void) => void} Measure
+ *
+ * @typedef {object} WebVitals What is used of the package web-vitals
+ * @property {Measure} [onLCP]
+ * @property {Measure} [onINP]
+ * @property {Measure} [onCLS]
+ * @property {Measure} [onFCP]
+ * @property {Measure} [onTTFB]
+ */
+/** Where a client keeps what is its own. A private field could not be reached through a Proxy, as Vue makes one. */
+declare const STATE: unique symbol;
+export {};

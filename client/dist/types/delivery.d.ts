@@ -4,7 +4,7 @@
  * @typedef {object} DeliveryOptions
  * @property {string} url Where the proxy is, with its base path if it has one
  * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that gets one; it is called
- *   first before the first request, and again when the proxy refuses the token
+ *   first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
  * @property {number} [flushInterval] Longest time for which a metric waits, in milliseconds (2000)
  * @property {number} [maxQueue] Metrics that are kept at most; the oldest are dropped (10000)
  * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Is told of what was refused, and of
@@ -12,13 +12,14 @@
  */
 /** @param {DeliveryOptions} options */
 export function deliver({ url, token, flushInterval, maxQueue, onError }: DeliveryOptions): {
-    report: (error: any) => Promise<void>;
+    attempt: <T>(work: () => T) => T | undefined;
     flush: () => Promise<void>;
     dropped: () => number;
     /** @param {string} line */
     push(line: string): void;
     close(): Promise<void>;
 };
+export function listen(listeners: Record<string, (event: any) => void>, action?: "add" | "remove"): () => void;
 export type Token = string | null | undefined;
 export type DeliveryOptions = {
     /**
@@ -27,7 +28,7 @@ export type DeliveryOptions = {
     url: string;
     /**
      * JSON Web Token, or a function that gets one; it is called
-     * first before the first request, and again when the proxy refuses the token
+     * first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
      */
     token?: Token | (() => Token | Promise<Token>);
     /**

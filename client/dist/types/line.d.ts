@@ -2,10 +2,12 @@
  * A plain decimal: StatsD daemons read no exponents, which JavaScript writes from 1e21 up and 1e-7 down.
  *
  * @param {unknown} value
+ * @param {number} [places] At most so many decimals
  */
-export function decimal(value: unknown): string;
+export function decimal(value: unknown, places?: number): string;
 /**
- * The tags as the end of a line. The proxy would replace the same characters.
+ * The tags as the end of a line, with what could break it replaced as the proxy would. Beyond ASCII the proxy alone
+ * tells letters from signs: Hermes, the engine of React Native, cannot read a pattern with `\p`.
  *
  * @param {Record<string, unknown>} tags
  */
