@@ -185,6 +185,7 @@ function browser(connection, version, close) {
   };
   return new WebDriverBrowser({
     version: `Firefox ${version}`,
+    opens: 'tab',
     send,
     resize: (width, height) => asSystem(RESIZE, [width, height]),
     faults: () => asSystem(FAULTS),

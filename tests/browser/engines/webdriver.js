@@ -20,19 +20,19 @@ function record() {
 
 class WebDriverBrowser {
   /**
-   * `send(command, parameters)` carries a command, and `faults()` returns what the engine itself knows was thrown into
+   * `send(command, parameters)` carries a command; `opens` is `tab` or `window`; `faults()` returns what the engine itself knows was thrown into
    * pages since it was last asked.
    */
-  constructor({ version, send, resize, faults = async () => [], close }) {
-    Object.assign(this, { version, send, resize, faults, close });
+  constructor({ version, opens, send, resize, faults = async () => [], close }) {
+    Object.assign(this, { version, opens, send, resize, faults, close });
     // The driver has one current window. Commands of a page that need it follow one another.
     this.turn = Promise.resolve();
   }
 
-  /** Opens a tab. The first window stays: with its last one a session ends. */
+  /** Opens a window or tab, whichever shows its page. The first stays: with its last one a session ends. */
   async open({ width, height } = {}) {
     this.first ??= await this.send('getWindowHandle', {});
-    const { handle } = await this.inWindow(this.first, () => this.send('newWindow', { type: 'tab', focus: true }));
+    const { handle } = await this.inWindow(this.first, () => this.send('newWindow', { type: this.opens, focus: true }));
     const page = new WebDriverPage(this, handle);
     if (width !== undefined) {
       await page.resize(width, height);

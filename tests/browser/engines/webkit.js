@@ -164,7 +164,9 @@ function browser(port, session, close) {
     await until(async () => (await inner())[0] === outer.width, 'the window to be laid out');
     await send('setWindowRect', { width, height: height + outer.height - (await inner())[1] });
   };
-  return new WebDriverBrowser({ version: `WebKitGTK ${session.capabilities.browserVersion}`, send, resize, close });
+  const version = `WebKitGTK ${session.capabilities.browserVersion}`;
+  // MiniBrowser leaves a new tab hidden.
+  return new WebDriverBrowser({ version, opens: 'window', send, resize, close });
 }
 
 module.exports = { launch };
