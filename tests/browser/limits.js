@@ -10,7 +10,7 @@ const path = require('node:path');
 const limits = [
   {
     engine: 'firefox',
-    test: 'a restored page delivers, after a token that was asked for in vain',
+    test: 'a restored page delivers, after a token that came while it was away',
     reason: 'It keeps no page for going back while an ordinary request is in flight; the page is loaded anew',
   },
   ...['firefox', 'webkit'].flatMap((engine) =>

@@ -54,7 +54,8 @@ class Pages {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Security-Policy':
         `default-src 'none'; script-src 'nonce-${nonce}' ${this.proxyOrigin}; connect-src 'self' ${this.proxyOrigin}; ` +
-        'img-src data:',
+        // Firefox asks for it when it restores a page, whatever that has for an icon.
+        "img-src 'self' data:",
     });
     response.end(
       `<!doctype html><title>A page</title><link rel="icon" href="data:,"><script nonce="${nonce}">${RECORDER}</script>` +

@@ -67,15 +67,16 @@ for (const [name, { hold, away }] of Object.entries(inFlight)) {
   });
 }
 
-test('a restored page delivers, after a token that was asked for in vain', async (t) => {
+test('a restored page delivers, after a token that came while it was away', async (t) => {
   const world = await setup(t);
   let asked = 0;
-  // The first never comes, as a request's answer in a page that is left.
-  world.pages.functions.sign = () => (++asked === 1 ? new Promise(() => {}) : token());
+  let come;
+  const first = new Promise((resolve) => (come = resolve));
+  world.pages.functions.sign = () => (++asked === 1 ? first : token());
   const page = await open(world, "token: async () => (await fetch('/sign')).text()");
   await send(page, 'first');
   await until(() => asked === 1, 'the token to be asked for');
-  await leaveAndReturn(world, page);
+  await leaveAndReturn(world, page, () => come(token()));
   await send(page, 'second');
   assert.deepEqual(await world.receiver.count(2), ['first:1|c', 'second:1|c']);
 });

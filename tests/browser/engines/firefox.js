@@ -161,6 +161,7 @@ async function launch({ dark = false, proxy } = {}) {
       return fs.existsSync(file) && Number(fs.readFileSync(file, 'utf8'));
     }, 'Firefox to listen');
     const connection = await Connection.open(port);
+    // Marionette would wait in vain for a load event that came before it listened.
     const capabilities = { alwaysMatch: { acceptInsecureCerts: true, pageLoadStrategy: 'none' } };
     const session = await connection.send('WebDriver:NewSession', { capabilities });
     return browser(connection, session.capabilities.browserVersion, close);

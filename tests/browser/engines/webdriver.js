@@ -9,6 +9,9 @@ const KEYS = { Enter: '\uE007', ArrowLeft: '\uE012', ArrowRight: '\uE014' };
 /** The key under which an element's reference is in JSON, section 12. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
+/** Milliseconds that a command may take; a script's own limit is 30 s. */
+const COMMAND_TIMEOUT = 60_000;
+
 /** Keeps what is thrown in a page from now on, in `recorded`; it runs in the page. */
 function record() {
   if (globalThis.recorded === undefined) {
@@ -24,9 +27,24 @@ class WebDriverBrowser {
    * pages since it was last asked.
    */
   constructor({ version, opens, send, resize, faults = async () => [], close }) {
-    Object.assign(this, { version, opens, send, resize, faults, close });
+    Object.assign(this, { version, opens, carry: send, resize, faults, close });
     // The driver has one current window. Commands of a page that need it follow one another.
     this.turn = Promise.resolve();
+  }
+
+  /** Sends a command. After one that is not answered the browser is given up, so that its tests end soon. */
+  async send(command, parameters) {
+    if (this.failure !== undefined) {
+      throw this.failure;
+    }
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => {
+        this.failure = new Error(`no answer to ${command} in ${COMMAND_TIMEOUT} ms`);
+        reject(this.failure);
+      }, COMMAND_TIMEOUT);
+    });
+    return Promise.race([this.carry(command, parameters), late]).finally(() => clearTimeout(timer));
   }
 
   /** Opens a window or tab, whichever shows its page. The first stays: with its last one a session ends. */
@@ -99,8 +117,7 @@ class WebDriverPage {
   }
 
   /**
-   * Leaves the document by a command, and waits until another one is loaded. Drivers do not wait (`pageLoadStrategy` is
-   * `none`): a load event that comes before they listen would be waited for in vain.
+   * Leaves the document by a command, and waits until another one is loaded: not every driver does.
    */
   async leave(command, parameters) {
     await this.collect();

@@ -138,12 +138,11 @@ async function launch({ dark = false, proxy } = {}) {
     const { driver, port } = await startDriver(environment);
     stops.push(() => driver.stop());
     const options = { args: ['--automation', ...(dark ? ['--dark-mode'] : [])] };
-    const capabilities = { acceptInsecureCerts: true, pageLoadStrategy: 'none', 'webkitgtk:browserOptions': options };
+    const capabilities = { acceptInsecureCerts: true, 'webkitgtk:browserOptions': options };
     if (proxy !== undefined) {
       capabilities.proxy = { proxyType: 'manual', sslProxy: proxy };
     }
     const session = await exchange(port, 'POST', '/session', { capabilities: { alwaysMatch: capabilities } });
-    stops.push(() => exchange(port, 'DELETE', `/session/${session.sessionId}`).catch(() => {}));
     return browser(port, session, close);
   } catch (error) {
     await close();
