@@ -17,6 +17,8 @@ const CONCURRENCY = 1;
 /** Runs the files in an engine, and resolves to the names of the tests that passed, and to how many failed. */
 async function runIn(engine, files) {
   process.env.ENGINE = engine;
+  const excluded = limits.filter((limit) => limit.engine === engine).map(({ test }) => test);
+  files = files.filter((file) => !excluded.includes(path.basename(file)));
   const { launch } = require(`./engines/${engine}.js`);
   const browser = await launch();
   console.log(`\n=== ${browser.version}\n`);
@@ -55,10 +57,10 @@ async function main() {
   const faults = check();
   for (const engine of engines) {
     const { names, failed } = await runIn(engine, files);
-    if (failed > 0 || names.size === 0) {
+    if (failed > 0) {
       faults.push(`${engine}: ${failed} failed`);
     }
-    const missing = limits.filter((limit) => limit.engine === engine && given.length === 0 && !names.has(limit.test));
+    const missing = limits.filter((limit) => limit.engine === engine && given.length === 0 && !limit.test.endsWith('.test.js') && !names.has(limit.test));
     faults.push(...missing.map(({ test }) => `limits.js names a test that did not run in ${engine}: ${test}`));
   }
   printLimits(engines);
