@@ -13,7 +13,7 @@ async function main() {
   const proxy = await Proxy.start({ port: 1 }, ['--demo']);
   const browser = await start();
   try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 1000 }, colorScheme: 'light' });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1020 }, colorScheme: 'light' });
     await page.goto(`http://127.0.0.1:${proxy.port}/`);
     await page.getByTestId('traffic').check();
     for (let second = 0; second < SECONDS; second++) {
