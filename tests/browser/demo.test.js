@@ -107,7 +107,9 @@ test('what was sent before the page is opened is shown when it opens', async (t)
 
 test('the page reports its own web vitals', async (t) => {
   const { page } = await open(t);
-  for (const name of ['fcp', 'ttfb']) {
+  // WebKit has whole milliseconds, and web-vitals takes a response after 0 of them for unknown.
+  const first = await page.evaluate(() => performance.getEntriesByType('navigation')[0].responseStart);
+  for (const name of first > 0 ? ['fcp', 'ttfb'] : ['fcp']) {
     await shows(page, `card-web_vitals.${name}`, /timer/);
   }
 });

@@ -49,7 +49,8 @@ class Process {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
     started.child.once('error', (error) => (started.failure = error));
-    started.closed = once(started.child, 'close').catch(() => {});
+    // Not `close`: what else holds its pipes may have left the group.
+    started.ended = once(started.child, 'exit').catch(() => {});
     const keep = (text) => (started.output = (started.output + text).slice(-MAX_OUTPUT));
     started.child.stdout.setEncoding('utf8').on('data', keep);
     started.child.stderr.setEncoding('utf8').on('data', keep);
@@ -75,7 +76,10 @@ class Process {
 
   async stop() {
     this.kill();
-    await this.closed;
+    await this.ended;
+    for (const pipe of this.child.stdio) {
+      pipe?.destroy();
+    }
     process.removeListener('exit', this.last);
   }
 }

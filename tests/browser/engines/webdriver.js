@@ -52,6 +52,8 @@ class WebDriverBrowser {
     this.first ??= await this.send('getWindowHandle', {});
     const { handle } = await this.inWindow(this.first, () => this.send('newWindow', { type: this.opens, focus: true }));
     const page = new WebDriverPage(this, handle);
+    // A page that is loaded before its window is there is hidden, and measures no paint.
+    await until(() => page.evaluate(() => document.visibilityState === 'visible'), 'the window to be visible');
     if (width !== undefined) {
       await page.resize(width, height);
     }
