@@ -15,7 +15,7 @@ STATIC := $(abspath $(or $(CARGO_TARGET_DIR),target))/$(TARGET)/release/statsd-h
 all: test
 
 # The whole test suite: unit, property and integration tests, the latter against a real StatsD too, the browser client
-# by itself and in a real Chromium, and the image in a container.
+# by itself and in three engines, and the image in a container.
 test: tests/statsd/node_modules/.installed client browser test-image
 	$(call need,cc,build-essential)
 	$(call need,curl,curl)
@@ -28,13 +28,17 @@ client: client/node_modules/.installed
 	npm --prefix client run --silent check
 	npm --prefix client test
 
-# The browser client in Chromium, against the proxy. Without a Chromium that can be installed, this fails.
+# The browser client and the demo in Chromium, Firefox and WebKit, against the proxy. Where one of them is not there and
+# cannot be installed, this fails.
 browser: tests/browser/node_modules/.installed client/node_modules/.installed
 	$(call need,cc,build-essential)
 	$(call need,chromium,chromium)
+	$(call need,firefox-esr,firefox-esr)
+	$(call need,WebKitWebDriver,webkit2gtk-driver)
+	$(call need,Xvfb,xvfb)
 	$(call need,openssl,openssl)
 	cargo build --locked
-	cd tests/browser && node --test
+	cd tests/browser && node run.js
 
 # The README's picture of the demo.
 screenshot: tests/browser/node_modules/.installed

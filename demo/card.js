@@ -38,52 +38,60 @@ export class Card {
   /** @type {(number | undefined)[]} */
   #points = [];
   #value = element('p', 'value', '–');
-  #details = element('dl', 'details');
+  #details = element('p', 'details');
   #area = svg('path', { class: 'area' });
   #line = svg('path', { class: 'line' });
   #dots = svg('path', { class: 'line dots' });
-  #total = 0;
   #chart = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
   #top = element('span', 'top');
   #since = element('span', '');
 
-  constructor(name, kind) {
+  /** In `own`, which has its title already, or in a new element. */
+  constructor(name, kind, own) {
     this.name = name;
     this.kind = kind;
     this.#chart.append(this.#area, this.#line, this.#dots);
-    const title = element('h3', '', element('span', 'name', name), ' ', element('span', 'kind', kind));
+    const title = () => element('h3', '', element('span', 'name', name), ' ', element('span', 'kind', kind));
     const axis = element('div', 'axis', this.#since, element('span', '', 'now'));
-    this.element = element('li', `card ${kind}`, title, this.#value, this.#details);
-    this.element.append(element('div', 'chart', this.#top, this.#chart, axis));
+    this.element = own ?? element('li', `card ${kind}`, title());
+    this.element.append(this.#value, this.#details, element('div', 'chart', this.#top, this.#chart, axis));
     this.element.dataset.testid = `card-${name}`;
     this.#value.dataset.testid = `value-${name}`;
+    this.#details.dataset.testid = `details-${name}`;
     this.#line.dataset.testid = `chart-${name}`;
+    this.#draw();
   }
 
-  /** Takes what a flush says: a value, or none, which leaves the last one standing; and more values with their names. */
-  show(value, ...details) {
-    this.#points.push(value);
+  /** Takes what a flush says: a point of the chart, or none for a gap; the value to show large; and more in words. */
+  show(point, value, details = '') {
+    this.#points.push(point);
     this.#points.splice(0, this.#points.length - MAX_POINTS);
-    if (value !== undefined) {
-      this.#value.replaceChildren(short(value), element('span', 'unit', unit(this.name, this.kind)));
-      this.#details.replaceChildren(
-        ...details.map(([name, number]) => element('div', '', element('dt', '', name), element('dd', '', short(number)))),
-      );
-    }
+    this.#value.replaceChildren(short(value), element('span', 'unit', unit(this.name, this.kind)));
+    this.#details.textContent = details;
     this.#draw();
   }
 
   /** Takes a counter, which begins anew with every flush. */
-  add(value, rate) {
-    this.#total += value;
-    this.show(value, ['a second', rate], ['in all', this.#total]);
+  count({ value, rate, total }) {
+    this.show(value, total, `${short(rate)}/s · ${short(total)} total`);
+  }
+
+  /** Takes a set: its different members in this second, and since the start. */
+  members({ value, total }) {
+    this.show(value, total, `${short(value)}/s · ${short(total)} total`);
+  }
+
+  /** Takes a timer. Without a value in this second the last ones stand. */
+  time({ fresh, mean, median, upper_90, total }) {
+    const details = `median ${short(median)} · p90 ${short(upper_90)} · ${short(total)} total`;
+    this.show(fresh ? mean : undefined, mean, details);
   }
 
   #draw() {
     const points = this.#points;
     const known = points.filter((point) => point !== undefined);
     const [least, most] = [Math.min(...known), Math.max(...known)];
-    const [low, high] = [Math.min(0, least), Math.max(0, most)];
+    const [low, high] = [Math.min(0, ...known), Math.max(0, ...known)];
     const seconds = Math.max(MIN_POINTS, points.length);
     const x = (index) => (WIDTH * (1 - (points.length - 1 - index) / (seconds - 1))).toFixed(1);
     const y = (point) => (HEIGHT * (1 - (point - low) / (high - low || 1))).toFixed(1);
@@ -100,7 +108,7 @@ export class Card {
     this.#area.setAttribute('d', areas.join(''));
     this.#top.textContent = short(high);
     this.#since.textContent = seconds < 120 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
-    const last = known.length > 0 ? `last ${short(known.at(-1))}, lowest ${short(least)}, highest ${short(most)}` : '';
+    const last = known.length > 0 ? `last ${short(known.at(-1))}, lowest ${short(least)}, highest ${short(most)}` : 'nothing yet';
     this.#chart.setAttribute('aria-label', `${this.name} in the last ${seconds} seconds: ${last}`);
   }
 }

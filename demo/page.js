@@ -13,44 +13,42 @@ const MAX_LINES = 200;
 /** @type {Map<string, Card>} */
 const cards = new Map();
 
+/** Those of the page's own metrics are there from the beginning, with what sends them. */
+for (const element of byId('own').children) {
+  const { name, kind } = element.dataset;
+  cards.set(`${kind} ${name}`, new Card(name, kind, element));
+}
+
 function card(name, kind) {
   const key = `${kind} ${name}`;
   if (!cards.has(key) && cards.size < MAX_CARDS) {
     const fresh = new Card(name, kind);
-    const after = [...cards.values()].filter((other) => other.name > name).sort((a, b) => (a.name < b.name ? -1 : 1));
     cards.set(key, fresh);
-    byId('cards').insertBefore(fresh.element, after[0]?.element ?? null);
-    byId('empty').hidden = true;
+    // At the end, so that nothing that is there already moves.
+    byId('others').append(fresh.element);
   }
   return cards.get(key);
 }
 
-function flushed({ counters, gauges, timers, sets }) {
-  for (const name in timers) {
-    card(name, 'timer');
-  }
+function flushed({ counters, gauges, timers, sets, lines }) {
   for (const name in counters) {
-    card(name, 'counter')?.add(counters[name].value, counters[name].rate);
+    card(name, 'counter')?.count(counters[name]);
   }
   for (const name in gauges) {
-    card(name, 'gauge')?.show(gauges[name]);
+    card(name, 'gauge')?.show(gauges[name], gauges[name]);
+  }
+  for (const name in timers) {
+    card(name, 'timer')?.time(timers[name]);
   }
   for (const name in sets) {
-    card(name, 'set')?.show(sets[name]);
+    card(name, 'set')?.members(sets[name]);
   }
-  // A timer without a value in this second has a gap.
-  for (const shown of cards.values()) {
-    if (shown.kind === 'timer') {
-      const time = timers[shown.name];
-      shown.show(time?.mean, ['median', time?.median], ['upper 90', time?.upper_90], ['count', time?.count]);
-    }
-  }
+  byId('total').textContent = `· ${lines.toLocaleString('en')} in all`;
 }
 
 // --- Lines -----------------------------------------------------------------------------------------------------------
 
 const lines = [];
-let total = 0;
 let paused = false;
 
 function showLines() {
@@ -58,7 +56,6 @@ function showLines() {
     const log = byId('lines');
     log.textContent = lines.join('\n');
     log.scrollTop = log.scrollHeight;
-    byId('total').textContent = `· ${total.toLocaleString('en')} since this page was opened`;
   }
 }
 
@@ -69,7 +66,6 @@ function received({ time, lines: fresh, skipped }) {
     lines.push(`${clock}  … and ${skipped} more`);
   }
   lines.splice(0, lines.length - MAX_LINES);
-  total += fresh.length + skipped;
   showLines();
 }
 

@@ -14,9 +14,11 @@ const metrics = new StatsDHttpProxy.Client({
   onError: (error) => byId('call').replaceChildren(`refused: ${error.message}`),
 });
 
-/** Calls the client, and shows the call. */
-function call(method, ...values) {
+/** Calls the client, and shows the call, and the whole card of the metric: on a small screen part of it may be hidden. */
+function call(method, name, ...more) {
+  const values = [name, ...more];
   metrics[method](...values);
+  document.querySelector(`[data-name="${name}"]`).scrollIntoView({ block: 'nearest' });
   byId('call').textContent = `metrics.${method}(${values.map((value) => JSON.stringify(value)).join(', ')})`;
 }
 
@@ -58,13 +60,15 @@ byId('visit').onsubmit = (event) => {
   call('set', 'demo.visitors', byId('visitor').value || 'nobody');
 };
 
-// --- Traffic by itself -----------------------------------------------------------------------------------------------
+// --- Simulated traffic -----------------------------------------------------------------------------------------------
 
-/** Milliseconds between two lots. */
+/** Milliseconds between two visits. */
 const PAUSE = 300;
 
-function lot() {
+function visit() {
   const wave = (period) => Math.sin(Date.now() / period);
+  metrics.count('demo.clicks', 1 + Math.floor(Math.random() * (4 + 2 * wave(7_000))));
+  metrics.timing('demo.request', Number((8 + 3 * Math.random() + 2 * wave(11_000)).toFixed(1)));
   metrics.count('demo.orders', 1 + Math.floor(Math.random() * 4));
   metrics.timing('demo.checkout', Number((90 + 40 * Math.random() + 30 * wave(9_000)).toFixed(1)));
   metrics.gauge('demo.queue', Math.round(30 + 20 * wave(15_000) + 5 * Math.random()));
@@ -75,7 +79,7 @@ let traffic;
 byId('traffic').onchange = () => {
   clearInterval(traffic);
   if (byId('traffic').checked) {
-    traffic = setInterval(lot, PAUSE);
+    traffic = setInterval(visit, PAUSE);
   }
 };
 

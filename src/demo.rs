@@ -1,6 +1,7 @@
 //! `--demo`: a StatsD receiver in the same process, on a UDP socket like any other, that prints what arrives, and a page
 //! that shows it live.
 
+pub mod access;
 pub mod aggregate;
 pub mod feed;
 pub mod page;

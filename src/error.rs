@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::auth::AuthError;
 use crate::batch::BatchError;
+use crate::demo::access::AccessError;
 use crate::form::FormError;
 use crate::http::body::BodyError;
 use crate::http::head::HeadError;
@@ -45,6 +46,9 @@ pub enum Refusal {
     /// A parameter is not what the metric needs.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// A name that is not the demo's, or a page that is not.
+    #[error(transparent)]
+    Demo(#[from] AccessError),
     /// Too many watch the demo.
     #[error("Too many viewers")]
     Viewers,
@@ -75,6 +79,7 @@ impl Refusal {
             | Self::Form(_)
             | Self::Batch(BatchError::Json)
             | Self::Metric(_) => StatusCode::BAD_REQUEST,
+            Self::Demo(error) => error.status(),
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -90,6 +95,7 @@ impl Refusal {
             Self::Route(RouteError::MethodNotAllowed(_)) => Reason::MethodNotAllowed,
             Self::Auth(AuthError::Missing) => Reason::NoToken,
             Self::Auth(AuthError::Invalid) => Reason::BadToken,
+            Self::Demo(_) => Reason::ForeignSite,
             Self::Body(BodyError::TooLarge) => Reason::BodyTooLarge,
             Self::Body(BodyError::Timeout) => Reason::BodyTimeout,
             Self::Body(BodyError::Crowded) | Self::Viewers => Reason::Crowded,

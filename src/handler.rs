@@ -20,6 +20,7 @@ use crate::client_script;
 use crate::config::Config;
 use crate::content_type::ContentType;
 use crate::cors;
+use crate::demo::access;
 use crate::demo::feed::{self, Feed};
 use crate::demo::page::File;
 use crate::demo::receiver;
@@ -260,8 +261,13 @@ fn admit(shared: &Shared, head: &Parts, body: &RequestBody) -> Result<Admitted, 
         Route::Heartbeat => return Ok(Admitted::Heartbeat),
         Route::ClientScript => return Ok(Admitted::ClientScript),
         // The page has no secret; what it shows may.
-        Route::DemoFile(file) => return Ok(Admitted::DemoFile(file)),
+        Route::DemoFile(file) => {
+            access::check_host(&head.uri, &head.headers, &config.http_host)?;
+            return Ok(Admitted::DemoFile(file));
+        }
         Route::DemoEvents => {
+            access::check_host(&head.uri, &head.headers, &config.http_host)?;
+            access::check_origin(&head.uri, &head.headers)?;
             authorize(shared, head)?;
             return Ok(Admitted::DemoEvents);
         }

@@ -1,4 +1,5 @@
-//! What StatsD makes of the lines of a flush interval: counters with rates, gauges, timers with percentiles, sets.
+//! What StatsD makes of the lines of a flush interval: counters with rates, gauges, timers with percentiles, sets. With
+//! it goes what they came to since the start, so that a page that is opened later shows what was sent before.
 //!
 //! After etsy's StatsD (`stats.js`, `lib/process_metrics.js`). Everything is bounded, since anybody may send: what goes
 //! past a bound is counted as a bad line.
@@ -18,21 +19,33 @@ const MAX_NAME: usize = 512;
 /// Values of all timers and members of all sets in one interval.
 const MAX_VALUES: usize = 100_000;
 
+/// Different members of all sets since the start. More are counted in their interval, but not in the total.
+const MAX_MEMBERS: usize = 100_000;
+
 /// The percentile that is reported, in per cent: StatsD's `percentThreshold`.
 const PERCENT: f64 = 90.0;
 
 /// The metrics of an interval, and what outlasts it.
 #[derive(Debug, Default)]
 pub struct Aggregator {
-    counters: BTreeMap<String, f64>,
+    counters: BTreeMap<String, Count>,
     gauges: BTreeMap<String, f64>,
     timers: BTreeMap<String, Timings>,
-    /// Hashes of the members, since those may be long.
-    sets: BTreeMap<String, BTreeSet<u64>>,
+    sets: BTreeMap<String, Members>,
     hasher: RandomState,
     /// Values and members in this interval.
     values: usize,
+    /// Members of all sets since the start.
+    members: usize,
+    lines: u64,
     bad_lines: u64,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    value: f64,
+    /// Since the start, with `value`.
+    total: f64,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +53,18 @@ struct Timings {
     values: Vec<f64>,
     /// How many there were before sampling.
     count: f64,
+    /// How many there were since the start, with `count`.
+    total: f64,
+    /// What the last interval that had values came to.
+    last: Option<Summary>,
+}
+
+/// Hashes of a set's members, since those may be long.
+#[derive(Debug, Default)]
+struct Members {
+    now: BTreeSet<u64>,
+    /// Since the start, with `now` as far as there was room.
+    all: BTreeSet<u64>,
 }
 
 /// A flush.
@@ -51,7 +76,10 @@ pub struct Flush<'a> {
     counters: BTreeMap<&'a str, Counter>,
     gauges: BTreeMap<&'a str, f64>,
     timers: BTreeMap<&'a str, Timer>,
-    sets: BTreeMap<&'a str, usize>,
+    sets: BTreeMap<&'a str, Set>,
+    /// Since the start.
+    lines: u64,
+    /// Since the start.
     bad_lines: u64,
 }
 
@@ -60,10 +88,29 @@ struct Counter {
     value: f64,
     /// For a second.
     rate: f64,
+    /// Since the start.
+    total: f64,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Set {
+    value: usize,
+    /// Since the start.
+    total: usize,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 struct Timer {
+    /// Since the start.
+    total: f64,
+    /// Whether the rest is of this interval, or of the last one that had values.
+    fresh: bool,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+struct Summary {
     count: f64,
     lower: f64,
     upper: f64,
@@ -76,6 +123,7 @@ struct Timer {
 impl Aggregator {
     /// Takes one line. What StatsD would call a bad one is counted, and left.
     pub fn take(&mut self, line: &str) {
+        self.lines += 1;
         if self.read(line).is_none() {
             self.bad_lines += 1;
         }
@@ -98,9 +146,12 @@ impl Aggregator {
         if kind == "s" {
             let member = self.hasher.hash_one(value);
             let members = entry(&mut self.sets, &key)?;
-            if !members.contains(&member) {
+            if !members.now.contains(&member) {
                 count(&mut self.values)?;
-                members.insert(member);
+                members.now.insert(member);
+                if self.members < MAX_MEMBERS && members.all.insert(member) {
+                    self.members += 1;
+                }
             }
             return Some(());
         }
@@ -132,36 +183,38 @@ impl Aggregator {
                 count(&mut self.values)?;
                 timings.values.push(number);
                 timings.count += 1.0 / rate;
+                timings.total += 1.0 / rate;
             }
-            _ => *entry(&mut self.counters, key)? += number / rate,
+            _ => {
+                let counter = entry(&mut self.counters, key)?;
+                counter.value += number / rate;
+                counter.total += number / rate;
+            }
         }
         Some(())
     }
 
     /// What the interval came to.
     pub fn flush(&mut self, time: u64, interval: Duration) -> Flush<'_> {
-        for timings in self.timers.values_mut() {
-            timings.values.sort_by(f64::total_cmp);
-        }
+        self.timers.values_mut().for_each(Timings::settle);
+        let seconds = interval.as_secs_f64();
+        let counter = |Count { value, total }: &Count| Counter { value: *value, rate: *value / seconds, total: *total };
         Flush {
             time,
-            counters: self
-                .counters
-                .iter()
-                .map(|(name, value)| (&**name, Counter { value: *value, rate: *value / interval.as_secs_f64() }))
-                .collect(),
+            counters: self.counters.iter().map(|(name, count)| (&**name, counter(count))).collect(),
             gauges: self.gauges.iter().map(|(name, value)| (&**name, *value)).collect(),
-            timers: self.timers.iter().filter_map(|(name, timings)| Some((&**name, timings.summary()?))).collect(),
-            sets: self.sets.iter().map(|(name, members)| (&**name, members.len())).collect(),
+            timers: self.timers.iter().filter_map(|(name, timings)| Some((&**name, timings.timer()?))).collect(),
+            sets: self.sets.iter().map(|(name, members)| (&**name, members.set())).collect(),
+            lines: self.lines,
             bad_lines: self.bad_lines,
         }
     }
 
-    /// Begins the next interval. Names and gauges stay, as with StatsD.
+    /// Begins the next interval. Names and gauges stay, as with StatsD, and totals.
     pub fn begin(&mut self) {
-        self.counters.values_mut().for_each(|value| *value = 0.0);
-        self.timers.values_mut().for_each(|timings| *timings = Timings::default());
-        self.sets.values_mut().for_each(BTreeSet::clear);
+        self.counters.values_mut().for_each(|count| count.value = 0.0);
+        self.timers.values_mut().for_each(Timings::begin);
+        self.sets.values_mut().for_each(|members| members.now.clear());
         self.values = 0;
     }
 }
@@ -180,9 +233,33 @@ fn count(values: &mut usize) -> Option<()> {
     Some(())
 }
 
+impl Members {
+    fn set(&self) -> Set {
+        Set { value: self.now.len(), total: self.all.len() }
+    }
+}
+
 impl Timings {
-    /// Of sorted values; `None` of none.
-    fn summary(&self) -> Option<Timer> {
+    /// `None` if there never was a value.
+    fn timer(&self) -> Option<Timer> {
+        Some(Timer { total: self.total, fresh: !self.values.is_empty(), summary: self.last? })
+    }
+
+    /// Keeps what the interval comes to.
+    fn settle(&mut self) {
+        self.values.sort_by(f64::total_cmp);
+        self.last = self.summary().or(self.last);
+    }
+
+    fn begin(&mut self) {
+        self.settle();
+        // A new vector: the memory of an interval with many values is not kept.
+        self.values = Vec::new();
+        self.count = 0.0;
+    }
+
+    /// `values` must be sorted; `None` if empty.
+    fn summary(&self) -> Option<Summary> {
         let values = &self.values;
         let (lower, upper) = (*values.first()?, *values.last()?);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
@@ -191,109 +268,9 @@ impl Timings {
         // StatsD rounds, so that of a single value it is that one.
         let within = ((PERCENT / 100.0 * values.len() as f64).round() as usize).max(1);
         let (upper_90, mean_90) = (values[within - 1], mean(&values[..within]));
-        Some(Timer { count: self.count, lower, upper, mean: mean(values), median, upper_90, mean_90 })
+        Some(Summary { count: self.count, lower, upper, mean: mean(values), median, upper_90, mean_90 })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn flush(aggregator: &mut Aggregator) -> Value {
-        serde_json::to_value(aggregator.flush(7, SECOND * 2)).expect("JSON")
-    }
-
-    fn taken(lines: &[&str]) -> Aggregator {
-        let mut aggregator = Aggregator::default();
-        lines.iter().for_each(|line| aggregator.take(line));
-        aggregator
-    }
-
-    #[test]
-    fn an_interval_comes_to_what_statsd_makes_of_it() {
-        let mut aggregator = taken(&[
-            "hits:1|c",
-            "hits:2|c|@0.5",
-            "hits:1|c|#env:prod",
-            "level:10|g",
-            "level:+3|g",
-            "level:-1|g",
-            "below:0|g",
-            "below:-5|g",
-            "load:30|ms",
-            "load:10|ms|@0.5",
-            "load:20|ms",
-            "users:a|s",
-            "users:b|s",
-            "users:a|s",
-        ]);
-        assert_eq!(
-            flush(&mut aggregator),
-            json!({
-                "time": 7,
-                "counters": {"hits": {"value": 5.0, "rate": 2.5}, "hits;env=prod": {"value": 1.0, "rate": 0.5}},
-                "gauges": {"below": -5.0, "level": 12.0},
-                "timers": {"load": {"count": 4.0, "lower": 10.0, "upper": 30.0, "mean": 20.0, "median": 20.0,
-                    "upper_90": 30.0, "mean_90": 20.0}},
-                "sets": {"users": 2},
-                "badLines": 0,
-            })
-        );
-    }
-
-    #[test]
-    fn the_next_interval_keeps_names_and_gauges() {
-        let mut aggregator = taken(&["hits:1|c", "level:10|g", "load:30|ms", "users:a|s"]);
-        aggregator.begin();
-        let next = flush(&mut aggregator);
-        assert_eq!(next["counters"]["hits"]["value"], json!(0.0));
-        assert_eq!(next["gauges"]["level"], json!(10.0));
-        assert_eq!((&next["timers"], &next["sets"]), (&json!({}), &json!({"users": 0})));
-    }
-
-    #[test]
-    fn packed_values_and_types_of_other_daemons_are_read() {
-        let mut aggregator = taken(&["hits:1:2|c|@0.5", "level:3:-1|g", "size:10:30|h", "time:4|d"]);
-        let flushed = flush(&mut aggregator);
-        assert_eq!(flushed["counters"]["hits"]["value"], json!(6.0));
-        assert_eq!(flushed["gauges"]["level"], json!(2.0));
-        assert_eq!(flushed["timers"]["size"]["mean"], json!(20.0));
-        assert_eq!(flushed["timers"]["time"]["count"], json!(1.0));
-        assert_eq!(flushed["badLines"], json!(0));
-    }
-
-    #[test]
-    fn percentiles_are_those_of_statsd() {
-        let lines: Vec<String> = (1..=10).map(|i| format!("t:{i}|ms")).collect();
-        let mut aggregator = taken(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-        let timer = &flush(&mut aggregator)["timers"]["t"];
-        assert_eq!((&timer["upper_90"], &timer["mean_90"], &timer["median"]), (&json!(9.0), &json!(5.0), &json!(5.5)));
-    }
-
-    #[test]
-    fn bad_lines_are_counted_and_floods_bounded() {
-        let mut aggregator = taken(&["x", "x:1", "x:y|c", "x:1|c|@0", "x:1|c|0.5", "x:-1|ms", "x:inf|g"]);
-        assert_eq!(flush(&mut aggregator)["badLines"], json!(7));
-        let mut aggregator = Aggregator::default();
-        for i in 0..2 * MAX_NAMES {
-            aggregator.take(&format!("n{i}:1|c"));
-        }
-        aggregator.take(&format!("{}:1|g", "n".repeat(MAX_NAME + 1)));
-        for i in 0..MAX_VALUES {
-            aggregator.take(&format!("s:{}|s", i % (MAX_VALUES / 2)));
-            aggregator.take("t:1|ms");
-        }
-        let flushed = flush(&mut aggregator);
-        assert_eq!(flushed["gauges"], json!({}));
-        assert_eq!(flushed["counters"].as_object().map(|names| names.len()), Some(MAX_NAMES));
-        assert_eq!(flushed["sets"]["s"], json!(MAX_VALUES / 2));
-        assert_eq!(flushed["timers"]["t"]["count"], json!((MAX_VALUES / 2) as f64));
-        assert_eq!(flushed["badLines"], json!(MAX_NAMES + 1 + MAX_VALUES / 2));
-        aggregator.begin();
-        aggregator.take("t:1|ms");
-        assert_eq!(flush(&mut aggregator)["timers"]["t"]["count"], json!(1.0));
-    }
-}
+mod tests;

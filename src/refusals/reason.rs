@@ -15,6 +15,8 @@ pub enum Reason {
     NoToken,
     /// 403.
     BadToken,
+    /// The demo is asked for under a foreign name, or by a page of another site: 421, 403.
+    ForeignSite,
     /// 413.
     BodyTooLarge,
     /// 408.
@@ -43,6 +45,7 @@ impl Reason {
         "method_not_allowed",
         "no_token",
         "bad_token",
+        "foreign_site",
         "body_too_large",
         "body_timeout",
         "broken_body",

@@ -4,15 +4,17 @@
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+
+const { Home } = require('./engines/process.js');
 
 const CLIENT = path.join(__dirname, '../../client');
 const { buildSync } = require(path.join(CLIENT, 'node_modules/esbuild'));
 
 class Workshop {
   constructor() {
-    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'browser-tests-'));
+    this.home = new Home();
+    this.folder = this.home.path;
     const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', this.folder], {
       cwd: CLIENT,
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -40,7 +42,7 @@ class Workshop {
   }
 
   close() {
-    fs.rmSync(this.folder, { recursive: true });
+    this.home.remove();
   }
 }
 

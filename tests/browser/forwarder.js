@@ -12,6 +12,9 @@ class Forwarder {
     forwarder.target = proxy.port;
     forwarder.port = 0;
     forwarder.requests = [];
+    /** What is held back of the answers to POST: nothing, `answer` (all), or `body` (what follows the head). */
+    forwarder.hold = 'nothing';
+    forwarder.held = [];
     await forwarder.start();
     return forwarder;
   }
@@ -39,6 +42,27 @@ class Forwarder {
     await closed;
   }
 
+  /** Lets the answers go that are held back, and holds no more. */
+  release() {
+    this.hold = 'nothing';
+    for (const go of this.held.splice(0)) {
+      go();
+    }
+  }
+
+  answer(method, answer, response) {
+    const head = () => response.writeHead(answer.statusCode, answer.rawHeaders);
+    const hold = method === 'POST' ? this.hold : 'nothing';
+    if (hold === 'answer') {
+      this.held.push(() => answer.pipe(head()));
+    } else if (hold === 'body') {
+      head().flushHeaders();
+      this.held.push(() => answer.pipe(response));
+    } else {
+      answer.pipe(head());
+    }
+  }
+
   async forward(request, response) {
     // A client that was built a moment ago, in place of the one that the proxy was built with.
     if (request.url === '/client.js' && process.env.CLIENT_SCRIPT) {
@@ -61,8 +85,7 @@ class Forwarder {
     const onward = http.request({ host: '127.0.0.1', port: this.target, method, path: url, headers, agent: false });
     onward.on('response', (answer) => {
       seen.status = answer.statusCode;
-      response.writeHead(answer.statusCode, answer.rawHeaders);
-      answer.pipe(response);
+      this.answer(method, answer, response);
     });
     onward.on('error', () => response.destroy());
     onward.end(body);

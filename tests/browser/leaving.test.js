@@ -2,28 +2,25 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 
+const { test } = require('./engine.js');
 const { setup } = require('./setup.js');
 const { token } = require('./token.js');
-
-const limit = { timeout: 60_000 };
 
 const ways = {
   'going to another page': (page, world) => page.goto(world.pages.address()),
   'reloading it': (page) => page.reload(),
-  // As a person closes it; without this the tab ends as if it had crashed.
-  'closing the tab': (page) => page.close({ runBeforeUnload: true }),
+  'closing the tab': (page) => page.close(),
 };
 
 for (const [way, leave] of Object.entries(ways)) {
-  test(`${way} delivers what was queued`, limit, async (t) => {
+  test(`${way} delivers what was queued`, async (t) => {
     const world = await setup(t);
     const jwt = token();
     const page = await world.open();
     // Queued and left at once, and the interval is too long to have any part in it.
     await page.evaluate(([url, jwt]) => {
-      const client = new StatsDHttpProxy.Client({ url, token: jwt, flushInterval: 3_600_000 });
+      var client = new StatsDHttpProxy.Client({ url, token: jwt, flushInterval: 3_600_000 });
       client.count('left', 0);
       client.timing('stay', 1234.5);
       client.gauge('level', -1);
@@ -41,7 +38,7 @@ for (const [way, leave] of Object.entries(ways)) {
   });
 }
 
-test('hiding the page delivers what was queued, and it is not sent again when the page is left', limit, async (t) => {
+test('hiding the page delivers what was queued, and it is not sent again when the page is left', async (t) => {
   const world = await setup(t);
   const page = await world.open();
   await page.evaluate(([url, jwt]) => {
@@ -52,34 +49,34 @@ test('hiding the page delivers what was queued, and it is not sent again when th
     document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
   }, [world.forwarder.origin, token()]);
   assert.deepEqual(await world.receiver.count(1), ['hidden:1|c']);
-  await page.evaluate('client.count("after", 2)');
-  await page.close({ runBeforeUnload: true });
+  await page.evaluate(() => client.count('after', 2));
+  await page.close();
   assert.deepEqual(await world.receiver.count(2), ['hidden:1|c', 'after:2|c']);
   assert.deepEqual(world.forwarder.of('OPTIONS'), []);
 });
 
-test('the beacon bears the token that a function gave', limit, async (t) => {
+test('the beacon bears the token that a function gave', async (t) => {
   const world = await setup(t);
   const jwt = token();
   const page = await world.open(`
-    const client = new StatsDHttpProxy.Client({
+    var client = new StatsDHttpProxy.Client({
       url: '${world.forwarder.origin}', token: () => '${jwt}', flushInterval: 3_600_000,
     });
     client.count('flushed', 1);
     client.flush();
   `);
   await world.receiver.count(1);
-  await page.evaluate('client.count("left", 2)');
-  await page.close({ runBeforeUnload: true });
+  await page.evaluate(() => client.count('left', 2));
+  await page.close();
   assert.deepEqual(await world.receiver.count(2), ['flushed:1|c', 'left:2|c']);
   assert.equal(world.forwarder.of('POST').at(-1).url.searchParams.get('token'), jwt);
 });
 
-test('what is under way by fetch when the page is left arrives once', limit, async (t) => {
+test('what is under way by fetch when the page is left arrives once', async (t) => {
   const world = await setup(t);
   const page = await world.open();
   await page.evaluate(([url, jwt]) => {
-    const client = new StatsDHttpProxy.Client({ url, token: jwt, flushInterval: 3_600_000 });
+    var client = new StatsDHttpProxy.Client({ url, token: jwt, flushInterval: 3_600_000 });
     client.count('under.way', 1);
     client.flush();
     client.count('queued', 2);
@@ -88,7 +85,7 @@ test('what is under way by fetch when the page is left arrives once', limit, asy
   await world.receiver.count(2);
   // Whatever came twice has come before what is sent now.
   await page.evaluate(([url, jwt]) => {
-    const client = new StatsDHttpProxy.Client(url, jwt);
+    var client = new StatsDHttpProxy.Client(url, jwt);
     client.count('last', 3);
     client.flush();
   }, [world.forwarder.origin, token()]);

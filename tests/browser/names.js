@@ -6,25 +6,24 @@ const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const https = require('node:https');
-const os = require('node:os');
 const path = require('node:path');
 
-const { launch } = require('./browser.js');
+const { start } = require('./engines/chromium.js');
+const { Home } = require('./engines/process.js');
 const { Proxy } = require('./proxy.js');
 const { Receiver } = require('./receiver.js');
 
 const SHOP = 'https://shop.example.com';
 
-/** A certificate for both names, in a folder of its own. */
-function certificate() {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'browser-tests-'));
+/** A certificate for both names, in a folder. */
+function certificate(folder) {
   const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const subject = ['-subj', '/CN=example.com', '-addext', 'subjectAltName=DNS:*.example.com'];
   execFileSync('openssl', ['req', '-x509', '-days', '2', ...curve, ...subject, '-keyout', key, '-out', cert], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  return { folder, key, cert };
+  return { key, cert };
 }
 
 class Names {
@@ -40,8 +39,9 @@ class Names {
         await stop();
       }
     });
-    const { folder, key, cert } = certificate();
-    stops.push(() => fs.rmSync(folder, { recursive: true }));
+    const home = new Home();
+    stops.push(() => home.remove());
+    const { key, cert } = certificate(home.path);
     names.receiver = await Receiver.start();
     stops.push(() => names.receiver.stop());
     names.proxy = await Proxy.start(names.receiver, [`--tls-cert=${cert}`, `--tls-key=${key}`, ...flags]);
@@ -56,7 +56,7 @@ class Names {
       server.close();
     });
     const shop = server.address().port;
-    const browser = await launch([
+    const browser = await start([
       `--host-resolver-rules=MAP metrics.example.com:443 127.0.0.1:${names.proxy.port},MAP shop.example.com:443 127.0.0.1:${shop}`,
       `--ip-address-space-overrides=127.0.0.1:${names.proxy.port}=${space},127.0.0.1:${shop}=public`,
     ]);

@@ -2,15 +2,13 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 
+const { test } = require('./engine.js');
 const { setup } = require('./setup.js');
 const { token } = require('./token.js');
 
-const limit = { timeout: 60_000 };
-
 for (const [kind, slash] of [['with', '/'], ['without', '']]) {
-  test(`its four calls, the host ${kind} a final slash`, limit, async (t) => {
+  test(`its four calls, the host ${kind} a final slash`, async (t) => {
     const world = await setup(t);
     await world.open(`
       (function() {

@@ -3,7 +3,7 @@
 
 const path = require('node:path');
 
-const { launch } = require('./browser.js');
+const { start } = require('./engines/chromium.js');
 const { Proxy } = require('./proxy.js');
 
 /** Flushes that the charts show. */
@@ -11,9 +11,9 @@ const SECONDS = 60;
 
 async function main() {
   const proxy = await Proxy.start({ port: 1 }, ['--demo']);
-  const browser = await launch();
+  const browser = await start();
   try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1020 }, colorScheme: 'light' });
     await page.goto(`http://127.0.0.1:${proxy.port}/`);
     await page.getByTestId('traffic').check();
     for (let second = 0; second < SECONDS; second++) {
@@ -27,9 +27,10 @@ async function main() {
       await page.waitForTimeout(1000);
     }
     await page.mouse.move(0, 0);
+    await page.evaluate('scrollTo(0, 0)');
     await page.getByTestId('burst').press('Enter');
     await page.evaluate('document.activeElement.blur()');
-    await page.getByTestId('value-demo.clicks').getByText(/^1\d$/).waitFor();
+    await page.getByTestId('details-demo.clicks').getByText(/^[12]\d\/s/).waitFor();
     await page.screenshot({ path: path.join(__dirname, '../../docs/demo.png') });
   } finally {
     await browser.close();

@@ -5,14 +5,14 @@
 const assert = require('node:assert/strict');
 const { after, before } = require('node:test');
 
-const { launch } = require('./browser.js');
+const { launch } = require('./engine.js');
 const { Forwarder } = require('./forwarder.js');
 const { Pages } = require('./pages.js');
 const { Proxy } = require('./proxy.js');
 const { Receiver } = require('./receiver.js');
 const { SECRET } = require('./token.js');
 
-// One browser for the tests of a file, and a profile of its own for each test.
+// One browser for the tests of a file. Tests share no site: each has ports of its own.
 let browser;
 
 before(async () => {
@@ -34,7 +34,7 @@ async function setup(test, { secret = SECRET } = {}) {
 class World {
   constructor() {
     this.stops = [];
-    this.faults = [];
+    this.opened = [];
   }
 
   async start(flags) {
@@ -42,14 +42,6 @@ class World {
     this.proxy = this.stopped(await Proxy.start(this.receiver, flags));
     this.forwarder = this.stopped(await Forwarder.start(this.proxy));
     this.pages = this.stopped(await Pages.start(this.forwarder.origin));
-    this.context = await browser.newContext();
-    this.stops.push(() => this.context.close());
-    // Of an `eval` that is caught, the console says nothing.
-    await this.context.addInitScript(() => {
-      document.addEventListener('securitypolicyviolation', (event) => {
-        console.error(`Content Security Policy: ${event.violatedDirective} forbids ${event.blockedURI}`);
-      });
-    });
   }
 
   stopped(part) {
@@ -59,24 +51,23 @@ class World {
 
   /** Opens a page of another site than the proxy's, which has the client and runs a script. */
   async open(script) {
-    const page = await this.context.newPage();
-    page.on('pageerror', (error) => this.faults.push(error.stack || String(error)));
-    page.on('crash', () => this.faults.push('the page crashed'));
-    page.on('console', (message) => {
-      if (message.text().includes('Content Security Policy')) {
-        this.faults.push(message.text());
-      }
-    });
+    const page = await browser.open();
+    this.opened.push(page);
     await page.goto(this.pages.address(script));
-    assert.deepEqual(this.faults, [], 'what the page threw when it was opened');
+    assert.deepEqual(await page.faults(), [], 'what the page threw when it was opened');
     return page;
   }
 
   async stop() {
+    const faults = [];
+    for (const page of this.opened) {
+      await page.close();
+      faults.push(...(await page.faults()));
+    }
     for (const stop of this.stops.reverse()) {
       await stop();
     }
-    assert.deepEqual(this.faults, [], 'what was thrown into the page');
+    assert.deepEqual(faults, [], 'what was thrown into the page');
   }
 }
 

@@ -1,21 +1,23 @@
 // Waiting for a condition, with a deadline.
 'use strict';
 
-const PATIENCE = 20_000;
+/** How long a condition is waited for. */
+const patience = { milliseconds: 30_000 };
 
 /** Waits until the condition, which may be asynchronous, holds. What is awaited is told when it does not. */
 async function until(condition, what) {
-  const deadline = Date.now() + PATIENCE;
+  const { milliseconds } = patience;
+  const deadline = Date.now() + milliseconds;
   for (;;) {
     const result = await condition();
     if (result) {
       return result;
     }
     if (Date.now() > deadline) {
-      throw new Error(`waited ${PATIENCE} ms in vain for ${typeof what === 'function' ? what() : what}`);
+      throw new Error(`waited ${milliseconds} ms in vain for ${typeof what === 'function' ? what() : what}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
-module.exports = { until };
+module.exports = { patience, until };

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 
+use serde_json::json;
+
 use crate::support::PATIENCE;
 use crate::support::client::{exchange, post};
 use crate::support::proxy::{Proxy, command};
@@ -28,9 +30,13 @@ struct Viewer(BufReader<TcpStream>);
 
 impl Viewer {
     fn watch(proxy: &Proxy, path: &str) -> Self {
+        Self::ask(proxy, &get(path))
+    }
+
+    fn ask(proxy: &Proxy, request: &str) -> Self {
         let mut stream = TcpStream::connect(proxy.address).expect("the proxy accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
-        stream.write_all(get(path).as_bytes()).expect("the request is taken");
+        stream.write_all(request.as_bytes()).expect("the request is taken");
         let mut viewer = Self(BufReader::new(stream));
         assert!(viewer.line_with("HTTP/1.1 ").ends_with("200 OK"));
         viewer
@@ -108,13 +114,79 @@ fn a_viewer_sees_lines_and_what_statsd_makes_of_them() {
     let last = loop {
         let flush = viewer.event("flush");
         clicks += flush["counters"]["demo.clicks"]["value"].as_f64().unwrap_or_default();
-        if flush["sets"]["demo.users"] == 1 {
+        if flush["sets"]["demo.users"]["value"] == 1 {
             break flush;
         }
     };
     assert_eq!(clicks, 3.0);
     assert_eq!(last["gauges"]["demo.level"], -5.0);
     assert_eq!(last["badLines"], 0);
+}
+
+/// What a page that is opened now is shown of what was sent before.
+#[test]
+fn a_viewer_sees_what_came_before() {
+    let proxy = start(&[]);
+    for (path, body) in [
+        ("/count/early.clicks", "value=3"),
+        ("/count/early.clicks", "value=4"),
+        ("/gauge/early.level", "value=5"),
+        ("/timing/early.load", "time=12.5"),
+        ("/set/early.users", "value=7"),
+    ] {
+        proxy.expect(post(path, body), 200);
+    }
+    // Two intervals end while nobody watches: the second one's end is seen by someone who comes and goes.
+    let mut first = Viewer::watch(&proxy, "/events");
+    first.event("flush");
+    first.event("flush");
+    drop(first);
+    let mut viewer = Viewer::watch(&proxy, "/events");
+    let flush = viewer.event("flush");
+    assert_eq!(flush["counters"]["early.clicks"], json!({ "value": 0.0, "rate": 0.0, "total": 7.0 }));
+    assert_eq!(flush["gauges"]["early.level"], 5.0);
+    assert_eq!(flush["sets"]["early.users"], json!({ "value": 0, "total": 1 }));
+    let load = &flush["timers"]["early.load"];
+    assert_eq!((&load["total"], &load["mean"], &load["fresh"]), (&json!(1.0), &json!(12.5), &json!(false)));
+    assert_eq!(flush["lines"], 5);
+}
+
+/// A page of a site whose name was rebound to this address, and other sites' pages, get neither page nor events.
+#[test]
+fn foreign_names_and_foreign_pages_are_refused() {
+    let named = |path: &str, host: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+    let proxy = start(&[]);
+    for path in ["/", "/demo/page.js", "/demo/style.css", "/events"] {
+        for host in ["attacker.example", "attacker.example:8080", "localhost.attacker.example", "127.0.0.1.nip.io", ""]
+        {
+            let answer = proxy.expect(named(path, host, ""), 421);
+            assert!(answer.body.contains("DNS rebinding"), "{}", answer.body);
+        }
+        let absolute = format!("GET http://attacker.example{path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        proxy.expect(absolute, 421);
+    }
+    for host in ["localhost", "localhost:1", "127.0.0.1:9", "192.0.2.1:8080", "[::1]:8080", "[2001:db8::7]"] {
+        proxy.expect(named("/", host, ""), 200);
+    }
+    for from in ["Origin: http://attacker.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+        let answer = proxy.expect(named("/events", "localhost:8080", from), 403);
+        assert!(answer.body.contains("other sites"), "{}", answer.body);
+        // The page itself may be linked from anywhere.
+        proxy.expect(named("/", "localhost:8080", from), 200);
+    }
+    let own = "Origin: http://localhost:8080\r\nSec-Fetch-Site: same-origin\r\n";
+    let mut viewer = Viewer::ask(&proxy, &named("/events", "localhost:8080", own));
+    viewer.event("hello");
+    // Metrics come from any site, under any name.
+    proxy.expect(named("/heartbeat", "attacker.example", ""), 200);
+    proxy.expect("POST /count/a HTTP/1.1\r\nHost: attacker.example\r\nContent-Length: 0\r\n\r\n", 200);
+}
+
+#[test]
+fn the_name_to_listen_on_is_the_demos_own() {
+    let proxy = start(&["--http-host=localhost"]);
+    proxy.expect(get("/"), 200);
+    proxy.expect("GET / HTTP/1.1\r\nHost: ip6-localhost\r\n\r\n", 421);
 }
 
 #[test]
