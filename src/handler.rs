@@ -110,7 +110,7 @@ impl Exchange {
         let mut goes_on = false;
         let answer = match admit(&shared, &head, &body) {
             Ok(Admitted::Body { want, cap, coding }) => {
-                let awaits_continue = has_body && head.headers.contains_key(EXPECT);
+                let awaits_continue = has_body && body.is_http2() && head.headers.contains_key(EXPECT);
                 let head = KeptHead::new(head);
                 let collect = Collect::new(body, coding, limits(&shared, &watch, cap, since, head.size()));
                 let step = Step::Receive(want, collect);

@@ -84,14 +84,20 @@ fn param(member: Member<'_>) -> Param<'_> {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'"') => string(raw).map_or(Param::Invalid, Param::new),
+        Some(b'-' | b'0'..=b'9') if !has_exponent(text) => Param::Text(Cow::Borrowed(text)),
         Some(b'-' | b'0'..=b'9') => match without_exponent(text) {
+            Cow::Owned(plain) => Param::Text(Cow::Owned(plain)),
             // Beyond the range of a double.
-            Cow::Borrowed(text) if text.bytes().any(|byte| matches!(byte, b'e' | b'E')) => Param::Invalid,
-            plain => Param::Text(plain),
+            Cow::Borrowed(_) => Param::Invalid,
         },
         Some(b'n') => Param::Absent,
         _ => Param::Invalid,
     }
+}
+
+/// True if a number of JSON has an exponent; few have one.
+fn has_exponent(number: &str) -> bool {
+    number.bytes().fold(false, |found, byte| found | (byte | 0x20 == b'e'))
 }
 
 /// The text of a JSON string; `None` if it is none, or holds half a surrogate pair.

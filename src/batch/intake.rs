@@ -34,6 +34,7 @@ impl<'a, S: Sink> Intake<'a, S> {
 
     /// Takes a metric that is to be sampled here. One that is left out has its length counted as well, since chance must not
     /// decide how much of a batch is taken.
+    #[inline]
     pub fn sample(&mut self, metric: &Metric<'_>) {
         let taken = sample(metric, self.style, self.sink);
         self.note(metric.value.count(), taken);

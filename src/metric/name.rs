@@ -75,8 +75,13 @@ impl<'a> Name<'a> {
         let made_of = MadeOf::text(text);
         let sound = !text.is_empty() && made_of.is_line_safe(text);
         // No inherited name has a dot, and every one of the daemon's own: StatsD never drops one.
-        let free =
-            || !text.starts_with(EVENT) && if made_of.has_dot() { !is_daemons_own(text) } else { !is_inherited(text) };
+        let free = || match made_of.is_plain() {
+            true if made_of.has_dot() => !text.starts_with(DAEMONS_OWN),
+            true => !is_inherited(text),
+            false if text.starts_with(EVENT) => false,
+            false if made_of.has_dot() => !is_daemons_own(text),
+            false => !is_inherited(text),
+        };
         if sound && (!prefix.0.is_empty() || free()) { Ok(Self(text)) } else { Err(MetricError::Name) }
     }
 
@@ -170,6 +175,11 @@ impl MadeOf {
 
     fn has_dot(self) -> bool {
         self.0 & Self::DOT != 0
+    }
+
+    /// True if StatsD's sanitiser leaves it as it is.
+    fn is_plain(self) -> bool {
+        self.0 & Self::ODD == 0
     }
 
     fn is_numeric(self) -> bool {

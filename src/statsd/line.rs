@@ -58,7 +58,7 @@ pub fn length(style: &Style, metric: &Metric<'_>) -> usize {
 fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
     out.extend_from_slice(style.prefix().as_str().as_bytes());
     out.extend_from_slice(metric.name.as_str().as_bytes());
-    if style.dialect().tags.is_some_and(|tags| tags.in_name) {
+    if style.dialect().tags.is_some_and(|tags| tags.in_name) && has_tags(style, metric) {
         write_tags(out, style, metric.tags);
     }
     out.push(b':');
@@ -69,9 +69,14 @@ fn close(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
     out.push(b'|');
     out.extend_from_slice(metric.value.kind().as_str().as_bytes());
     sampled(out, metric.value.rate());
-    if style.dialect().tags.is_some_and(|tags| !tags.in_name) {
+    if has_tags(style, metric) && style.dialect().tags.is_some_and(|tags| !tags.in_name) {
         write_tags(out, style, metric.tags);
     }
+}
+
+/// False for most metrics.
+fn has_tags(style: &Style, metric: &Metric<'_>) -> bool {
+    !(metric.tags.is_empty() && style.tags().is_empty())
 }
 
 /// Appends the client's tags and the server's own, as they stand in a line of the dialect.
