@@ -153,6 +153,7 @@ impl Batch {
 }
 
 /// Hands a sound metric to `sink` unless sampling drops it; returns how many bytes its line has either way.
+#[inline]
 pub fn sample(metric: &Metric<'_>, style: &Style, sink: &mut impl Sink) -> Result<usize, MetricError> {
     if metric.value.rate().draw() {
         return sink.take(metric);

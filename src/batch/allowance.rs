@@ -49,12 +49,15 @@ impl Allowance {
         }
     }
 
-    /// Takes a line of `len` bytes, and what parts it from the next.
-    pub fn spend(&mut self, len: usize) {
+    /// Takes a line of `len` bytes, and what parts it from the next; returns whether anything is left.
+    #[inline]
+    pub fn spend(&mut self, len: usize) -> bool {
         self.bytes = self.bytes.saturating_sub(len + 1);
+        self.bytes > 0
     }
 
     /// Takes the samples that a daemon makes of a metric that its client has sampled.
+    #[inline]
     pub fn spend_samples(&mut self, style: &Style, metric: &Metric<'_>) -> Result<(), MetricError> {
         if let Value::Sampled(kind, values, rate) = metric.value
             && rate.is_sampled()

@@ -12,20 +12,25 @@ pub struct Intake<'a, S> {
     sink: &'a mut S,
     report: &'a mut Report,
     allowance: &'a mut Allowance,
+    /// What [`Allowance::end`] said last; kept, since each metric asks.
+    end: Option<MetricError>,
 }
 
 impl<'a, S: Sink> Intake<'a, S> {
     /// An intake for some of a batch.
     pub fn new(style: &'a Style, sink: &'a mut S, report: &'a mut Report, allowance: &'a mut Allowance) -> Self {
-        Self { style, sink, report, allowance }
+        let end = allowance.end(report.rejections());
+        Self { style, sink, report, allowance, end }
     }
 
     /// Why nothing more is to be looked at, if so: it is then for [`Intake::reject`] as a whole.
+    #[inline]
     pub fn end(&self) -> Option<MetricError> {
-        self.allowance.end(self.report.rejections())
+        self.end
     }
 
     /// Takes a metric that its client has sampled, if it was.
+    #[inline]
     pub fn take(&mut self, metric: &Metric<'_>) {
         let spent = self.allowance.spend_samples(self.style, metric);
         let taken = spent.and_then(|()| self.sink.take(metric));
@@ -41,11 +46,22 @@ impl<'a, S: Sink> Intake<'a, S> {
     }
 
     /// Rejects the next `count` metrics.
+    #[cold]
     pub fn reject(&mut self, count: u64, error: MetricError) {
         self.report.note(count, Err(error));
+        self.end = self.allowance.end(self.report.rejections());
     }
 
+    #[inline]
     fn note(&mut self, count: u32, taken: Result<usize, MetricError>) {
-        self.report.note(u64::from(count), taken.map(|length| self.allowance.spend(length)));
+        match taken {
+            Ok(length) => {
+                self.report.accept(u64::from(count));
+                if !self.allowance.spend(length) {
+                    self.end = self.allowance.end(self.report.rejections());
+                }
+            }
+            Err(error) => self.reject(u64::from(count), error),
+        }
     }
 }

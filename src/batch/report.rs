@@ -26,6 +26,12 @@ struct Rejected {
 }
 
 impl Report {
+    /// Notes that the next `count` metrics were taken.
+    #[inline]
+    pub fn accept(&mut self, count: u64) {
+        self.accepted += count;
+    }
+
     /// Notes what became of the next `count` metrics, which share it.
     pub fn note(&mut self, count: u64, result: Result<(), MetricError>) {
         match result {

@@ -31,6 +31,7 @@ impl<'s> Stage<'s> {
 }
 
 impl Sink for Stage<'_> {
+    #[inline]
     fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
         let start = self.lines.len();
         line::write(&mut self.lines, self.style, metric);

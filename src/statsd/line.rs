@@ -55,6 +55,7 @@ pub fn length(style: &Style, metric: &Metric<'_>) -> usize {
 }
 
 /// What stands before the value.
+#[inline]
 fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
     out.extend_from_slice(style.prefix().as_str().as_bytes());
     out.extend_from_slice(metric.name.as_str().as_bytes());
