@@ -74,7 +74,7 @@ impl Refusal {
             Self::Coding(_) | Self::Batch(BatchError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Crowded) | Self::Viewers => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Body(BodyError::Broken | BodyError::Fragmented | BodyError::Encoding)
+            Self::Body(BodyError::Broken | BodyError::Left | BodyError::Fragmented | BodyError::Encoding)
             | Self::Key
             | Self::Form(_)
             | Self::Batch(BatchError::Json)
@@ -99,6 +99,7 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => Reason::BodyTooLarge,
             Self::Body(BodyError::Timeout) => Reason::BodyTimeout,
             Self::Body(BodyError::Crowded) | Self::Viewers => Reason::Crowded,
+            Self::Body(BodyError::Left) => Reason::ClientLeft,
             Self::Body(BodyError::Broken | BodyError::Fragmented | BodyError::Encoding)
             | Self::Form(_)
             | Self::Batch(BatchError::Json) => Reason::BrokenBody,

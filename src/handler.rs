@@ -111,7 +111,7 @@ impl Exchange {
         let answer = match admit(&shared, &head, &body) {
             Ok(Admitted::Body { want, cap, coding }) => {
                 let awaits_continue = has_body && body.is_http2() && head.headers.contains_key(EXPECT);
-                let head = KeptHead::new(head);
+                let head = KeptHead::new(head, has_body && body.is_http2());
                 let collect = Collect::new(body, coding, limits(&shared, &watch, cap, since, head.size()));
                 let step = Step::Receive(want, collect);
                 return Self { shared, watch, head, step, goes_on, awaits_continue, log };
@@ -125,7 +125,7 @@ impl Exchange {
         };
         // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
         let awaits_continue = head.headers.contains_key(EXPECT);
-        let head = KeptHead::new(head);
+        let head = KeptHead::new(head, false);
         let step = match answer {
             Ok(answer) => Step::Answer(answer),
             Err(refusal) => {

@@ -34,7 +34,7 @@ impl RequestLog {
     /// The answer is ready. One that refuses has its [`Reason`] among its extensions.
     pub fn end<B>(&self, refusals: &Refusals, peer: Option<SocketAddr>, head: &KeptHead, answer: &Response<B>) {
         let reason = answer.extensions().get::<Reason>().copied();
-        if let Some(reason) = reason {
+        if let Some(reason) = reason.filter(|reason| *reason != Reason::ClientLeft) {
             refusals.note(reason, peer.map(|peer| peer.ip()));
         }
         if let Some(begun) = self.begun {

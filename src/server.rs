@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{spawn_blocking, spawn_local};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep;
 use tracing::warn;
 
 use crate::config::Config;
@@ -41,6 +41,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long connections may wait to be accepted, in a row, before those that are served have no grace any more.
 const CROWDED_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often the workers are asked to close a connection while others wait to be accepted.
+const CROWDED_RETRY: Duration = Duration::from_millis(100);
 
 /// File descriptors that are not connections: standard streams, the log's, listener, signals and their event queue, a
 /// look-up, the demo's; and for each worker its event queue (twice), its waker, its end of the signals, and two sockets to
@@ -175,6 +178,23 @@ struct Desk {
     load: Arc<AtomicUsize>,
 }
 
+/// Says to the workers that all places are taken, until it is dropped.
+struct StandingDemand<'a>(&'a Doors);
+
+impl<'a> StandingDemand<'a> {
+    fn new(doors: &'a Doors) -> Self {
+        doors.crowded.store(true, Ordering::Relaxed);
+        Self(doors)
+    }
+}
+
+impl Drop for StandingDemand<'_> {
+    fn drop(&mut self) {
+        self.0.demand.clear();
+        self.0.crowded.store(false, Ordering::Relaxed);
+    }
+}
+
 /// The accept loop: a place first, then a connection, then the worker with the fewest.
 struct Entrance {
     desks: Vec<Desk>,
@@ -244,23 +264,20 @@ impl Entrance {
         places: &Arc<Semaphore>,
         since: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.doors.crowded.store(true, Ordering::Relaxed);
+        let _demand = StandingDemand::new(&self.doors);
         let mut permit = pin!(Arc::clone(places).acquire_owned());
-        let mut urgent = since.elapsed() >= CROWDED_PATIENCE;
-        let permit = loop {
-            self.doors.demand.set(urgent);
+        loop {
+            self.doors.demand.set(since.elapsed() >= CROWDED_PATIENCE);
             for desk in &self.desks {
                 // A worker that has ended has no connections to close.
                 let _ = desk.sender.send(Message::MakeSpace);
             }
+            // Again and again: a connection that was to close may take its time.
             tokio::select! {
-                permit = &mut permit => break permit,
-                () = sleep_until((since + CROWDED_PATIENCE).into()), if !urgent => urgent = true,
+                permit = &mut permit => return permit,
+                () = sleep(CROWDED_RETRY) => {}
             }
-        };
-        self.doors.demand.clear();
-        self.doors.crowded.store(false, Ordering::Relaxed);
-        permit
+        }
     }
 
     /// Gives a connection to the worker with the fewest.

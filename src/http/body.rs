@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::http::budget::{Budget, Holding, NoSpace};
 use crate::http::deadline::{BodyGuard, Watch};
 use crate::http::inflate::{Coding, Inflate, InflateError};
-use crate::http::request_body::RequestBody;
+use crate::http::request_body::{BodyBroken, RequestBody};
 
 /// Pieces in which any body may come, however short: more than a form has bytes that is sent by hand.
 const FREE_PIECES: usize = 4096;
@@ -22,6 +22,10 @@ const BYTES_A_PIECE: usize = 32;
 /// sixth of what a decoder takes, so that a peer has to send something for it.
 const INFLATED_FROM: usize = 16 * 1024;
 
+/// Bytes of a kept head from which on an HTTP/2 request counts as unfinished before its body is looked at: the heads of many
+/// connections are read before the tasks of their requests run.
+const LARGE_HEAD: usize = 1024;
+
 /// Why there is no body to read.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum BodyError {
@@ -31,9 +35,12 @@ pub enum BodyError {
     /// It did not arrive in time.
     #[error("Request body not received in time")]
     Timeout,
-    /// Its framing is wrong, or the peer left.
+    /// Its framing is wrong.
     #[error("Malformed request body")]
     Broken,
+    /// The peer left, or gave the request up. Nobody may read the answer.
+    #[error("Malformed request body")]
+    Left,
     /// It came in more pieces than any client has a reason for.
     #[error("Request body in too many pieces")]
     Fragmented,
@@ -108,7 +115,7 @@ pub struct Collect {
 impl Collect {
     /// Collects a body within its limits.
     pub fn new(body: RequestBody, coding: Coding, limits: Limits) -> Self {
-        Self {
+        let mut collect = Self {
             body,
             first: Bytes::new(),
             coding,
@@ -118,7 +125,12 @@ impl Collect {
             holding: None,
             inflate: None,
             guard: None,
+        };
+        if collect.body.is_http2() && collect.limits.head > LARGE_HEAD {
+            // Without space for it the first look at the body says so.
+            let _ = collect.hold();
         }
+        collect
     }
 
     /// The whole body; one that came in a single piece, as nearly all do, is not copied.
@@ -129,7 +141,11 @@ impl Collect {
                 return Poll::Ready(Err(error));
             };
             let Some(piece) = piece else { break };
-            let Ok(piece) = piece else { return Poll::Ready(Err(BodyError::Broken)) };
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(BodyBroken::Framing) => return Poll::Ready(Err(BodyError::Broken)),
+                Err(BodyBroken::Left) => return Poll::Ready(Err(BodyError::Left)),
+            };
             if let Err(error) = self.take(piece) {
                 return Poll::Ready(Err(error));
             }

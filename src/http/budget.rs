@@ -33,8 +33,9 @@ const CONNECTION_EXTRA: usize = 256 * 1024;
 /// tables of its HTTP/2 connection. Measured with 38,400 unfinished requests on 600 connections, rounded up.
 const REQUEST_OVERHEAD: usize = 3 * 1024;
 
-/// Requests of one connection that are refused to make space before the connection itself is closed: the tables of an
-/// HTTP/2 connection stay as large as they once were.
+/// Requests of one connection that are refused to make space before the connection itself is closed, if it has had fewer served:
+/// the tables of an HTTP/2 connection stay as large as they once were. A proxy in front, which carries the requests of many,
+/// has more served.
 const MAX_REFUSED: u32 = 16;
 
 /// The memory for the unfinished requests of one worker.
@@ -63,11 +64,11 @@ pub struct ConnectionShare {
 }
 
 impl ConnectionShare {
-    /// True if so many requests of the connection were refused that it has to be closed. Else the task of `cx` is woken
-    /// when that happens.
-    pub fn is_exhausted(&self, cx: &Context<'_>) -> bool {
+    /// True if so many requests of the connection were refused, of which `served` were served, that it has to be closed. Else
+    /// the task of `cx` is woken when that may be.
+    pub fn is_exhausted(&self, served: u32, cx: &Context<'_>) -> bool {
         self.wake.set(cx);
-        self.refused.get() >= MAX_REFUSED
+        self.refused.get() >= MAX_REFUSED.max(served)
     }
 
     /// True if a request of the connection is not there whole.
@@ -83,6 +84,8 @@ struct Entry {
     /// Bytes that are held for the request but lie elsewhere: its head.
     elsewhere: usize,
     content: RefCell<BytesMut>,
+    /// True if it was refused before, and its body is only discarded.
+    discarded: bool,
     refused: Cell<bool>,
     wake: WakeSlot,
     share: Rc<ConnectionShare>,
@@ -106,6 +109,10 @@ impl Budget {
 
     /// Begins to hold memory for a request that is not there whole: `head` bytes now, and what [`Holding::append`] adds.
     pub fn hold(&self, share: &Rc<ConnectionShare>, head: usize) -> Result<Holding, NoSpace> {
+        self.hold_as(share, head, false)
+    }
+
+    fn hold_as(&self, share: &Rc<ConnectionShare>, head: usize, discarded: bool) -> Result<Holding, NoSpace> {
         let number = self.0.next.get();
         self.0.next.set(number + 1);
         let entry = Rc::new(Entry {
@@ -113,6 +120,7 @@ impl Budget {
             size: Cell::new(0),
             elsewhere: head + REQUEST_OVERHEAD,
             content: RefCell::default(),
+            discarded,
             refused: Cell::new(false),
             wake: WakeSlot::default(),
             share: Rc::clone(share),
@@ -126,11 +134,12 @@ impl Budget {
 }
 
 impl Budget {
-    /// As [`Budget::hold`], for what is not worth the refusal of another request: `None` if there is no space.
-    pub fn hold_if_free(&self, share: &Rc<ConnectionShare>) -> Option<Holding> {
+    /// As [`Budget::hold`], for a body that is only discarded, which is not worth the refusal of another request: `None` if
+    /// there is no space.
+    pub fn hold_discarded(&self, share: &Rc<ConnectionShare>) -> Option<Holding> {
         let fits = |held: &Cell<usize>, most: usize| held.get() + REQUEST_OVERHEAD <= most;
         let free = fits(&self.0.held, self.0.total) && fits(&share.held, self.0.per_connection);
-        if free { self.hold(share, 0).ok() } else { None }
+        if free { self.hold_as(share, 0, true).ok() } else { None }
     }
 }
 
@@ -144,7 +153,9 @@ impl Ledger {
         self.set_size(&entry, 0);
         entry.refused.set(true);
         entry.wake.wake();
-        entry.share.refused.set(entry.share.refused.get() + 1);
+        if !entry.discarded {
+            entry.share.refused.set(entry.share.refused.get() + 1);
+        }
         if entry.share.refused.get() >= MAX_REFUSED {
             entry.share.wake.wake();
         }

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -100,6 +100,7 @@ pub struct Watch {
     accepted: u32,
     /// When the last request was served that was not refused.
     served: Cell<Option<u32>>,
+    served_requests: Cell<u32>,
     /// HTTP/2: heads that were larger than they may be.
     oversized_heads: Cell<u8>,
     /// True once the connection's task has waited: what the peer had sent until then was read.
@@ -167,6 +168,10 @@ impl Watch {
     pub fn multiplex(&self) {
         self.streams.set(Some(0));
         self.enter(Phase::Idle);
+        // The others were told when the shutdown began.
+        if self.deadlines.draining.get().is_some() {
+            self.give(Order::Goodbye, self.deadlines.now());
+        }
     }
 
     /// A head is complete. Returns since when its request has been coming in.
@@ -198,6 +203,12 @@ impl Watch {
     /// A request was served, not refused.
     pub fn note_served(&self) {
         self.served.set(Some(self.deadlines.now()));
+        self.served_requests.set(self.served_requests.get().saturating_add(1));
+    }
+
+    /// How many requests were served that were not refused.
+    pub fn served_requests(&self) -> u32 {
+        self.served_requests.get()
     }
 
     /// The clock of its worker.
@@ -353,6 +364,10 @@ impl Watch {
     }
 
     fn give(&self, order: Order, now: u32) {
+        // What was ordered to close stays so, until its task has run.
+        if self.order.get() == Some(Order::Close) {
+            return;
+        }
         if order == Order::Sleep {
             self.wakefulness.set(Wakefulness::Brief);
         }
@@ -406,40 +421,48 @@ pub struct Doors {
     pub closing: AtomicBool,
 }
 
-/// The accept loop's demand that a worker close a connection.
+/// The accept loop's demand that a worker close a connection: a level, and in the bits above it a number, by which a worker
+/// knows whether the demand that it could not meet still stands.
 #[derive(Debug, Default)]
-pub struct PlaceDemand(AtomicU8);
+pub struct PlaceDemand(AtomicU64);
 
 impl PlaceDemand {
-    const NONE: u8 = 0;
-    const PATIENT: u8 = 1;
-    const URGENT: u8 = 2;
+    const NONE: u64 = 0;
+    const PATIENT: u64 = 1;
+    const URGENT: u64 = 2;
+    const LEVEL: u64 = 3;
+    const NEXT: u64 = 4;
 
     /// Demands one. `urgent` if others have waited for long, so that no connection has a grace any more.
     pub fn set(&self, urgent: bool) {
-        self.0.store(if urgent { Self::URGENT } else { Self::PATIENT }, Ordering::Relaxed);
+        self.replace(if urgent { Self::URGENT } else { Self::PATIENT });
     }
 
-    /// A place was found.
+    /// A place was found, or nobody waits for one any more.
     pub fn clear(&self) {
-        self.0.store(Self::NONE, Ordering::Relaxed);
+        self.replace(Self::NONE);
+    }
+
+    /// Only the accept loop writes new numbers, so nothing is lost between the two steps.
+    fn replace(&self, level: u64) {
+        let number = (self.0.load(Ordering::Relaxed) & !Self::LEVEL).wrapping_add(Self::NEXT);
+        self.0.store(number | level, Ordering::Relaxed);
     }
 
     /// Meets the demand, if there is one, by `close`, which is given the grace in ticks. Only one worker meets it, unless
     /// that one finds nothing to close.
     pub fn meet(&self, close: impl FnOnce(u32) -> bool) {
         // Nearly always there is none: then this is one load.
-        if self.0.load(Ordering::Relaxed) == Self::NONE {
-            return;
-        }
-        let demand = self.0.swap(Self::NONE, Ordering::Relaxed);
-        let grace = match demand {
+        let demand = self.0.load(Ordering::Relaxed);
+        let grace = match demand & Self::LEVEL {
             Self::NONE => return,
             Self::URGENT => 0,
             _ => CROWDED_GRACE,
         };
-        if !close(grace) {
-            self.0.store(demand, Ordering::Relaxed);
+        let taken = demand & !Self::LEVEL;
+        let exchange = |from, to| self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if exchange(demand, taken) && !close(grace) {
+            exchange(taken, demand);
         }
     }
 }
@@ -498,6 +521,7 @@ impl Deadlines {
         let watch = Rc::new(Watch {
             accepted: self.now(),
             served: Cell::new(None),
+            served_requests: Cell::new(0),
             oversized_heads: Cell::new(0),
             has_waited: Cell::new(false),
             share: OnceCell::new(),
@@ -830,6 +854,46 @@ mod tests {
         demand.set(true);
         deadlines.make_space();
         assert_eq!(late.watch().order.take(), Some(Order::Close));
+    }
+
+    #[test]
+    fn a_demand_that_was_given_up_does_not_come_back() {
+        let demand = PlaceDemand::default();
+        demand.set(true);
+        demand.meet(|grace| {
+            assert_eq!(grace, 0);
+            // Meanwhile a place was found elsewhere.
+            demand.clear();
+            false
+        });
+        demand.meet(|_| panic!("nobody waits"));
+        demand.set(false);
+        demand.meet(|_| false);
+        let mut asked = 0;
+        demand.meet(|_| {
+            asked += 1;
+            true
+        });
+        demand.meet(|_| panic!("it was met"));
+        assert_eq!(asked, 1, "what was not met still stands");
+    }
+
+    #[test]
+    fn a_connection_that_is_to_close_is_not_told_otherwise() {
+        let deadlines = deadlines();
+        let guard = connection(&deadlines, Watch::multiplex);
+        deadlines.close_least_useful(0);
+        deadlines.drain();
+        assert_eq!(guard.watch().order.take(), Some(Order::Close));
+    }
+
+    #[test]
+    fn http2_that_begins_in_a_shutdown_is_told_goodbye() {
+        let deadlines = deadlines();
+        let guard = deadlines.watch();
+        deadlines.drain();
+        guard.watch().multiplex();
+        assert_eq!(guard.watch().order.take(), Some(Order::Goodbye));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn discard(mut body: RequestBody, deadlines: &Rc<Deadlines>, budget: &Budget
     if body.is_end_stream() {
         return;
     }
-    let Some(holding) = budget.hold_if_free(share) else { return };
+    let Some(holding) = budget.hold_discarded(share) else { return };
     let guard = deadlines.watch_discarded_body();
     let mut left = MAX_DISCARDED_BYTES;
     spawn_local(poll_fn(move |cx| {

@@ -84,45 +84,59 @@ pub async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: Rc<Watch
     if goes_away {
         connection.graceful_shutdown();
     }
-    let mut keep_alive = KeepAlive::new(connection.ping_pong());
+    let keep_alive = KeepAlive::new(connection.ping_pong());
     // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
-    let mut connection = Box::new(connection);
-    poll_fn(|cx| poll_connection(&mut connection, &mut keep_alive, &http2.shared, &watch, cx)).await;
+    let mut serving = Box::new(Serving { connection, keep_alive, closing: false });
+    poll_fn(|cx| serving.poll(&http2.shared, &watch, cx)).await;
 }
 
-/// Drives the connection, and begins a task for each request.
-fn poll_connection<T: Transport>(
-    connection: &mut Connection<Metered<T>, Bytes>,
-    keep_alive: &mut KeepAlive,
-    shared: &Rc<Shared>,
-    watch: &Rc<Watch>,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    match watch.order(cx) {
-        Some(Order::Close) => return Poll::Ready(()),
-        Some(Order::Goodbye) => connection.graceful_shutdown(),
-        Some(Order::Sleep) | None => {}
-    }
-    if keep_alive.poll_lost(cx).is_ready() {
-        return Poll::Ready(());
-    }
-    if watch.share().is_exhausted(cx) {
-        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-    }
-    loop {
-        match ready!(connection.poll_accept(cx)) {
-            Some(Ok((request, respond))) => {
-                begin(request, respond, shared, watch);
-                if watch.oversized_heads() > MAX_OVERSIZED_HEADS {
-                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                }
-            }
-            Some(Err(error)) => {
-                debug!("HTTP/2 connection ended: {error}");
-                return Poll::Ready(());
-            }
-            None => return Poll::Ready(()),
+/// A connection after its handshake.
+struct Serving<T> {
+    connection: Connection<Metered<T>, Bytes>,
+    keep_alive: KeepAlive,
+    /// It was told to close at once.
+    closing: bool,
+}
+
+impl<T: Transport> Serving<T> {
+    /// Drives the connection, and begins a task for each request.
+    fn poll(&mut self, shared: &Rc<Shared>, watch: &Rc<Watch>, cx: &mut Context<'_>) -> Poll<()> {
+        match watch.order(cx) {
+            Some(Order::Close) => return Poll::Ready(()),
+            Some(Order::Goodbye) => self.connection.graceful_shutdown(),
+            Some(Order::Sleep) | None => {}
         }
+        if self.keep_alive.poll_lost(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let exhausted = watch.share().is_exhausted(watch.served_requests(), cx);
+        loop {
+            let accepted = self.connection.poll_accept(cx);
+            if exhausted && accepted.is_pending() && !self.closing {
+                // Only now: the answers to what was refused are on their way.
+                self.close();
+                continue;
+            }
+            match ready!(accepted) {
+                Some(Ok((request, respond))) => {
+                    begin(request, respond, shared, watch);
+                    if watch.oversized_heads() > MAX_OVERSIZED_HEADS {
+                        self.close();
+                    }
+                }
+                Some(Err(error)) => {
+                    debug!("HTTP/2 connection ended: {error}");
+                    return Poll::Ready(());
+                }
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Ends all that is under way, and tells the peer that it asks too much.
+    fn close(&mut self) {
+        self.closing = true;
+        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
     }
 }
 

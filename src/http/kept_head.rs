@@ -1,5 +1,6 @@
 //! What is kept of a request's head while its body comes, and for the answer.
 
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Uri, Version};
@@ -25,16 +26,30 @@ pub struct KeptHead {
 }
 
 impl KeptHead {
-    /// Keeps what is needed of `head`, and drops the rest.
-    pub fn new(head: Parts) -> Self {
+    /// Keeps what is needed of `head`, and drops the rest. If its body may be long in coming on HTTP/2, what is kept is
+    /// copied: it may be a few bytes of a frame that is in memory as a whole.
+    pub fn new(head: Parts, copied: bool) -> Self {
         let Parts { method, uri, version, mut headers, .. } = head;
         // Exchanged, not removed: the map is dropped next, and to keep it in order costs as much as all else here.
         let mut take = |name| headers.get_mut(name).map(|value| std::mem::replace(value, NOTHING));
         let (origin, content_type) = (take(ORIGIN), take(CONTENT_TYPE));
-        Self { version, method, origin, content_type, closes: asks_to_close(&headers), uri }
+        let kept = Self { version, method, origin, content_type, closes: asks_to_close(&headers), uri };
+        if copied { kept.copied() } else { kept }
     }
 
-    /// Bytes of text that it holds.
+    fn copied(self) -> Self {
+        let value = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
+        Self {
+            origin: self.origin.as_ref().and_then(value),
+            content_type: self.content_type.as_ref().and_then(value),
+            // Scheme and authority are not needed any more. A target that was read once can be read again.
+            uri: Uri::from_maybe_shared(Bytes::copy_from_slice(target.as_bytes())).unwrap_or_default(),
+            ..self
+        }
+    }
+
+    /// Bytes of text that it holds, which is all of its memory if it was copied.
     pub fn size(&self) -> usize {
         let target = self.uri.path_and_query().map_or(0, |target| target.as_str().len());
         let authority = self.uri.authority().map_or(0, |authority| authority.as_str().len());

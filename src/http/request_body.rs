@@ -1,5 +1,7 @@
 //! The body of a request, as either protocol delivers it.
 
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,10 +11,33 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use thiserror::Error;
 
-/// The peer left, or broke the framing of its body.
-#[derive(Debug, Error)]
-#[error("the request body broke off")]
-pub struct BodyBroken;
+/// Why a body ends before its end.
+#[derive(Clone, Copy, Debug, Error)]
+pub enum BodyBroken {
+    /// Its framing or its length is wrong.
+    #[error("the framing of the request body is broken")]
+    Framing,
+    /// The peer left, or gave the request up.
+    #[error("the peer left within the request body")]
+    Left,
+}
+
+impl From<hyper::Error> for BodyBroken {
+    fn from(error: hyper::Error) -> Self {
+        // hyper's own errors of framing are of other kinds (`InvalidInput`, `InvalidData`).
+        let is_gone = |error: &io::Error| {
+            matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+        };
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        if error.is_incomplete_message() || source.is_some_and(is_gone) { Self::Left } else { Self::Framing }
+    }
+}
+
+impl From<h2::Error> for BodyBroken {
+    fn from(error: h2::Error) -> Self {
+        if error.is_io() || error.is_remote() { Self::Left } else { Self::Framing }
+    }
+}
 
 /// A body that is still to be read.
 #[derive(Debug)]
@@ -66,7 +91,7 @@ impl RequestBody {
             Self::Http1(body) => loop {
                 match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                     None => return Poll::Ready(None),
-                    Some(Err(_)) => return Poll::Ready(Some(Err(BodyBroken))),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                     Some(Ok(frame)) => {
                         if let Ok(piece) = frame.into_data() {
                             return Poll::Ready(Some(Ok(piece)));
@@ -76,7 +101,7 @@ impl RequestBody {
             },
             Self::Http2(body) => match ready!(body.stream.poll_data(cx)) {
                 None => Poll::Ready(None),
-                Some(Err(_)) => Poll::Ready(Some(Err(BodyBroken))),
+                Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(piece)) => {
                     // The peer may send as much again. An error means that the stream is over: the next poll tells.
                     let _ = body.stream.flow_control().release_capacity(piece.len());

@@ -29,6 +29,8 @@ pub enum Reason {
     BadMetric,
     /// No room for the body, or for another viewer: 503.
     Crowded,
+    /// The peer left before its body was there whole. Only in the lines of `--verbose`: nobody was refused.
+    ClientLeft,
     /// A bug: 500.
     Internal,
 }
@@ -52,6 +54,7 @@ impl Reason {
         "unsupported_body",
         "bad_metric",
         "crowded",
+        "client_left",
         "internal",
     ];
 

@@ -218,3 +218,17 @@ fn refusals_over_http2_have_their_peer_and_reason() {
     assert_eq!(proxy.stop().code(), Some(0));
     assert_eq!(told(&proxy.seen), BTreeMap::from([("not_found".to_owned(), 1)]));
 }
+
+#[test]
+fn who_leaves_within_a_body_is_no_refusal() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--verbose"]);
+    for rest in ["Content-Length: 10\r\n\r\nvalue", "Transfer-Encoding: chunked\r\n\r\n5\r\nval"] {
+        let mut client = Client::connect(proxy.address);
+        client.send(format!("POST /count/left HTTP/1.1\r\nHost: localhost\r\n{rest}")).finish();
+        proxy.wait_for_log("reason=\"client_left\"");
+    }
+    proxy.assert_sent(&receiver, &[]);
+    assert!(proxy.stop().success());
+    assert!(proxy.seen.iter().all(|line| !line.contains("requests refused")), "{:?}", proxy.seen);
+}

@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::https::{Https, TlsClient, frame};
 use crate::support::coding::gzip;
 
-use super::{DATA, field, open, post_to};
+use super::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, field, next_frame, open, post_to};
 
 /// Connections of the attack, each with as many requests as it may have under way.
 const CROWD: usize = 24;
@@ -46,4 +46,72 @@ fn bodies_that_begin_and_stay_do_not_refuse_others() {
         crate::https::one_request(&mut good, "")
     };
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+}
+
+/// Begins `count` batches that stay.
+fn begin(client: &mut TlsClient, first: u32, count: u32) {
+    for i in 0..count {
+        // The proxy may have closed the connection.
+        let _ =
+            client.write_all(&[open(first + 2 * i, &post_to("/batch")), frame(DATA, 0, first + 2 * i, b"a")].concat());
+    }
+}
+
+#[test]
+fn a_connection_that_is_served_outlives_a_crowd_of_others() {
+    let https = Https::start(&["--http-timeout-read=60"]);
+    let mut shared = https.http2();
+    begin(&mut shared, 1, 20);
+    let mut crowd: Vec<TlsClient> = Vec::new();
+    let mut served = 41;
+    for i in 0..500u32 {
+        let mut client = https.http2();
+        begin(&mut client, 1, 64);
+        crowd.push(client);
+        if i % 10 == 0 || served < 83 {
+            // As a proxy in front would: requests of others, one after another.
+            shared.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, served, &post_to("/count/a"))).expect("taken");
+            assert_eq!(https.receiver.next(), "a:1|c");
+            served += 2;
+        }
+    }
+    shared.write_all(&frame(6, 0, 0, b"12345678")).expect("the ping is taken");
+    let (mut refused, mut accepted) = (0, 0);
+    loop {
+        let frame = next_frame(&mut shared).expect("the connection stays");
+        match frame.kind {
+            GOAWAY => panic!("closed: {frame:?}"),
+            6 if frame.payload == b"12345678" => break,
+            HEADERS if frame.payload[0] == 0x88 => accepted += 1,
+            HEADERS => refused += 1,
+            _ => {}
+        }
+    }
+    // What lay for longest was refused, with an answer each; what came whole was served.
+    assert_eq!((refused, accepted), (20, (served - 41) / 2));
+}
+
+#[test]
+fn a_connection_that_only_begins_is_closed_after_its_answers() {
+    let https = Https::start(&["--http-timeout-read=60"]);
+    let mut idle = https.http2();
+    begin(&mut idle, 1, 64);
+    let _crowd: Vec<TlsClient> = (0..400)
+        .map(|_| {
+            let mut client = https.http2();
+            begin(&mut client, 1, 64);
+            client
+        })
+        .collect();
+    let mut answers = 0;
+    let goaway = loop {
+        let frame = next_frame(&mut idle).expect("a GOAWAY before the end");
+        match frame.kind {
+            GOAWAY => break frame,
+            HEADERS => answers += 1,
+            _ => {}
+        }
+    };
+    assert_eq!(goaway.payload[7], 11, "ENHANCE_YOUR_CALM: {goaway:?}");
+    assert!(answers >= 16, "{answers} answers");
 }
