@@ -36,6 +36,10 @@ const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
 /// request to arrive from far away.
 pub const CROWDED_GRACE: u32 = ticks(Duration::from_millis(100));
 
+/// HTTP/2 heads of one connection that are decoded before they are taken up. h2 decodes all that have come at once, and a head
+/// of 500 bytes may take 50 KiB until it is refused.
+const MAX_UNACCEPTED_HEADS: u8 = 4;
+
 /// A connection out of so many is closed at a time when others wait to be accepted, since finding one costs a look at all.
 const CLOSED_TOGETHER: usize = 256;
 
@@ -101,6 +105,8 @@ pub struct Watch {
     /// When the last request was served that was not refused.
     served: Cell<Option<u32>>,
     served_requests: Cell<u32>,
+    /// HTTP/2: heads that were read and not taken up; one more than the most if another waits.
+    unaccepted_heads: Cell<u8>,
     /// HTTP/2: heads that were larger than they may be.
     oversized_heads: Cell<u8>,
     /// True once the connection's task has waited: what the peer had sent until then was read.
@@ -188,6 +194,25 @@ impl Watch {
                 self.since.get()
             }
         }
+    }
+
+    /// HTTP/2: false if no further head may be read before those that were are taken up.
+    pub fn admit_head(&self) -> bool {
+        let unaccepted = self.unaccepted_heads.get();
+        self.unaccepted_heads.set(unaccepted.saturating_add(1));
+        unaccepted < MAX_UNACCEPTED_HEADS
+    }
+
+    /// HTTP/2: true if a head waits to be read until those before it are taken up.
+    pub fn holds_heads(&self) -> bool {
+        self.unaccepted_heads.get() > MAX_UNACCEPTED_HEADS
+    }
+
+    /// HTTP/2: all heads that were read are taken up. Returns whether more wait.
+    pub fn accept_heads(&self) -> bool {
+        let held = self.holds_heads();
+        self.unaccepted_heads.set(0);
+        held
     }
 
     /// HTTP/2: a head was larger than it may be, or had more fields.
@@ -522,6 +547,7 @@ impl Deadlines {
             accepted: self.now(),
             served: Cell::new(None),
             served_requests: Cell::new(0),
+            unaccepted_heads: Cell::new(0),
             oversized_heads: Cell::new(0),
             has_waited: Cell::new(false),
             share: OnceCell::new(),

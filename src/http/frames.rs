@@ -27,6 +27,7 @@ const CREDIT: usize = 4;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 
 /// Too many frames that carry no request.
@@ -54,8 +55,10 @@ impl FrameMeter {
         Self { skip: PREFACE_LEN, header: [0; HEADER_LEN], have: 0, counts: VecDeque::new(), credit: 0, deadlines }
     }
 
-    /// Counts the frames that begin in `bytes`.
-    pub fn count(&mut self, mut bytes: &[u8]) -> Result<(), FrameFlood> {
+    /// Counts the frames that begin in `bytes`, up to the payload of the first HEADERS for which `admit` says no. Returns how
+    /// many bytes that is; what follows is for a later call.
+    pub fn count(&mut self, all: &[u8], mut admit: impl FnMut() -> bool) -> Result<usize, FrameFlood> {
+        let mut bytes = all;
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -74,9 +77,17 @@ impl FrameMeter {
                 let useful = match self.header[3] {
                     HEADERS => {
                         self.credit = MOST.min(self.credit + CREDIT);
+                        if !admit() {
+                            return Ok(all.len() - bytes.len());
+                        }
                         true
                     }
                     DATA | CONTINUATION => self.skip > 0,
+                    // No request makes up for one: it begins and ends the same work again and again (CVE-2023-44487).
+                    RST_STREAM => {
+                        self.count_useless()?;
+                        true
+                    }
                     _ => false,
                 };
                 if !useful {
@@ -84,7 +95,7 @@ impl FrameMeter {
                 }
             }
         }
-        Ok(())
+        Ok(all.len())
     }
 
     fn useless(&mut self) -> Result<(), FrameFlood> {
@@ -92,6 +103,10 @@ impl FrameMeter {
             self.credit -= 1;
             return Ok(());
         }
+        self.count_useless()
+    }
+
+    fn count_useless(&mut self) -> Result<(), FrameFlood> {
         let slot = self.deadlines.now() / (WINDOW / 10);
         match self.counts.back_mut() {
             Some((last, count)) if *last == slot => *count += 1,
@@ -114,7 +129,7 @@ mod tests {
         let timeouts = Timeouts { read: None, write: None, idle: None };
         let deadlines = Rc::new(Deadlines::new(&timeouts, Arc::default()));
         let mut meter = FrameMeter::new(Rc::clone(&deadlines));
-        meter.count(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface is no frame");
+        meter.count(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || true).expect("the preface is no frame");
         (meter, deadlines)
     }
 
@@ -130,20 +145,28 @@ mod tests {
             for size in [1, 7, 9, 4096] {
                 let (mut meter, _) = meter();
                 let flood: Vec<u8> = frame(kind, payload).repeat(MOST + 1);
-                let noticed = flood.chunks(size).any(|chunk| meter.count(chunk).is_err());
+                let noticed = flood.chunks(size).any(|chunk| meter.count(chunk, || true).is_err());
                 assert!(noticed, "frame {kind} in pieces of {size}");
             }
         }
     }
 
     #[test]
+    fn requests_that_are_reset_are_a_flood() {
+        let (mut meter, _) = meter();
+        let reset = [frame(HEADERS, 40), frame(RST_STREAM, 4)].concat();
+        let noticed = (0..=MOST).position(|_| meter.count(&reset, || true).is_err());
+        assert_eq!(noticed, Some(MOST));
+    }
+
+    #[test]
     fn requests_are_no_flood() {
         let (mut meter, _) = meter();
         for _ in 0..10 * MOST {
-            meter.count(&frame(HEADERS, 40)).expect("a request");
-            meter.count(&frame(DATA, 7)).expect("its body");
-            meter.count(&frame(DATA, 0)).expect("its end");
-            meter.count(&frame(8, 4)).expect("a window update for the answer");
+            meter.count(&frame(HEADERS, 40), || true).expect("a request");
+            meter.count(&frame(DATA, 7), || true).expect("its body");
+            meter.count(&frame(DATA, 0), || true).expect("its end");
+            meter.count(&frame(8, 4), || true).expect("a window update for the answer");
         }
     }
 
@@ -152,9 +175,23 @@ mod tests {
         let (mut meter, deadlines) = meter();
         for _ in 0..20 * WINDOW {
             for _ in 0..5 {
-                meter.count(&frame(6, 8)).expect("50 pings a second");
+                meter.count(&frame(6, 8), || true).expect("50 pings a second");
             }
             deadlines.sweep();
         }
+    }
+
+    #[test]
+    fn a_head_that_is_not_admitted_waits_behind_its_frame_header() {
+        let (mut meter, _) = meter();
+        let both = [frame(HEADERS, 40), frame(DATA, 7), frame(HEADERS, 30), frame(DATA, 7)].concat();
+        let mut admitted = 0;
+        let mut once = || {
+            admitted += 1;
+            admitted <= 1
+        };
+        let taken = meter.count(&both, &mut once).expect("no flood");
+        assert_eq!(taken, 49 + 16 + 9);
+        assert_eq!(meter.count(&both[taken..], || panic!("no head begins here")).expect("no flood"), 30 + 16);
     }
 }

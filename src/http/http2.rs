@@ -112,6 +112,9 @@ impl<T: Transport> Serving<T> {
         let exhausted = watch.share().is_exhausted(watch.served_requests(), cx);
         loop {
             let accepted = self.connection.poll_accept(cx);
+            if accepted.is_pending() && watch.accept_heads() {
+                continue;
+            }
             if exhausted && accepted.is_pending() && !self.closing {
                 // Only now: the answers to what was refused are on their way.
                 self.close();

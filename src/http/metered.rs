@@ -111,13 +111,26 @@ impl<T: Transport> Metered<T> {
     }
 }
 
+/// HTTP/2: counts the frames in `bytes`; returns how many of them may be read now.
+fn count(frames: &mut Option<FrameMeter>, watch: &Watch, bytes: &[u8]) -> io::Result<usize> {
+    match frames {
+        Some(frames) => frames.count(bytes, || watch.admit_head()).map_err(io::Error::other),
+        None => Ok(bytes.len()),
+    }
+}
+
 impl<T: Transport> AsyncRead for Metered<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        // Whoever takes up the heads polls again then.
+        if this.watch.holds_heads() {
+            return Poll::Pending;
+        }
         if !this.leftover.is_empty() {
-            let taken = this.leftover.split_to(this.leftover.len().min(buf.remaining()));
-            buf.put_slice(&taken);
+            let offered = this.leftover.len().min(buf.remaining());
+            let taken = count(&mut this.frames, &this.watch, &this.leftover[..offered])?;
+            buf.put_slice(&this.leftover.split_to(taken));
             if this.leftover.is_empty() {
                 this.leftover = Bytes::new();
             }
@@ -127,10 +140,10 @@ impl<T: Transport> AsyncRead for Metered<T> {
         let read = &buf.filled()[before..];
         if !read.is_empty() {
             this.watch.received();
-            if let Some(frames) = &mut this.frames
-                && let Err(flood) = frames.count(read)
-            {
-                return Poll::Ready(Err(io::Error::other(flood)));
+            let taken = count(&mut this.frames, &this.watch, read)?;
+            if taken < read.len() {
+                this.leftover = Bytes::copy_from_slice(&read[taken..]);
+                buf.set_filled(before + taken);
             }
         }
         result
