@@ -8,7 +8,7 @@ use crate::metric::{MAX_LINE, Metric, MetricError, Value};
 use crate::statsd::style::Style;
 
 /// How many times its cap the lines of a batch may be long together, with the server's prefix and tags and a byte between
-/// two: room for a short prefix and some tags on the shortest metrics, and for any on the usual ones.
+/// two: space for a short prefix and some tags on the shortest metrics, and for any on the usual ones.
 const EXPANSION: usize = 2;
 
 /// Samples that a batch may stand for where the daemon multiplies: some seven times what a largest batch of timings that

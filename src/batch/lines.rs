@@ -93,11 +93,11 @@ fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
     let tags = String::from_utf8_lossy(&tags);
     fields.tags = Tags::from_written(&tags);
     let fixed = line.len() - fields.values.len() + intake.style.prefix().as_str().len() + intake.style.tags().len();
-    let mut room = MAX_EXPANSION;
+    let mut left = MAX_EXPANSION;
     let mut values = fields.values.split(':');
     while let Some(text) = values.next() {
-        room = room.saturating_sub(fixed + text.len());
-        if let Some(error) = intake.end().or((room == 0).then_some(MetricError::TooManyValues)) {
+        left = left.saturating_sub(fixed + text.len());
+        if let Some(error) = intake.end().or((left == 0).then_some(MetricError::TooManyValues)) {
             return intake.reject(1 + values.count() as u64, error);
         }
         fields.take(text, intake);

@@ -277,7 +277,7 @@ fn packed_values_do_not_multiply_a_body_without_end() {
         let bytes: usize = sent.units.iter().map(String::len).sum();
         assert!((4000..=64 * 1024).contains(&bytes), "{bytes}");
     }
-    // So few values that a line has room for all of them.
+    // So few values that all of them fit into one line.
     let line = format!("{}:{}|ms\n", "n.".repeat(1000), vec!["1"; 30].join(":"));
     let (sent, report) = run(ContentType::Unnamed, line.repeat(500).as_bytes(), &Style::default()).expect("lines");
     let bytes: usize = sent.units.iter().map(|unit| unit.len() + 1).sum();

@@ -63,7 +63,7 @@ struct Timings {
 #[derive(Debug, Default)]
 struct Members {
     now: BTreeSet<u64>,
-    /// Since the start, with `now` as far as there was room.
+    /// Since the start, with `now` as far as the bound lets it.
     all: BTreeSet<u64>,
 }
 
@@ -219,7 +219,7 @@ impl Aggregator {
     }
 }
 
-/// The entry of `key`, if there is one or room for it.
+/// The entry of `key`, if there is one or the bound allows another.
 fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> Option<&'m mut V> {
     if key.len() > MAX_NAME || map.len() >= MAX_NAMES && !map.contains_key(key) {
         return None;
@@ -227,7 +227,7 @@ fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> Option<
     Some(map.entry(key.to_owned()).or_default())
 }
 
-/// Counts one more value, if there is room for it.
+/// Counts one more value, if the bound allows it.
 fn count(values: &mut usize) -> Option<()> {
     *values = Some(*values + 1).filter(|values| *values <= MAX_VALUES)?;
     Some(())

@@ -25,7 +25,7 @@ const RESERVED_SHARE: usize = 8;
 /// Memory that the buffers keep once they are empty, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// How long to wait after a failed write before it is tried again: a disk may get room, and a named pipe a reader.
+/// How long to wait after a failed write before it is tried again: a disk may get free space, and a named pipe a reader.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Which lines may use the last part of the buffer.
@@ -54,7 +54,7 @@ struct Shared {
 struct State {
     buffer: Vec<u8>,
     lines: usize,
-    /// Lines for which there was no room since this was last told.
+    /// Lines that did not fit into the buffer since this was last told.
     dropped: u64,
     closing: bool,
     ended: bool,
@@ -71,7 +71,7 @@ impl BoundedWriter {
         Ok(writer)
     }
 
-    /// Takes a line, with its line feed, and says whether there was room. Never waits for the file.
+    /// Takes a line, with its line feed, and returns whether it fitted. Never waits for the file.
     pub fn push(&self, line: &[u8], priority: Priority) -> bool {
         let mut state = self.0.lock();
         let share = |most: usize| match priority {
@@ -125,7 +125,7 @@ impl BoundedWriter {
         self.0.ended.notify_all();
     }
 
-    /// Waits for lines, moves them into the empty `batch`, and returns how many found no room behind them. `None` at the
+    /// Waits for lines, moves them into the empty `batch`, and returns how many did not fit behind them. `None` at the
     /// end.
     fn next(&self, batch: &mut Vec<u8>) -> Option<u64> {
         let state = self.0.lock();
@@ -158,7 +158,7 @@ impl BoundedWriter {
                         return false;
                     }
                 }
-                // No reader, no room on the disk, a file over its limit.
+                // No reader, no space on the disk, a file over its limit.
                 Err(_) => {
                     if !self.pause() {
                         return false;

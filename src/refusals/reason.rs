@@ -27,7 +27,7 @@ pub enum Reason {
     UnsupportedBody,
     /// The key, a parameter or the whole batch is no metric: 400.
     BadMetric,
-    /// No room for the body, or for another viewer: 503.
+    /// No memory for the body, or no capacity for another viewer: 503.
     Crowded,
     /// The peer left before its body was there whole. Only in the lines of `--verbose`: nobody was refused.
     ClientLeft,

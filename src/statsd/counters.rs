@@ -25,7 +25,7 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// Requests answered with an error.
     pub requests_refused: AtomicU64,
-    /// Log lines for which there was no room, since the log was not written fast enough, or could not be.
+    /// Log lines that were dropped, since the log was not written fast enough, or could not be.
     pub log_lines_dropped: AtomicU64,
     /// Panics, each a bug; most end a single connection.
     pub panics: AtomicU64,

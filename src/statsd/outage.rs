@@ -23,7 +23,7 @@ pub const QUIET: Duration = Duration::from_secs(3);
 pub enum Trouble {
     /// Metrics that the daemon's host refused.
     Refused,
-    /// Metrics dropped, since the queue had no room.
+    /// Metrics dropped, since the queue was full.
     QueueFull,
     /// Metrics dropped at the end of a shutdown.
     NoTimeLeft,

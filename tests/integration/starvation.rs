@@ -96,7 +96,7 @@ fn connections_that_are_served_stay_while_useless_ones_are_there_to_go() {
         }
         drop(crowd);
     }
-    // A full house of useful ones still takes another, in place of the one that was idle for longest.
+    // Where all are useful, another one takes the place of the one that was idle for longest.
     let mut more: Vec<Client> = (0..30).map(|_| Client::connect(proxy.address)).collect();
     for client in &mut more {
         assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
