@@ -32,7 +32,7 @@ use format::Format;
 pub use report::Report;
 
 /// Bytes of a body that are taken without a pause: what a batch of usual size has, and well under a millisecond of work.
-const SLICE: usize = 64 * 1024;
+pub const SLICE: usize = 64 * 1024;
 
 /// Why a batch cannot be read at all.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]

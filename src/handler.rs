@@ -13,9 +13,8 @@ use http::header::{
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::Full;
-use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use crate::batch::{Batch, BatchError, Report};
+use crate::batch::{BatchError, Report};
 use crate::client_script;
 use crate::config::Config;
 use crate::content_type::ContentType;
@@ -35,6 +34,7 @@ use crate::http::inflate::{CODINGS, Coding};
 use crate::http::kept_head::{KeptHead, asks_to_close};
 use crate::http::request_body::RequestBody;
 use crate::json::Object;
+use crate::long_batch::{self, FirstSlice, LongBatch};
 use crate::metric::{Kind, Metric, Tags, TagsWriter};
 use crate::params::Members;
 use crate::refusals::Reason;
@@ -72,7 +72,7 @@ enum Step {
     /// Wait for the body, then send what it holds.
     Receive(Want, Collect),
     /// Wait for the rest of a long batch to be sent.
-    Work(JoinHandle<Result<Report, BatchError>>),
+    Work(LongBatch),
     /// Give the answer, and swallow the body if it is there: else hyper may have to close.
     Refuse(Answer, Collect),
     /// Give the answer.
@@ -190,12 +190,15 @@ impl Future for Exchange {
                 };
                 self.log.set_body_bytes(collect.received());
                 let sent = match body {
-                    Ok(body) => {
+                    Ok(mut body) => {
                         self.watch.end_body();
                         match want {
-                            Want::Metric(kind) => send(&self.shared, &self.head, kind, &body.bytes)
+                            Want::Metric(kind) => body
+                                .inflate(collect.limits().cap)
+                                .map_err(Refusal::from)
+                                .and_then(|()| send(&self.shared, &self.head, kind, &body.bytes))
                                 .map(|()| Step::Answer(accepted(&self.head))),
-                            Want::Batch => send_batch(&self.shared, &self.head, body),
+                            Want::Batch => send_batch(&self.shared, &self.head, body, collect.limits()),
                         }
                     }
                     Err(error) => {
@@ -222,7 +225,7 @@ impl Future for Exchange {
                     self.step = Step::Work(work);
                     return Poll::Pending;
                 };
-                match worked.map_err(|_| Refusal::Internal).and_then(|worked| Ok(worked?)) {
+                match worked {
                     Ok(done) => report(&self.head, &done),
                     Err(refusal) => refuse(&self.head, &refusal),
                 }
@@ -307,25 +310,13 @@ fn send(shared: &Shared, head: &KeptHead, kind: Kind, body: &Bytes) -> Result<()
     Ok(shared.send(&Metric { name, value, tags, as_it_came: None })?)
 }
 
-/// The steps after the body of a batch. One that is longer than a slice goes on in a task of its own, which hands over
-/// what is left even if the client does not stay for the answer.
-fn send_batch(shared: &Rc<Shared>, head: &KeptHead, body: Body) -> Result<Step, Refusal> {
+/// The steps after the body of a batch.
+fn send_batch(shared: &Rc<Shared>, head: &KeptHead, body: Body, limits: &Limits) -> Result<Step, Refusal> {
     let content_type = ContentType::of(head.content_type.as_ref().map(HeaderValue::as_bytes));
-    let mut batch = Batch::new(content_type, body.bytes.clone(), shared.config.max_batch_size)?;
-    if batch.advance(&shared.config.style, &mut &**shared)? {
-        return Ok(Step::Answer(report(head, &batch.into_report())));
-    }
-    let shared = Rc::clone(shared);
-    Ok(Step::Work(spawn_local(async move {
-        // Holds its share of the budget for as long.
-        let _body = body;
-        loop {
-            yield_now().await;
-            if batch.advance(&shared.config.style, &mut &*shared)? {
-                return Ok(batch.into_report());
-            }
-        }
-    })))
+    Ok(match long_batch::take(shared, content_type, body, limits)? {
+        FirstSlice::Done(done) => Step::Answer(report(head, &done)),
+        FirstSlice::Long(batch) => Step::Work(batch),
+    })
 }
 
 fn report(head: &KeptHead, report: &Report) -> Answer {

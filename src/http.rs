@@ -1,5 +1,6 @@
 //! HTTP/1.1 and HTTP/2 with their limits: hyper and h2 speak the protocols, this module bounds what they take in.
 
+pub mod answer;
 pub mod body;
 pub mod budget;
 pub mod deadline;

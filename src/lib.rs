@@ -23,6 +23,7 @@ pub mod http;
 pub mod json;
 pub mod listener;
 pub mod log;
+pub mod long_batch;
 pub mod memory;
 pub mod metric;
 pub mod params;

@@ -62,6 +62,16 @@ pub fn head_refused(shared: &Shared, peer: Option<SocketAddr>, error: &hyper::Er
         _ if error.is_parse() => (Reason::BadHead, StatusCode::BAD_REQUEST),
         _ => return,
     };
+    note_head(shared, peer, reason, status);
+}
+
+/// A head that h2 has refused by itself: too large, for which it answers 431, or malformed, for which it resets the stream. It
+/// does not say which.
+pub fn head_refused_by_h2(shared: &Shared, peer: Option<SocketAddr>) {
+    note_head(shared, peer, Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+}
+
+fn note_head(shared: &Shared, peer: Option<SocketAddr>, reason: Reason, status: StatusCode) {
     shared.refusals.note(reason, peer.map(|peer| peer.ip()));
     if shared.config.verbose {
         info!(target: REQUEST, status = status.as_u16(), peer = shown(peer), reason = reason.name(), "request");

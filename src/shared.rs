@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::demo::feed::Feed;
 use crate::http::budget::Budget;
 use crate::http::deadline::Deadlines;
+use crate::long_batch::Turns;
 use crate::metric::{Metric, MetricError};
 use crate::refusals::Refusals;
 use crate::statsd::line;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub upstream: Upstream,
     /// The memory for requests that are not there whole.
     pub budget: Budget,
+    /// Turns of batches that take long.
+    pub turns: Turns,
     /// What the demo shows, if there is one.
     pub feed: Option<Feed>,
     /// Requests that were refused.

@@ -20,6 +20,7 @@ use crate::http::deadline::{Deadlines, Doors, TICK, Watch};
 use crate::http::http2::{Http2, http2};
 use crate::http::serve::{self, Http1};
 use crate::http::socket::Socket;
+use crate::long_batch::Turns;
 use crate::memory;
 use crate::refusals::{RefusalSummary, Refusals};
 use crate::shared::Shared;
@@ -114,6 +115,7 @@ impl Worker {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, outage, counters),
             budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
+            turns: Turns::default(),
             refusals: Refusals::new(summary),
             feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),

@@ -22,10 +22,6 @@ const BYTES_A_PIECE: usize = 32;
 /// sixth of what a decoder takes, so that a peer has to send something for it.
 const INFLATED_FROM: usize = 16 * 1024;
 
-/// Bytes of a kept head from which on an HTTP/2 request counts as unfinished before its body is looked at: the heads of many
-/// connections are read before the tasks of their requests run.
-const LARGE_HEAD: usize = 1024;
-
 /// Why there is no body to read.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum BodyError {
@@ -87,12 +83,69 @@ pub struct Limits {
     pub head: usize,
 }
 
-/// A body that came whole, with what it holds of the budget.
+/// A body that came whole.
 #[derive(Debug)]
 pub struct Body {
-    /// The bytes, inflated.
+    /// The bytes as they came, until they are inflated.
     pub bytes: Bytes,
-    _holding: Option<Holding>,
+    coding: Coding,
+    /// What it holds of the budget, if it did not come in one piece.
+    holding: Option<Holding>,
+}
+
+impl Body {
+    /// Inflates the body, if it is compressed. At most `cap` bytes may come out.
+    ///
+    /// # Errors
+    ///
+    /// It is damaged, or comes to more than `cap`, or the budget has no space for what comes out.
+    pub fn inflate(&mut self, cap: usize) -> Result<(), BodyError> {
+        // No bytes are an empty body in any coding.
+        if self.coding == Coding::Identity || self.bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some(holding) = &self.holding {
+            // Before it is there, since it is what takes the memory.
+            holding.replaced_by(self.bytes.len() + cap)?;
+        }
+        let mut inflate = Inflate::new(self.coding, cap);
+        inflate.write(&self.bytes)?;
+        self.replace(inflate.finish()?)
+    }
+
+    /// As [`Body::inflate`], if no more than `limit` bytes come out. Returns false, and leaves the body as it is, if it is
+    /// more.
+    pub fn inflate_up_to(&mut self, limit: usize, limits: &Limits) -> Result<bool, BodyError> {
+        match self.inflate(limit.min(limits.cap)) {
+            Err(BodyError::TooLarge) if limit < limits.cap => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    /// Holds memory of the budget from now on, for a body that is not used at once.
+    pub fn keep(&mut self, limits: &Limits) -> Result<(), BodyError> {
+        if self.holding.is_none() {
+            let holding = limits.budget.hold(limits.watch.share(), limits.head)?;
+            if self.coding != Coding::Identity {
+                // It may be a few bytes of a large buffer.
+                self.bytes = Bytes::copy_from_slice(&self.bytes);
+            }
+            holding.replaced_by(self.bytes.len())?;
+            holding.finish()?;
+            self.holding = Some(holding);
+        } else if let Some(holding) = &self.holding {
+            holding.replaced_by(self.bytes.len())?;
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, inflated: Vec<u8>) -> Result<(), BodyError> {
+        if let Some(holding) = &self.holding {
+            holding.replaced_by(inflated.capacity())?;
+        }
+        (self.bytes, self.coding) = (Bytes::from(inflated), Coding::Identity);
+        Ok(())
+    }
 }
 
 /// Collects a body. Its memory is bounded by the cap and one read of the transport.
@@ -104,10 +157,14 @@ pub struct Collect {
     body: RequestBody,
     first: Bytes,
     coding: Coding,
+    /// The announced length, or the most that the body may have.
+    expected: usize,
     length: usize,
     pieces: usize,
     limits: Limits,
     holding: Option<Holding>,
+    /// There was no space for its head. It is served only if the whole body is there already.
+    is_crowded_out: bool,
     inflate: Option<Box<Inflate>>,
     guard: Option<BodyGuard>,
 }
@@ -115,20 +172,26 @@ pub struct Collect {
 impl Collect {
     /// Collects a body within its limits.
     pub fn new(body: RequestBody, coding: Coding, limits: Limits) -> Self {
+        let expected = match body.announced() {
+            0 => limits.cap,
+            announced => limits.cap.min(announced as usize),
+        };
         let mut collect = Self {
             body,
             first: Bytes::new(),
             coding,
+            expected,
             length: 0,
             pieces: 0,
             limits,
             holding: None,
+            is_crowded_out: false,
             inflate: None,
             guard: None,
         };
-        if collect.body.is_http2() && collect.limits.head > LARGE_HEAD {
-            // Without space for it the first look at the body says so.
-            let _ = collect.hold();
+        if collect.body.is_http2() && !collect.body.is_end_stream() {
+            // The heads of many connections are read before the tasks of their requests run.
+            collect.is_crowded_out = collect.hold().is_err();
         }
         collect
     }
@@ -145,6 +208,7 @@ impl Collect {
                 Ok(piece) => piece,
                 Err(BodyBroken::Framing) => return Poll::Ready(Err(BodyError::Broken)),
                 Err(BodyBroken::Left) => return Poll::Ready(Err(BodyError::Left)),
+                Err(BodyBroken::Closed) => return Poll::Ready(Err(BodyError::Crowded)),
             };
             if let Err(error) = self.take(piece) {
                 return Poll::Ready(Err(error));
@@ -156,6 +220,11 @@ impl Collect {
     /// The rest of the body, which is not wanted any more.
     pub fn into_rest(self) -> RequestBody {
         self.body
+    }
+
+    /// What bounds the body.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Bytes that have come, as they came.
@@ -175,11 +244,13 @@ impl Collect {
         if self.inflate.is_some() {
             return self.inflate_piece(&piece);
         }
-        if self.holding.is_none() && self.first.is_empty() {
+        if self.length == piece.len() {
             self.first = piece;
             return Ok(());
         }
-        self.hold()?.append(&piece)?;
+        self.copy_first()?;
+        let expected = self.expected;
+        self.hold()?.append(&piece, expected)?;
         if self.coding != Coding::Identity && self.length >= INFLATED_FROM {
             let compressed = self.hold()?.take();
             self.inflate = Some(Box::new(Inflate::new(self.coding, self.limits.cap)));
@@ -191,50 +262,53 @@ impl Collect {
     fn inflate_piece(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         if let (Some(inflate), Some(holding)) = (&mut self.inflate, &self.holding) {
             inflate.write(piece)?;
+            holding.note_progress(piece.len());
             holding.replaced_by(inflate.size())?;
         }
         Ok(())
     }
 
-    /// Counts the request as unfinished from now on. What came so far is copied: it may be a few bytes of a large buffer.
+    /// Counts the request as unfinished from now on.
     fn hold(&mut self) -> Result<&Holding, NoSpace> {
         if self.holding.is_none() {
-            let holding = self.limits.budget.hold(self.limits.watch.share(), self.limits.head)?;
-            holding.append(&std::mem::take(&mut self.first))?;
-            self.holding = Some(holding);
+            self.holding = Some(self.limits.budget.hold(self.limits.watch.share(), self.limits.head)?);
         }
         self.holding.as_ref().ok_or(NoSpace)
+    }
+
+    /// Copies the first piece, which may be a few bytes of a large buffer.
+    fn copy_first(&mut self) -> Result<(), NoSpace> {
+        if self.first.is_empty() {
+            return Ok(());
+        }
+        let first = std::mem::take(&mut self.first);
+        let expected = self.expected;
+        self.hold()?.append(&first, expected)
     }
 
     fn finish(&mut self) -> Result<Body, BodyError> {
         let holding = self.holding.take();
         let bytes = match &holding {
-            Some(holding) => holding.finish()?.freeze(),
+            // What came in one piece is still where it came.
+            Some(holding) if self.first.is_empty() => Bytes::from(holding.finish()?),
+            Some(holding) => {
+                holding.finish()?;
+                std::mem::take(&mut self.first)
+            }
             None => std::mem::take(&mut self.first),
         };
-        // No bytes are an empty body in any coding.
-        if self.coding == Coding::Identity || self.length == 0 {
-            return Ok(Body { bytes, _holding: holding });
+        let mut body = Body { bytes, coding: self.coding, holding };
+        if let Some(inflate) = self.inflate.take() {
+            body.replace(inflate.finish()?)?;
         }
-        let inflated = match self.inflate.take() {
-            Some(inflate) => inflate.finish()?,
-            None => {
-                let mut inflate = Inflate::new(self.coding, self.limits.cap);
-                inflate.write(&bytes)?;
-                inflate.finish()?
-            }
-        };
-        if let Some(holding) = &holding {
-            holding.replaced_by(inflated.capacity())?;
-        }
-        Ok(Body { bytes: Bytes::from(inflated), _holding: holding })
+        Ok(body)
     }
 
     /// Waits until the body is late, or was refused to make space for others. Until then it counts as unfinished.
     fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         // A connection that speaks HTTP/1.1 has one request at a time, whose head lies in its buffer; of HTTP/2 there are 64.
         let counts = self.body.is_http2() || !self.first.is_empty();
-        if counts && self.holding.is_none() && self.hold().is_err() {
+        if self.is_crowded_out || counts && (self.hold().is_err() || self.copy_first().is_err()) {
             return Poll::Ready(BodyError::Crowded);
         }
         if self.holding.as_ref().is_some_and(|holding| holding.is_refused(cx)) {

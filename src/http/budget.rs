@@ -1,9 +1,9 @@
 //! The memory that the unfinished requests of one worker may hold: what is kept of their heads, and their bodies.
 //!
 //! Without this bound, connections that each begin a request and never end it would fill the memory: 10,000 batches of
-//! which the last byte is missing would be 10 GB. When the memory is taken, the oldest unfinished request is refused, not
-//! the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot shut others out.
-//! One connection may hold a small share of the memory; past it, the connection's own oldest request is refused.
+//! which the last byte is missing would be 10 GB. When the memory is taken, the unfinished request is refused of which nothing
+//! has come for longest, not the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot
+//! shut others out. One connection may hold a small share of the memory; past it, one of its own requests is refused.
 //!
 //! A request that came whole in one piece is never counted: it is served before anything else is read.
 
@@ -12,26 +12,32 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::Context;
 
-use bytes::BytesMut;
-
 use crate::http::wake_slot::WakeSlot;
 
-/// Bytes that the unfinished requests of all workers may hold together, in equal parts.
-const PROCESS_TOTAL: usize = 64 * 1024 * 1024;
+/// Bytes that the unfinished requests of all workers may hold together, in equal parts. 600 TLS connections that begin as many
+/// requests as they may then stay under 120 MB in all.
+const PROCESS_TOTAL: usize = 40 * 1024 * 1024;
 
 /// Bytes that the unfinished requests of one worker may hold at the least, however many workers there are.
-const MIN_TOTAL: usize = 16 * 1024 * 1024;
+const MIN_TOTAL: usize = 8 * 1024 * 1024;
 
 /// The largest bodies that the total must have capacity for, at the least.
 const BODIES_IN_TOTAL: usize = 4;
 
-/// Bytes that one connection may hold beside two bodies of the largest size: a buffer that grows is twice as large as its
-/// content at the most.
+/// Bytes that one connection may hold beside two bodies of the largest size.
 const CONNECTION_EXTRA: usize = 256 * 1024;
 
 /// What an unfinished request takes beside its head and its body, in bytes: the task, the entry here, and its part of the
 /// tables of its HTTP/2 connection. Measured with 38,400 unfinished requests on 600 connections, rounded up.
 const REQUEST_OVERHEAD: usize = 3 * 1024;
+
+/// Bytes that have to come of a body for it to count as new again: a slow upload goes on for seconds beside a crowd of requests
+/// that only begin.
+const PROGRESS: usize = 1024;
+
+/// The part of the total that refused requests may hold until their tasks have run. Past it newcomers are refused, since
+/// memory that is not free yet cannot be given to them.
+const LEAVING_PART: usize = 8;
 
 /// Requests of one connection that are refused to make space before the connection itself is closed, if it has had fewer served:
 /// the tables of an HTTP/2 connection stay as large as they once were. A proxy in front, which carries the requests of many,
@@ -47,8 +53,10 @@ struct Ledger {
     total: usize,
     per_connection: usize,
     held: Cell<usize>,
+    /// Bytes that refused requests hold until their tasks have run.
+    leaving: Cell<usize>,
     next: Cell<u64>,
-    /// Requests that may be refused to make space, oldest first. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
+    /// Requests that may be refused to make space; first the one of which nothing has come for longest. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
     unfinished: RefCell<BTreeMap<u64, Rc<Entry>>>,
 }
 
@@ -71,6 +79,18 @@ impl ConnectionShare {
         self.refused.get() >= MAX_REFUSED.max(served)
     }
 
+    fn note_refused(&self) {
+        self.refused.set(self.refused.get() + 1);
+        if self.refused.get() >= MAX_REFUSED {
+            self.wake.wake();
+        }
+    }
+
+    /// How many requests of the connection are not there whole, or have answers that are not taken.
+    pub fn unfinished(&self) -> u32 {
+        self.unfinished.borrow().len() as u32
+    }
+
     /// True if a request of the connection is not there whole.
     pub fn has_unfinished(&self) -> bool {
         !self.unfinished.borrow().is_empty()
@@ -79,11 +99,14 @@ impl ConnectionShare {
 
 #[derive(Debug)]
 struct Entry {
-    number: u64,
+    /// Its place in the order; higher with each [`PROGRESS`].
+    number: Cell<u64>,
+    /// Bytes since then.
+    progress: Cell<usize>,
     size: Cell<usize>,
     /// Bytes that are held for the request but lie elsewhere: its head.
     elsewhere: usize,
-    content: RefCell<BytesMut>,
+    content: RefCell<Vec<u8>>,
     /// True if it was refused before, and its body is only discarded.
     discarded: bool,
     refused: Cell<bool>,
@@ -102,6 +125,7 @@ impl Budget {
             total: (PROCESS_TOTAL / workers.max(1)).max(MIN_TOTAL).max(BODIES_IN_TOTAL * largest_body),
             per_connection: CONNECTION_EXTRA + 2 * largest_body,
             held: Cell::new(0),
+            leaving: Cell::new(0),
             next: Cell::new(0),
             unfinished: RefCell::default(),
         }))
@@ -113,10 +137,9 @@ impl Budget {
     }
 
     fn hold_as(&self, share: &Rc<ConnectionShare>, head: usize, discarded: bool) -> Result<Holding, NoSpace> {
-        let number = self.0.next.get();
-        self.0.next.set(number + 1);
         let entry = Rc::new(Entry {
-            number,
+            number: Cell::new(0),
+            progress: Cell::new(0),
             size: Cell::new(0),
             elsewhere: head + REQUEST_OVERHEAD,
             content: RefCell::default(),
@@ -125,10 +148,9 @@ impl Budget {
             wake: WakeSlot::default(),
             share: Rc::clone(share),
         });
-        self.0.unfinished.borrow_mut().insert(number, Rc::clone(&entry));
-        share.unfinished.borrow_mut().insert(number, Rc::clone(&entry));
+        self.0.put_last(&entry);
         let holding = Holding { budget: self.clone(), entry };
-        holding.resize()?;
+        holding.resize().inspect_err(|_| share.note_refused())?;
         Ok(holding)
     }
 }
@@ -144,28 +166,35 @@ impl Budget {
 }
 
 impl Ledger {
-    /// Refuses the oldest of `requests` that is not `but`. False if there is none.
-    fn refuse_oldest(&self, requests: &RefCell<BTreeMap<u64, Rc<Entry>>>, but: u64) -> bool {
-        let oldest = requests.borrow().values().find(|entry| entry.number != but).cloned();
-        let Some(entry) = oldest else { return false };
+    /// Refuses the first of `requests` that is not `but`. False if there is none.
+    fn refuse_first(&self, requests: &RefCell<BTreeMap<u64, Rc<Entry>>>, but: &Entry) -> bool {
+        let first = requests.borrow().values().find(|entry| entry.number != but.number).cloned();
+        let Some(entry) = first else { return false };
         self.forget(&entry);
-        entry.content.take();
-        self.set_size(&entry, 0);
+        // Of what came there is nothing left; the rest goes when its task runs.
+        let content = entry.content.take().capacity();
+        self.set_size(&entry, entry.size.get().saturating_sub(content));
+        self.leaving.set(self.leaving.get() + entry.size.get());
+        self.held.set(self.held.get() - entry.size.get());
+        entry.share.held.set(entry.share.held.get() - entry.size.get());
         entry.refused.set(true);
         entry.wake.wake();
-        if !entry.discarded {
-            entry.share.refused.set(entry.share.refused.get() + 1);
-        }
-        if entry.share.refused.get() >= MAX_REFUSED {
-            entry.share.wake.wake();
-        }
         true
+    }
+
+    /// Makes `entry` the last that is refused for others.
+    fn put_last(&self, entry: &Rc<Entry>) {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        entry.number.set(number);
+        self.unfinished.borrow_mut().insert(number, Rc::clone(entry));
+        entry.share.unfinished.borrow_mut().insert(number, Rc::clone(entry));
     }
 
     /// From now on `entry` is not refused for others.
     fn forget(&self, entry: &Entry) {
-        self.unfinished.borrow_mut().remove(&entry.number);
-        entry.share.unfinished.borrow_mut().remove(&entry.number);
+        self.unfinished.borrow_mut().remove(&entry.number.get());
+        entry.share.unfinished.borrow_mut().remove(&entry.number.get());
     }
 
     fn set_size(&self, entry: &Entry, size: usize) {
@@ -190,23 +219,45 @@ impl Holding {
         self.entry.refused.get()
     }
 
-    /// Adds a piece of the body.
-    pub fn append(&self, piece: &[u8]) -> Result<(), NoSpace> {
+    /// Adds a piece of the body, which is expected to have `length` bytes in all.
+    pub fn append(&self, piece: &[u8], length: usize) -> Result<(), NoSpace> {
         if self.entry.refused.get() {
             return Err(NoSpace);
         }
-        self.entry.content.borrow_mut().extend_from_slice(piece);
+        let mut content = self.entry.content.borrow_mut();
+        if content.capacity() - content.len() < piece.len() {
+            // Twice as much each time, so that little is moved, but not more than is expected.
+            let needed = content.len() + piece.len();
+            let capacity = needed.max(length.min(2 * content.capacity()));
+            let additional = capacity - content.len();
+            content.reserve_exact(additional);
+        }
+        content.extend_from_slice(piece);
+        drop(content);
+        self.note_progress(piece.len());
         self.resize()
     }
 
+    /// So many bytes of the body have come.
+    pub fn note_progress(&self, bytes: usize) {
+        let (ledger, entry) = (&*self.budget.0, &self.entry);
+        entry.progress.set(entry.progress.get() + bytes);
+        let is_unfinished = || ledger.unfinished.borrow().contains_key(&entry.number.get());
+        if entry.progress.get() >= PROGRESS && is_unfinished() {
+            entry.progress.set(0);
+            ledger.forget(entry);
+            ledger.put_last(entry);
+        }
+    }
+
     /// Takes out what came so far. It counts until [`Holding::replaced_by`] says otherwise.
-    pub fn take(&self) -> BytesMut {
+    pub fn take(&self) -> Vec<u8> {
         self.entry.content.take()
     }
 
     /// Takes the body out, which came whole. It counts until the holding is dropped, and the request is not refused for
     /// others any more.
-    pub fn finish(&self) -> Result<BytesMut, NoSpace> {
+    pub fn finish(&self) -> Result<Vec<u8>, NoSpace> {
         if self.entry.refused.get() {
             return Err(NoSpace);
         }
@@ -229,13 +280,17 @@ impl Holding {
     fn set(&self, size: usize) -> Result<(), NoSpace> {
         let (ledger, entry) = (&*self.budget.0, &*self.entry);
         ledger.set_size(entry, size);
+        let is_over = entry.share.held.get() > ledger.per_connection || ledger.held.get() > ledger.total;
+        if is_over && ledger.leaving.get() > ledger.total / LEAVING_PART {
+            return Err(NoSpace);
+        }
         while entry.share.held.get() > ledger.per_connection {
-            if !ledger.refuse_oldest(&entry.share.unfinished, entry.number) {
+            if !ledger.refuse_first(&entry.share.unfinished, entry) {
                 break;
             }
         }
         while ledger.held.get() > ledger.total {
-            if !ledger.refuse_oldest(&ledger.unfinished, entry.number) {
+            if !ledger.refuse_first(&ledger.unfinished, entry) {
                 return Err(NoSpace);
             }
         }
@@ -245,8 +300,17 @@ impl Holding {
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.budget.0.forget(&self.entry);
-        self.budget.0.set_size(&self.entry, 0);
+        let (ledger, entry) = (&*self.budget.0, &*self.entry);
+        if entry.refused.get() {
+            ledger.leaving.set(ledger.leaving.get() - entry.size.get());
+            // Only now: the answer comes before the connection is closed.
+            if !entry.discarded {
+                entry.share.note_refused();
+            }
+        } else {
+            ledger.forget(entry);
+            ledger.set_size(entry, 0);
+        }
     }
 }
 
@@ -261,6 +325,13 @@ mod tests {
         holding.is_refused(&Context::from_waker(Waker::noop()))
     }
 
+    /// The tasks of refused requests run.
+    fn leave(holdings: &mut Vec<Holding>) -> usize {
+        let before = holdings.len();
+        holdings.retain(|holding| !refused(holding));
+        before - holdings.len()
+    }
+
     fn share() -> Rc<ConnectionShare> {
         Rc::default()
     }
@@ -268,21 +339,51 @@ mod tests {
     #[test]
     fn the_oldest_request_makes_space_for_the_newest() {
         let budget = Budget::new(BODY, 1);
-        let holdings: Vec<Holding> = (0..80)
-            .map(|_| {
-                let holding = budget.hold(&share(), 100).expect("older ones make space");
-                holding.append(&vec![b'x'; BODY]).expect("older ones make space");
-                assert!(budget.0.held.get() <= PROCESS_TOTAL);
-                holding
-            })
-            .collect();
-        let refusals: Vec<bool> = holdings.iter().map(refused).collect();
-        let first_kept = refusals.iter().position(|refused| !refused).expect("the newest are kept");
-        assert!((80 - 64..=80 - 60).contains(&first_kept), "{first_kept} refused");
-        assert!(refusals[first_kept..].iter().all(|refused| !refused));
+        let fit = PROCESS_TOTAL / BODY;
+        let mut left = 0;
+        let mut holdings = Vec::new();
+        for _ in 0..fit + 16 {
+            let holding = budget.hold(&share(), 100).expect("older ones make space");
+            holding.append(&vec![b'x'; BODY], BODY).expect("older ones make space");
+            assert!(budget.0.held.get() <= PROCESS_TOTAL);
+            assert!(!refused(&holding));
+            holdings.push(holding);
+            left += leave(&mut holdings);
+        }
+        assert!((16..=20).contains(&left), "{left} refused");
         drop(holdings);
-        assert_eq!(budget.0.held.get(), 0);
+        assert_eq!((budget.0.held.get(), budget.0.leaving.get()), (0, 0));
         assert!(budget.0.unfinished.borrow().is_empty());
+    }
+
+    #[test]
+    fn what_goes_on_to_come_outlives_what_lies() {
+        let budget = Budget::new(BODY, 1);
+        let slow = budget.hold(&share(), 100).expect("space");
+        let lies = budget.hold(&share(), 100).expect("space");
+        let mut crowd = Vec::new();
+        for i in 0..4 * PROCESS_TOTAL / REQUEST_OVERHEAD {
+            crowd.push(budget.hold(&share(), 100).expect("older ones make space"));
+            if i.is_multiple_of(1000) {
+                slow.append(&[b'x'; PROGRESS / 4], BODY).expect("not refused");
+                leave(&mut crowd);
+            }
+        }
+        assert!(refused(&lies) && !refused(&slow));
+    }
+
+    #[test]
+    fn newcomers_are_refused_until_the_tasks_of_others_have_run() {
+        let budget = Budget::new(BODY, 1);
+        let mut holdings = Vec::new();
+        let refusals = (0..4 * PROCESS_TOTAL / REQUEST_OVERHEAD)
+            .filter(|_| budget.hold(&share(), 0).map(|holding| holdings.push(holding)).is_err())
+            .count();
+        let all = budget.0.held.get() + budget.0.leaving.get();
+        assert!(all <= PROCESS_TOTAL + PROCESS_TOTAL / LEAVING_PART + REQUEST_OVERHEAD, "{all} bytes");
+        assert!(refusals > 0);
+        leave(&mut holdings);
+        budget.hold(&share(), 0).expect("space again");
     }
 
     #[test]
@@ -293,7 +394,7 @@ mod tests {
         let holdings: Vec<Holding> = (0..10)
             .map(|_| {
                 let holding = budget.hold(&greedy, 0).expect("space");
-                holding.append(&vec![b'x'; BODY / 2]).expect("space");
+                holding.append(&vec![b'x'; BODY / 2], BODY).expect("space");
                 assert!(greedy.held.get() <= CONNECTION_EXTRA + 2 * BODY);
                 holding
             })
@@ -305,16 +406,16 @@ mod tests {
     #[test]
     fn a_request_that_came_whole_is_not_refused_and_still_counts() {
         let budget = Budget::new(BODY, 1);
-        let whole: Vec<Holding> = (0..63)
+        let whole: Vec<Holding> = (0..PROCESS_TOTAL / BODY - 1)
             .map(|_| {
                 let holding = budget.hold(&share(), 0).expect("space");
-                holding.append(&vec![b'x'; BODY]).expect("space");
+                holding.append(&vec![b'x'; BODY], BODY).expect("space");
                 assert_eq!(holding.finish().expect("not refused").len(), BODY);
                 holding
             })
             .collect();
         let late = budget.hold(&share(), 0).expect("space for a head");
-        assert!(late.append(&vec![b'x'; BODY]).is_err(), "nobody can make space");
+        assert!(late.append(&vec![b'x'; BODY], BODY).is_err(), "nobody can make space");
         assert!(whole.iter().all(|holding| !refused(holding)));
         drop(whole);
         drop(late);
@@ -325,9 +426,16 @@ mod tests {
     fn unfinished_heads_count_too() {
         let budget = Budget::new(BODY, 1);
         let shares: Vec<_> = (0..600).map(|_| share()).collect();
-        let holdings: Vec<_> =
-            (0..64 * 600).map(|i| budget.hold(&shares[i % 600], 100 * 110).expect("older ones make space")).collect();
+        let mut holdings = Vec::new();
+        for i in 0..64 * 600 {
+            holdings.push((i, budget.hold(&shares[i % 600], 100 * 110).expect("older ones make space")));
+            if i.is_multiple_of(100) {
+                holdings.retain(|(_, holding)| !refused(holding));
+            }
+        }
+        holdings.retain(|(_, holding)| !refused(holding));
         assert!(budget.0.held.get() <= PROCESS_TOTAL);
-        assert!(refused(&holdings[0]) && !refused(&holdings[64 * 600 - 1]));
+        assert_eq!(holdings.last().map(|(i, _)| *i), Some(64 * 600 - 1));
+        assert_eq!(holdings.len(), PROCESS_TOTAL / (100 * 110 + REQUEST_OVERHEAD));
     }
 }

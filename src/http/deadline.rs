@@ -17,6 +17,8 @@ use slab::Slab;
 
 use crate::config::Timeouts;
 use crate::http::budget::ConnectionShare;
+use crate::http::events::Ongoing;
+use crate::http::frames::Incomplete;
 use crate::http::wake_slot::WakeSlot;
 
 /// The time between two sweeps.
@@ -107,8 +109,12 @@ pub struct Watch {
     served_requests: Cell<u32>,
     /// HTTP/2: heads that were read and not taken up; one more than the most if another waits.
     unaccepted_heads: Cell<u8>,
-    /// HTTP/2: heads that were larger than they may be.
+    /// HTTP/2: heads that were larger than they may be, or that h2 refused.
     oversized_heads: Cell<u8>,
+    /// HTTP/2: heads of requests that were read, less those that h2 handed over.
+    undelivered_heads: Cell<u32>,
+    /// HTTP/2: the frame that is there in part.
+    incomplete: Cell<Option<Incomplete>>,
     /// True once the connection's task has waited: what the peer had sent until then was read.
     has_waited: Cell<bool>,
     /// The memory that its unfinished requests hold; made with the first of them.
@@ -197,7 +203,8 @@ impl Watch {
     }
 
     /// HTTP/2: false if no further head may be read before those that were are taken up.
-    pub fn admit_head(&self) -> bool {
+    pub fn admit_head(&self, is_request: bool) -> bool {
+        self.undelivered_heads.set(self.undelivered_heads.get() + u32::from(is_request));
         let unaccepted = self.unaccepted_heads.get();
         self.unaccepted_heads.set(unaccepted.saturating_add(1));
         unaccepted < MAX_UNACCEPTED_HEADS
@@ -213,6 +220,48 @@ impl Watch {
         let held = self.holds_heads();
         self.unaccepted_heads.set(0);
         held
+    }
+
+    /// HTTP/2: h2 handed a head over.
+    pub fn note_delivered_head(&self) {
+        self.undelivered_heads.set(self.undelivered_heads.get().saturating_sub(1));
+    }
+
+    /// HTTP/2: how many heads h2 did not hand over of those that it has read whole.
+    pub fn take_undelivered_heads(&self) -> u32 {
+        // The last one is not there whole, or waits to be read.
+        let last = u32::from(self.incomplete.get().is_some() || self.holds_heads());
+        let undelivered = self.undelivered_heads.get();
+        self.undelivered_heads.set(undelivered.min(last));
+        undelivered.saturating_sub(last)
+    }
+
+    /// HTTP/2: notes the frame that is there in part.
+    pub fn set_incomplete(&self, incomplete: Option<Incomplete>) {
+        self.incomplete.set(incomplete);
+    }
+
+    /// HTTP/2: the frame that is there in part.
+    pub fn incomplete(&self) -> Option<Incomplete> {
+        self.incomplete.get()
+    }
+
+    /// HTTP/2: true if the peer was told that no further request is served.
+    pub fn goes_away(&self) -> bool {
+        self.goodbye.get().is_some()
+    }
+
+    /// HTTP/2: how many requests are under way.
+    pub fn streams(&self) -> u32 {
+        self.streams.get().unwrap_or(0)
+    }
+
+    /// HTTP/2: the answer of a request goes on after the request has ended for its handler.
+    pub fn continue_request(self: &Rc<Self>) -> Ongoing {
+        if let Some(streams) = self.streams.get() {
+            self.streams.set(Some(streams + 1));
+        }
+        Ongoing::new(Rc::clone(self))
     }
 
     /// HTTP/2: a head was larger than it may be, or had more fields.
@@ -361,6 +410,11 @@ impl Watch {
         {
             return Some(Order::Close);
         }
+        if let Some(incomplete) = self.incomplete.get()
+            && late(incomplete.since, limits.read)
+        {
+            return Some(Order::Close);
+        }
         if let Some(goodbye) = self.goodbye.get() {
             return late(goodbye, limits.write.or(limits.read)).then_some(Order::Close);
         }
@@ -407,7 +461,8 @@ impl Watch {
 /// The deadline of one request's body.
 #[derive(Debug)]
 pub struct BodyWatch {
-    since: u32,
+    /// The tick at which the body is late, if it can be.
+    late_at: Option<u32>,
     /// True if the request was refused, and its body is only discarded.
     discarded: bool,
     expired: Cell<bool>,
@@ -549,6 +604,8 @@ impl Deadlines {
             served_requests: Cell::new(0),
             unaccepted_heads: Cell::new(0),
             oversized_heads: Cell::new(0),
+            undelivered_heads: Cell::new(0),
+            incomplete: Cell::new(None),
             has_waited: Cell::new(false),
             share: OnceCell::new(),
             phase: Cell::new(Phase::New),
@@ -574,17 +631,22 @@ impl Deadlines {
 
     /// Watches a body that has been coming in since `since`.
     pub fn watch_body(self: &Rc<Self>, since: u32) -> BodyGuard {
-        self.watch_body_as(since, false)
+        self.watch_body_as(self.limits.read.map(|limit| since.wrapping_add(limit)), false)
     }
 
     /// Watches a body that is discarded from now on. It is late once a shutdown begins.
     pub fn watch_discarded_body(self: &Rc<Self>) -> BodyGuard {
-        self.watch_body_as(self.now(), true)
+        self.watch_body_as(self.limits.read.map(|limit| self.now().wrapping_add(limit)), true)
     }
 
-    fn watch_body_as(self: &Rc<Self>, since: u32, discarded: bool) -> BodyGuard {
+    /// Watches the body of an answer that the peer does not take yet.
+    pub fn watch_answer(self: &Rc<Self>) -> BodyGuard {
+        self.watch_body_as(self.limits.write.map(|limit| self.now().wrapping_add(limit)), false)
+    }
+
+    fn watch_body_as(self: &Rc<Self>, late_at: Option<u32>, discarded: bool) -> BodyGuard {
         let expired = Cell::new(discarded && self.draining.get().is_some());
-        let watch = Rc::new(BodyWatch { since, discarded, expired, wake: WakeSlot::default() });
+        let watch = Rc::new(BodyWatch { late_at, discarded, expired, wake: WakeSlot::default() });
         let key = self.bodies.borrow_mut().insert(Rc::clone(&watch));
         BodyGuard { key, watch, deadlines: Rc::clone(self) }
     }
@@ -598,11 +660,10 @@ impl Deadlines {
                 watch.give(order, now);
             }
         }
-        if let Some(limit) = self.limits.read {
-            for (_, body) in self.bodies.borrow().iter() {
-                if now.wrapping_sub(body.since) >= limit {
-                    body.expire();
-                }
+        for (_, body) in self.bodies.borrow().iter() {
+            // The clock wraps after 13 years, a limit is at most a day.
+            if body.late_at.is_some_and(|late_at| now.wrapping_sub(late_at) < u32::MAX / 2) {
+                body.expire();
             }
         }
         self.make_space();

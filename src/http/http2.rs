@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{self, Connection, SendResponse};
-use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use h2::{Ping, PingPong, Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -20,12 +20,15 @@ use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use crate::handler::Exchange;
+use crate::http::answer::Unsent;
+use crate::http::budget::Holding;
 use crate::http::deadline::{Order, Watch};
 use crate::http::events::AnswerBody;
-use crate::http::frames::FrameMeter;
+use crate::http::frames::{FrameMeter, Incomplete};
 use crate::http::metered::{Metered, Transport};
 use crate::http::request_body::{Http2Body, RequestBody};
 use crate::http::serve::MAX_BUFFER;
+use crate::request_log;
 use crate::shared::Shared;
 
 /// Requests that one connection may have under way: more than any page needs at once.
@@ -42,6 +45,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Heads larger than they may be that a connection may send. Each costs as much as a dozen requests.
 const MAX_OVERSIZED_HEADS: u8 = 8;
+
+/// Bytes of a frame that is there in part from which on it counts in the budget: what every connection has a buffer for.
+const FREE_FRAME: usize = 4 * 1024;
+
+/// Bytes that a head may take while its last frame is awaited: h2 decodes each frame as it comes.
+const DECODED_HEAD: usize = 64 * 1024;
 
 /// h2, configured, with what its requests share: one for each worker.
 pub struct Http2 {
@@ -86,7 +95,7 @@ pub async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: Rc<Watch
     }
     let keep_alive = KeepAlive::new(connection.ping_pong());
     // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
-    let mut serving = Box::new(Serving { connection, keep_alive, closing: false });
+    let mut serving = Box::new(Serving { connection, keep_alive, incomplete: None, closing: false });
     poll_fn(|cx| serving.poll(&http2.shared, &watch, cx)).await;
 }
 
@@ -94,6 +103,8 @@ pub async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: Rc<Watch
 struct Serving<T> {
     connection: Connection<Metered<T>, Bytes>,
     keep_alive: KeepAlive,
+    /// What is held of the budget for a frame that is there in part.
+    incomplete: Option<Holding>,
     /// It was told to close at once.
     closing: bool,
 }
@@ -112,20 +123,26 @@ impl<T: Transport> Serving<T> {
         let exhausted = watch.share().is_exhausted(watch.served_requests(), cx);
         loop {
             let accepted = self.connection.poll_accept(cx);
-            if accepted.is_pending() && watch.accept_heads() {
-                continue;
-            }
-            if exhausted && accepted.is_pending() && !self.closing {
-                // Only now: the answers to what was refused are on their way.
-                self.close();
-                continue;
+            if accepted.is_pending() {
+                if !self.closing {
+                    note_undelivered(shared, watch);
+                }
+                if (exhausted || watch.oversized_heads() > MAX_OVERSIZED_HEADS) && !self.closing {
+                    // Only now: the answers to what was refused are on their way.
+                    self.close();
+                    continue;
+                }
+                if watch.accept_heads() {
+                    // The tasks of the requests so far come first, and of those that were refused to make space for them.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                return self.poll_incomplete(shared, watch, cx);
             }
             match ready!(accepted) {
                 Some(Ok((request, respond))) => {
+                    watch.note_delivered_head();
                     begin(request, respond, shared, watch);
-                    if watch.oversized_heads() > MAX_OVERSIZED_HEADS {
-                        self.close();
-                    }
                 }
                 Some(Err(error)) => {
                     debug!("HTTP/2 connection ended: {error}");
@@ -136,10 +153,42 @@ impl<T: Transport> Serving<T> {
         }
     }
 
+    /// Counts what came of a frame that is there in part. Ready if others need the memory.
+    fn poll_incomplete(&mut self, shared: &Shared, watch: &Watch, cx: &mut Context<'_>) -> Poll<()> {
+        let size = watch.incomplete().map_or(0, |incomplete| match incomplete {
+            Incomplete { head: true, .. } => DECODED_HEAD,
+            Incomplete { bytes, .. } => bytes,
+        });
+        if size < FREE_FRAME {
+            self.incomplete = None;
+            return Poll::Pending;
+        }
+        let held = match &self.incomplete {
+            Some(holding) => holding.replaced_by(size),
+            None => shared.budget.hold(watch.share(), size).map(|holding| self.incomplete = Some(holding)),
+        };
+        let is_refused = self.incomplete.as_ref().is_some_and(|holding| holding.is_refused(cx));
+        if held.is_err() || is_refused { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Ends all that is under way, and tells the peer that it asks too much.
     fn close(&mut self) {
         self.closing = true;
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
+}
+
+/// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
+fn note_undelivered(shared: &Shared, watch: &Watch) {
+    let undelivered = watch.take_undelivered_heads();
+    // Heads after a GOAWAY are ignored. A client with many requests under way may have begun more than it may, before it knew
+    // how many that is.
+    if undelivered == 0 || watch.goes_away() || watch.streams() + watch.share().unfinished() > MAX_STREAMS / 2 {
+        return;
+    }
+    for _ in 0..undelivered {
+        watch.note_oversized_head();
+        request_log::head_refused_by_h2(shared, watch.peer());
     }
 }
 
@@ -157,9 +206,10 @@ fn begin(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared:
         let _ = respond.send_informational(leave);
     }
     let stream = Stream { exchange: Box::pin(exchange), respond, is_head };
+    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
     spawn_local(async move {
         let sent = match stream.await {
-            Ok(Some((body, stream))) => Box::pin(send(body, stream)).await,
+            Ok(Some(unsent)) => Box::pin(unsent.send(shared, watch)).await,
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -179,7 +229,7 @@ struct Stream {
 
 impl Future for Stream {
     /// What is left to send of the answer, if anything is; `None` too if the peer has reset the stream.
-    type Output = Result<Option<(Box<AnswerBody>, SendStream<Bytes>)>, h2::Error>;
+    type Output = Result<Option<Box<Unsent>>, h2::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready(answer) = self.exchange.as_mut().poll(cx) else {
@@ -193,7 +243,7 @@ impl Future for Stream {
         describe(&mut head.headers, &body);
         let is_empty = self.is_head || body.is_end_stream();
         let stream = self.respond.send_response(Response::from_parts(head, ()), is_empty)?;
-        Poll::Ready(Ok((!is_empty).then(|| (Box::new(body), stream))))
+        Poll::Ready(if is_empty { Ok(None) } else { Unsent::begin(body, stream) })
     }
 }
 
@@ -205,43 +255,6 @@ fn describe(headers: &mut HeaderMap, body: &AnswerBody) {
     if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
         headers.insert(CONTENT_LENGTH, length.into());
     }
-}
-
-/// Sends a body piece by piece, as the peer's flow control lets it.
-async fn send(mut body: Box<AnswerBody>, mut stream: SendStream<Bytes>) -> Result<(), h2::Error> {
-    loop {
-        let piece = poll_fn(|cx| {
-            if let Poll::Ready(piece) = Pin::new(&mut *body).poll_frame(cx) {
-                return Poll::Ready(Ok(piece));
-            }
-            stream.poll_reset(cx).map(|reset| reset.and_then(|reason| Err(reason.into())))
-        })
-        .await?;
-        let Some(Ok(frame)) = piece else { return stream.send_data(Bytes::new(), true) };
-        let Ok(data) = frame.into_data() else { continue };
-        let ends = body.is_end_stream();
-        // What is whole is a few KiB, and goes to h2 at once; of events only the next one waits there.
-        if !ends {
-            stream.reserve_capacity(1);
-            poll_fn(|cx| capacity(&mut stream, cx)).await?;
-        }
-        stream.send_data(data, ends)?;
-        if ends {
-            return Ok(());
-        }
-    }
-}
-
-/// Waits until the peer takes another byte of the stream.
-fn capacity(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
-    while stream.capacity() == 0 {
-        match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Poll::Ready(Err(error)),
-            None => return Poll::Ready(Err(Reason::CANCEL.into())),
-        }
-    }
-    Poll::Ready(Ok(()))
 }
 
 /// Asks a quiet peer again and again whether it is still there.

@@ -77,6 +77,7 @@ impl<T: Transport> Metered<T> {
 
     /// Counts HTTP/2 frames too.
     pub fn with_frames(mut self, frames: FrameMeter) -> Self {
+        self.watch.set_incomplete(frames.incomplete());
         self.frames = Some(frames);
         self
     }
@@ -114,7 +115,12 @@ impl<T: Transport> Metered<T> {
 /// HTTP/2: counts the frames in `bytes`; returns how many of them may be read now.
 fn count(frames: &mut Option<FrameMeter>, watch: &Watch, bytes: &[u8]) -> io::Result<usize> {
     match frames {
-        Some(frames) => frames.count(bytes, || watch.admit_head()).map_err(io::Error::other),
+        Some(frames) => {
+            let taken = frames.count(bytes, |is_request| watch.admit_head(is_request)).map_err(io::Error::other)?;
+            // What is not read yet is incomplete because of us.
+            watch.set_incomplete(frames.incomplete().filter(|_| taken == bytes.len()));
+            Ok(taken)
+        }
         None => Ok(bytes.len()),
     }
 }

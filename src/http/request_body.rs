@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::{Reason, RecvStream};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use thiserror::Error;
@@ -20,6 +20,9 @@ pub enum BodyBroken {
     /// The peer left, or gave the request up.
     #[error("the peer left within the request body")]
     Left,
+    /// The connection was closed on our side, since its requests took too much memory.
+    #[error("the connection was closed to make space for others")]
+    Closed,
 }
 
 impl From<hyper::Error> for BodyBroken {
@@ -35,6 +38,9 @@ impl From<hyper::Error> for BodyBroken {
 
 impl From<h2::Error> for BodyBroken {
     fn from(error: h2::Error) -> Self {
+        if error.is_go_away() && !error.is_remote() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            return Self::Closed;
+        }
         if error.is_io() || error.is_remote() { Self::Left } else { Self::Framing }
     }
 }

@@ -3,6 +3,7 @@
 mod crowd;
 mod heads;
 mod refusals;
+mod stalled;
 
 use std::io::Read;
 

@@ -29,6 +29,7 @@ mod http2;
 mod https;
 mod keepalive_budget;
 mod log_faults;
+mod long_batches;
 mod outage;
 mod own_tags;
 mod refusals;

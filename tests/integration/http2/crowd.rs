@@ -12,7 +12,7 @@ const CROWD: usize = 24;
 
 #[test]
 fn bodies_that_begin_and_stay_do_not_refuse_others() {
-    let https = Https::start(&["--http-timeout-read=60"]);
+    let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let head = [post_to("/batch"), field("content-encoding", "gzip")].concat();
     let begun = &gzip("a:1|c\n".repeat(1000))[..20];
     let mut crowd: Vec<TlsClient> = Vec::new();
@@ -59,7 +59,7 @@ fn begin(client: &mut TlsClient, first: u32, count: u32) {
 
 #[test]
 fn a_connection_that_is_served_outlives_a_crowd_of_others() {
-    let https = Https::start(&["--http-timeout-read=60"]);
+    let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut shared = https.http2();
     begin(&mut shared, 1, 20);
     let mut crowd: Vec<TlsClient> = Vec::new();
@@ -93,7 +93,7 @@ fn a_connection_that_is_served_outlives_a_crowd_of_others() {
 
 #[test]
 fn a_connection_that_only_begins_is_closed_after_its_answers() {
-    let https = Https::start(&["--http-timeout-read=60"]);
+    let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut idle = https.http2();
     begin(&mut idle, 1, 64);
     let _crowd: Vec<TlsClient> = (0..400)
@@ -114,4 +114,31 @@ fn a_connection_that_only_begins_is_closed_after_its_answers() {
     };
     assert_eq!(goaway.payload[7], 11, "ENHANCE_YOUR_CALM: {goaway:?}");
     assert!(answers >= 16, "{answers} answers");
+}
+
+#[test]
+fn a_slow_upload_goes_on_beside_a_crowd() {
+    let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
+    let mut slow = https.connect(&["http/1.1"]);
+    let body = "slow:1|c\n".repeat(20_000);
+    let head = format!("POST /batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    slow.write_all(head.as_bytes()).expect("the head is taken");
+    let mut pieces = body.as_bytes().chunks(body.len() / 300);
+    let _crowd: Vec<TlsClient> = (0..600)
+        .map(|i| {
+            let mut client = https.http2();
+            begin(&mut client, 1, 64);
+            if i % 2 == 0
+                && let Some(piece) = pieces.next()
+            {
+                slow.write_all(piece).expect("the body is taken");
+            }
+            client
+        })
+        .collect();
+    for piece in pieces {
+        slow.write_all(piece).expect("the body is taken");
+    }
+    let answer = crate::https::one_request(&mut slow, "");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
 }

@@ -45,7 +45,7 @@ fn attack(fields: usize, first_data: usize) -> Vec<u8> {
 
 /// Has `CROWD` connections send `bytes`, good requests beside them served, and the memory come back.
 fn assert_survives(name: &str, bytes: &[u8]) {
-    let https = Https::start(&["--http-timeout-read=60"]);
+    let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut good = https.connect(&["http/1.1"]);
     let mut crowd: Vec<TlsClient> = Vec::new();
     for i in 0..CROWD {

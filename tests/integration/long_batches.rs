@@ -1,0 +1,75 @@
+//! Batches that take longer than a slice.
+
+use crate::support::client::{Client, exchange, post};
+use crate::support::coding::gzip;
+use crate::support::proxy::Proxy;
+use crate::support::receiver::Receiver;
+
+/// Batches of the attack.
+const CROWD: usize = 300;
+
+/// The most memory that the proxy may take, in KiB. All bodies inflated would be 300 MiB.
+const MOST: u64 = 100 * 1024;
+
+fn batch(body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /batch HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn small_bodies_that_inflate_do_not_fill_the_memory() {
+    let receiver = Receiver::new();
+    let proxy = Proxy::start(&receiver, &["--http-threads=2"]);
+    // Many slices of little work: one metric, and lines that are too long.
+    let lines = format!("{}\n", "x".repeat(16_383)).repeat(63);
+    let request = batch(&gzip(format!("inflated:1|c\n{lines}")));
+    let mut crowd: Vec<Client> = (0..CROWD)
+        .map(|_| {
+            let mut client = Client::connect(proxy.address);
+            client.send(&request);
+            client
+        })
+        .collect();
+    // Others are served in between.
+    let heartbeat = "GET /heartbeat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(exchange(proxy.address, heartbeat).status, 200);
+    proxy.expect(post("/count/beside", "value=1"), 200);
+    for client in &mut crowd {
+        let answer = client.answer();
+        match answer.status {
+            200 => {}
+            503 => assert_eq!(answer.header("retry-after"), Some("1")),
+            status => panic!("{status}: {answer:?}"),
+        }
+    }
+    let peak = proxy.peak_memory_kib();
+    println!("{CROWD} requests of {} bytes, peak {peak} KiB", request.len());
+    assert!(peak < MOST, "{peak} KiB");
+    proxy.expect(post("/count/last", "value=1"), 200);
+}
+
+#[test]
+fn long_batches_that_wait_are_taken_whole() {
+    let receiver = Receiver::new();
+    let proxy = Proxy::start(&receiver, &["--http-threads=2"]);
+    let lines = 12_000;
+    let mut crowd: Vec<Client> = (0..8)
+        .map(|i| {
+            let mut client = Client::connect(proxy.address);
+            client.send(batch(&gzip(format!("wait{i}:1|c\n").repeat(lines))));
+            client
+        })
+        .collect();
+    // The kernel's buffer holds less than all of it: what was accepted is what the answers say.
+    for client in &mut crowd {
+        let answer = client.answer();
+        assert_eq!(
+            (answer.status, answer.body.contains(&format!("{{\"accepted\":{lines}"))),
+            (200, true),
+            "{answer:?}"
+        );
+    }
+}
