@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod body;
 pub mod budget;
+pub mod crowding;
 pub mod deadline;
 pub mod discard;
 pub mod events;

@@ -112,6 +112,11 @@ impl Listener {
         tokio::net::TcpStream::from_std(TcpStream::from(OwnedFd::from(listener))).map(Self)
     }
 
+    /// True if a connection waits to be accepted.
+    pub fn is_waited_at(&self) -> bool {
+        self.look().is_ok()
+    }
+
     /// Waits until a connection waits to be accepted.
     pub async fn has_waiting(&self) -> io::Result<()> {
         loop {

@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use crate::config::TlsFiles;
+use crate::http::crowding::Step;
 use crate::http::deadline::{Order, Watch};
 use crate::http::socket::Socket;
 pub use crate::tls::certificates::TlsError;
@@ -58,11 +59,16 @@ impl Tls {
         let mut accept = pin!(self.0.accept(stream));
         let done: Option<io::Result<_>> = poll_fn(|cx| match watch.order(cx) {
             Some(Order::Close) => Poll::Ready(None),
-            _ => accept.as_mut().poll(cx).map(Some),
+            _ => {
+                let done = accept.as_mut().poll(cx).map(Some);
+                note_progress(accept.get_ref(), watch);
+                done
+            }
         })
         .await;
         match done? {
             Ok(stream) => {
+                watch.reach(Step::Secured);
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 Some((stream, if http2 { Negotiated::Http2 } else { Negotiated::Http1 }))
             }
@@ -71,5 +77,15 @@ impl Tls {
                 None
             }
         }
+    }
+}
+
+/// Notes how far a handshake has come.
+fn note_progress(socket: Option<&Socket>, watch: &Watch) {
+    let Some(socket) = socket else { return };
+    if socket.has_sent() {
+        watch.reach(Step::Greeted);
+    } else if socket.has_received() {
+        watch.reach(Step::Begun);
     }
 }

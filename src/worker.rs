@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::{AbortHandle, spawn_local, yield_now};
 use tokio::time::{Instant, interval, timeout_at};
 use tracing::warn;
 
@@ -135,7 +135,12 @@ impl Worker {
         while let Some(message) = inbox.recv().await {
             match message {
                 Message::Serve(accepted) => worker.connect(accepted),
-                Message::MakeSpace => worker.shared.deadlines.make_space(),
+                Message::MakeSpace if worker.shared.deadlines.is_space_demanded() => {
+                    // Connections that came with the last messages take a look at what their peers have sent first.
+                    yield_now().await;
+                    worker.shared.deadlines.make_space();
+                }
+                Message::MakeSpace => {}
             }
         }
         let deadline = Instant::now() + drain;

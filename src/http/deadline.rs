@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use slab::Slab;
 
 use crate::config::Timeouts;
 use crate::http::budget::ConnectionShare;
+use crate::http::crowding::{Clock, Idleness, PlaceDemand, Pressure, Progress, Step};
 use crate::http::events::Ongoing;
 use crate::http::frames::Incomplete;
 use crate::http::wake_slot::WakeSlot;
@@ -33,10 +34,6 @@ const DRAIN_IDLE: u32 = ticks(Duration::from_secs(2));
 
 /// How long an idle connection is kept while others wait for its place.
 const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
-
-/// How long a connection may do nothing useful before it is closed for one that waits to be accepted: enough for a first
-/// request to arrive from far away.
-pub const CROWDED_GRACE: u32 = ticks(Duration::from_millis(100));
 
 /// HTTP/2 heads of one connection that are decoded before they are taken up. h2 decodes all that have come at once, and a head
 /// of 500 bytes may take 50 KiB until it is refused.
@@ -91,19 +88,11 @@ pub enum Order {
     Close,
 }
 
-/// How little a connection has to show for its place; the greatest is closed first when others wait to be accepted.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Idleness {
-    /// It has sent no request that was served.
-    never_served: bool,
-    /// Ticks since the last one was served, or since the connection was accepted.
-    ticks: u32,
-}
-
 /// What one connection waits for, and since when.
 #[derive(Debug)]
 pub struct Watch {
-    accepted: u32,
+    /// How far it has come towards its first answer.
+    progress: Progress,
     /// When the last request was served that was not refused.
     served: Cell<Option<u32>>,
     served_requests: Cell<u32>,
@@ -117,6 +106,8 @@ pub struct Watch {
     incomplete: Cell<Option<Incomplete>>,
     /// True once the connection's task has waited: what the peer had sent until then was read.
     has_waited: Cell<bool>,
+    /// True once it was told to close for others.
+    gives_way: Cell<bool>,
     /// The memory that its unfinished requests hold; made with the first of them.
     share: OnceCell<Rc<ConnectionShare>>,
     phase: Cell<Phase>,
@@ -169,8 +160,14 @@ impl Watch {
         self.since.set(self.deadlines.now());
     }
 
+    /// Notes a step towards the first answer.
+    pub fn reach(&self, step: Step) {
+        self.progress.reach(step, || self.deadlines.moment());
+    }
+
     /// Bytes came in.
     pub fn received(&self) {
+        self.reach(Step::Begun);
         if matches!(self.phase.get(), Phase::Idle | Phase::New) && self.streams.get().is_none() {
             self.enter(Phase::Head);
         }
@@ -190,6 +187,7 @@ impl Watch {
     pub fn begin_request(&self) -> u32 {
         self.linger.set(false);
         self.read_whole.set(false);
+        self.reach(Step::Requested);
         match self.streams.get() {
             Some(streams) => {
                 self.streams.set(Some(streams + 1));
@@ -276,7 +274,9 @@ impl Watch {
 
     /// A request was served, not refused.
     pub fn note_served(&self) {
-        self.served.set(Some(self.deadlines.now()));
+        if self.served.replace(Some(self.deadlines.now())).is_none() {
+            self.deadlines.doors.demand.remove_unserved();
+        }
         self.served_requests.set(self.served_requests.get().saturating_add(1));
     }
 
@@ -387,18 +387,21 @@ impl Watch {
         self.enter(Phase::Linger);
     }
 
-    /// How little the connection has to show at `now`. `None` while a request that came whole is being answered to a peer
-    /// that takes it, and until the connection's task has looked at what came.
-    fn idleness(&self, now: u32) -> Option<Idleness> {
+    /// How little the connection has to show at `now`, a tick and the exact time. `None` while a request that came whole is
+    /// being answered to a peer that takes it, until the connection's task has looked at what came, and once it was told to
+    /// close for others.
+    fn idleness(&self, (tick, now): (u32, Duration)) -> Option<Idleness> {
         let answering = match self.streams.get() {
             Some(streams) => streams > 0 && self.share.get().is_none_or(|share| !share.has_unfinished()),
             None => self.phase.get() == Phase::Request && self.read_whole.get(),
         };
-        if !self.has_waited.get() || answering && self.stuck.get().is_none() {
+        if !self.has_waited.get() || self.gives_way.get() || answering && self.stuck.get().is_none() {
             return None;
         }
-        let since = self.served.get().unwrap_or(self.accepted);
-        Some(Idleness { never_served: self.served.get().is_none(), ticks: now.wrapping_sub(since) })
+        Some(match self.served.get() {
+            Some(served) => Idleness::served(TICK * tick.wrapping_sub(served)),
+            None => Idleness::unserved(&self.progress, now),
+        })
     }
 
     /// What the sweep finds at `now`.
@@ -501,60 +504,18 @@ pub struct Doors {
     pub closing: AtomicBool,
 }
 
-/// The accept loop's demand that a worker close a connection: a level, and in the bits above it a number, by which a worker
-/// knows whether the demand that it could not meet still stands.
-#[derive(Debug, Default)]
-pub struct PlaceDemand(AtomicU64);
-
-impl PlaceDemand {
-    const NONE: u64 = 0;
-    const PATIENT: u64 = 1;
-    const URGENT: u64 = 2;
-    const LEVEL: u64 = 3;
-    const NEXT: u64 = 4;
-
-    /// Demands one. `urgent` if others have waited for long, so that no connection has a grace any more.
-    pub fn set(&self, urgent: bool) {
-        self.replace(if urgent { Self::URGENT } else { Self::PATIENT });
-    }
-
-    /// A place was found, or nobody waits for one any more.
-    pub fn clear(&self) {
-        self.replace(Self::NONE);
-    }
-
-    /// Only the accept loop writes new numbers, so nothing is lost between the two steps.
-    fn replace(&self, level: u64) {
-        let number = (self.0.load(Ordering::Relaxed) & !Self::LEVEL).wrapping_add(Self::NEXT);
-        self.0.store(number | level, Ordering::Relaxed);
-    }
-
-    /// Meets the demand, if there is one, by `close`, which is given the grace in ticks. Only one worker meets it, unless
-    /// that one finds nothing to close.
-    pub fn meet(&self, close: impl FnOnce(u32) -> bool) {
-        // Nearly always there is none: then this is one load.
-        let demand = self.0.load(Ordering::Relaxed);
-        let grace = match demand & Self::LEVEL {
-            Self::NONE => return,
-            Self::URGENT => 0,
-            _ => CROWDED_GRACE,
-        };
-        let taken = demand & !Self::LEVEL;
-        let exchange = |from, to| self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if exchange(demand, taken) && !close(grace) {
-            exchange(taken, demand);
-        }
-    }
-}
-
 /// One worker's clock, and all that it watches. Bounded by the connection limit, and 64 bodies for each HTTP/2
 /// connection.
 #[derive(Debug)]
 pub struct Deadlines {
     now: Cell<u32>,
+    /// The exact time since the start of the worker, in tests at will.
+    clock: Clock,
     limits: Limits,
     connections: RefCell<Slab<Rc<Watch>>>,
     bodies: RefCell<Slab<Rc<BodyWatch>>>,
+    /// How many of them were told to close for others, and have not ended yet.
+    giving_way: Cell<usize>,
     /// When the shutdown began.
     draining: Cell<Option<u32>>,
     /// Rings when the last connection ends.
@@ -568,6 +529,7 @@ impl Deadlines {
     pub fn new(timeouts: &Timeouts, doors: Arc<Doors>) -> Self {
         Self {
             now: Cell::new(0),
+            clock: Clock::start(),
             limits: Limits {
                 read: timeouts.read.map(ticks),
                 write: timeouts.write.map(ticks),
@@ -575,6 +537,7 @@ impl Deadlines {
             },
             connections: RefCell::default(),
             bodies: RefCell::default(),
+            giving_way: Cell::new(0),
             draining: Cell::new(None),
             empty: WakeSlot::default(),
             doors,
@@ -584,6 +547,11 @@ impl Deadlines {
     /// The coarse time.
     pub fn now(&self) -> u32 {
         self.now.get()
+    }
+
+    /// The exact time since the start of the worker.
+    fn moment(&self) -> Duration {
+        self.clock.now()
     }
 
     /// Whether a shutdown has begun, and each answer must say that it is the last.
@@ -596,10 +564,10 @@ impl Deadlines {
         self.connections.borrow().len()
     }
 
-    /// Watches a new connection until the guard is dropped.
+    /// Watches a new connection, which was counted by [`PlaceDemand::add_unserved`], until the guard is dropped.
     pub fn watch(self: &Rc<Self>) -> WatchGuard {
         let watch = Rc::new(Watch {
-            accepted: self.now(),
+            progress: Progress::new(self.moment()),
             served: Cell::new(None),
             served_requests: Cell::new(0),
             unaccepted_heads: Cell::new(0),
@@ -607,6 +575,7 @@ impl Deadlines {
             undelivered_heads: Cell::new(0),
             incomplete: Cell::new(None),
             has_waited: Cell::new(false),
+            gives_way: Cell::new(false),
             share: OnceCell::new(),
             phase: Cell::new(Phase::New),
             since: Cell::new(self.now()),
@@ -669,9 +638,14 @@ impl Deadlines {
         self.make_space();
     }
 
+    /// True if others wait to be accepted, and no connection was told to close for them.
+    pub fn is_space_demanded(&self) -> bool {
+        self.doors.demand.stands()
+    }
+
     /// Closes connections if others wait to be accepted.
     pub fn make_space(&self) {
-        self.doors.demand.meet(|grace| self.close_least_useful(grace));
+        self.doors.demand.meet(|pressure| self.close_least_useful(pressure));
     }
 
     /// From now on connections end when they can.
@@ -700,24 +674,24 @@ impl Deadlines {
         .await;
     }
 
-    /// Closes the connections that have done nothing useful for longest, and for `grace` ticks at least, to make space for
-    /// others that wait to be accepted. False if there is none.
-    pub fn close_least_useful(&self, grace: u32) -> bool {
-        let now = self.now();
+    /// Closes the connections that have the least to show for their place, to make space for others that wait to be
+    /// accepted, if `pressure` allows it. False if there is none.
+    pub fn close_least_useful(&self, pressure: Pressure) -> bool {
+        if self.giving_way.get() > 0 {
+            // The places of those come free first: each demand closes once.
+            return true;
+        }
+        let now = (self.now(), self.moment());
         let connections = self.connections.borrow();
-        let idle = |watch: &Rc<Watch>| watch.idleness(now).filter(|idleness| idleness.ticks >= grace);
-        let mut idle: Vec<_> = connections.iter().filter_map(|(key, watch)| Some((idle(watch)?, key))).collect();
-        let count = idle.len().min(1 + connections.len() / CLOSED_TOGETHER);
-        if count == 0 {
-            return false;
+        let idle = connections.iter().filter_map(|(key, watch)| Some((watch.idleness(now)?, key))).collect();
+        let count = 1 + connections.len() / CLOSED_TOGETHER;
+        let chosen = pressure.choose(idle, count, self.doors.demand.unserved());
+        for key in &chosen {
+            connections[*key].gives_way.set(true);
+            connections[*key].give(Order::Close, now.0);
         }
-        idle.select_nth_unstable_by(count - 1, |a, b| b.cmp(a));
-        for (_, key) in &idle[..count] {
-            // Not a second time while its task has not ended.
-            connections[*key].has_waited.set(false);
-            connections[*key].give(Order::Close, now);
-        }
-        true
+        self.giving_way.set(chosen.len());
+        !chosen.is_empty()
     }
 
     /// Ends all connections at once.
@@ -747,6 +721,14 @@ impl Drop for WatchGuard {
         let deadlines = &self.watch.deadlines;
         let mut connections = deadlines.connections.borrow_mut();
         connections.remove(self.key);
+        // Its place comes free, which is what is demanded, if anything is.
+        deadlines.doors.demand.meet(|_| true);
+        if self.watch.served.get().is_none() {
+            deadlines.doors.demand.remove_unserved();
+        }
+        if self.watch.gives_way.get() {
+            deadlines.giving_way.set(deadlines.giving_way.get().saturating_sub(1));
+        }
         if connections.is_empty() {
             deadlines.empty.wake();
         }
@@ -777,11 +759,21 @@ impl Drop for BodyGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::crowding::CROWDED_GRACE;
+
+    const URGENT: Pressure = Pressure { urgent: true, served_too: false };
+    const LAST: Pressure = Pressure { urgent: true, served_too: true };
 
     fn deadlines() -> Rc<Deadlines> {
         let seconds = |s| Some(Duration::from_secs(s));
         let timeouts = Timeouts { read: seconds(5), write: seconds(3), idle: seconds(75) };
         Rc::new(Deadlines::new(&timeouts, Arc::default()))
+    }
+
+    /// A connection as the accept loop hands it over.
+    fn accept(deadlines: &Rc<Deadlines>) -> WatchGuard {
+        deadlines.doors.demand.add_unserved();
+        deadlines.watch()
     }
 
     /// Sweeps until an order is given, and says which and after how many ticks.
@@ -795,14 +787,14 @@ mod tests {
     #[test]
     fn a_silent_connection_is_closed_after_the_read_timeout() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         assert_eq!(order_after(&deadlines, guard.watch(), 60), Some((Order::Close, 51)));
     }
 
     #[test]
     fn a_dripped_head_does_not_move_its_deadline() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         for _ in 0..30 {
             guard.watch().received();
             deadlines.sweep();
@@ -813,7 +805,7 @@ mod tests {
     #[test]
     fn an_idle_connection_sleeps_then_is_closed() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         let watch = guard.watch();
         let serve = || {
             watch.received();
@@ -837,7 +829,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_is_closed() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         guard.watch().received();
         guard.watch().begin_request();
         guard.watch().blocked();
@@ -848,7 +840,7 @@ mod tests {
     #[test]
     fn http2_is_told_goodbye_then_closed() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         guard.watch().multiplex();
         guard.watch().begin_request();
         assert_eq!(order_after(&deadlines, guard.watch(), 800), None);
@@ -860,7 +852,7 @@ mod tests {
     #[test]
     fn draining_gives_idle_connections_two_seconds() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         let watch = guard.watch();
         watch.received();
         watch.begin_request();
@@ -876,7 +868,7 @@ mod tests {
         doors.crowded.store(true, Ordering::Relaxed);
         let timeouts = Timeouts { read: None, write: None, idle: Some(Duration::from_secs(75)) };
         let deadlines = Rc::new(Deadlines::new(&timeouts, doors));
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         guard.watch().received();
         guard.watch().begin_request();
         guard.watch().end_request();
@@ -886,7 +878,7 @@ mod tests {
 
     /// A connection whose task has waited, after `prepare`.
     fn connection(deadlines: &Rc<Deadlines>, prepare: impl FnOnce(&Watch)) -> WatchGuard {
-        let guard = deadlines.watch();
+        let guard = accept(deadlines);
         prepare(guard.watch());
         assert_eq!(guard.watch().order(&Context::from_waker(std::task::Waker::noop())), None);
         guard
@@ -915,14 +907,23 @@ mod tests {
             watch.begin_request();
             watch.end_body();
         });
-        let unread = deadlines.watch();
-        let closed = || {
-            assert!(deadlines.close_least_useful(0));
-            let all = [&long_served, &long_silent, &just_silent, &just_served, &answering, &unread];
-            all.iter().position(|guard| guard.watch().order.take().is_some())
+        let unread = accept(&deadlines);
+        let mut all = [long_served, long_silent, just_silent, just_served, answering, unread].map(Some);
+        // Which one is closed, if the demand is so pressing.
+        let mut closed = |pressure| {
+            let met = deadlines.close_least_useful(pressure);
+            let told = |guard: &Option<WatchGuard>| guard.as_ref().is_some_and(|g| g.watch().order.take().is_some());
+            let closed = all.iter().position(told);
+            if let Some(closed) = closed {
+                assert!(deadlines.close_least_useful(pressure), "its place comes free first");
+                assert_eq!(all.iter().position(told), None);
+                all[closed] = None;
+            }
+            assert_eq!(met, closed.is_some());
+            closed
         };
-        assert_eq!([closed(), closed(), closed(), closed()], [Some(1), Some(2), Some(0), Some(3)]);
-        assert!(!deadlines.close_least_useful(0));
+        assert_eq!([closed(URGENT), closed(URGENT), closed(URGENT)], [Some(1), Some(2), None]);
+        assert_eq!([closed(LAST), closed(LAST), closed(LAST)], [Some(0), Some(3), None]);
     }
 
     #[test]
@@ -930,46 +931,52 @@ mod tests {
         let deadlines = deadlines();
         let guard = connection(&deadlines, |_| {});
         let demand = &deadlines.doors.demand;
-        demand.set(false);
-        deadlines.sweep();
+        demand.set(Pressure::default());
+        deadlines.clock.pass(CROWDED_GRACE - Duration::from_micros(1));
+        deadlines.make_space();
         assert_eq!(guard.watch().order.take(), None);
-        deadlines.sweep();
+        deadlines.clock.pass(Duration::from_micros(1));
+        assert!(deadlines.is_space_demanded(), "what was not met still stands");
+        deadlines.make_space();
         assert_eq!(guard.watch().order.take(), Some(Order::Close));
+        drop(guard);
         let late = connection(&deadlines, |_| {});
         deadlines.make_space();
         assert_eq!(late.watch().order.take(), None, "the demand was met");
-        demand.set(true);
+        demand.set(URGENT);
         deadlines.make_space();
         assert_eq!(late.watch().order.take(), Some(Order::Close));
     }
 
     #[test]
-    fn a_demand_that_was_given_up_does_not_come_back() {
-        let demand = PlaceDemand::default();
-        demand.set(true);
-        demand.meet(|grace| {
-            assert_eq!(grace, 0);
-            // Meanwhile a place was found elsewhere.
-            demand.clear();
-            false
-        });
-        demand.meet(|_| panic!("nobody waits"));
-        demand.set(false);
-        demand.meet(|_| false);
-        let mut asked = 0;
-        demand.meet(|_| {
-            asked += 1;
-            true
-        });
-        demand.meet(|_| panic!("it was met"));
-        assert_eq!(asked, 1, "what was not met still stands");
+    fn a_connection_that_ends_meets_the_demand() {
+        let deadlines = deadlines();
+        let (useful, ends) = (connection(&deadlines, serve), connection(&deadlines, |_| {}));
+        deadlines.doors.demand.set(LAST);
+        drop(ends);
+        deadlines.make_space();
+        assert_eq!(useful.watch().order.take(), None);
+    }
+
+    #[test]
+    fn those_that_were_not_served_are_counted() {
+        let deadlines = deadlines();
+        let counts = || (deadlines.doors.demand.unserved(), deadlines.giving_way.get());
+        let served = connection(&deadlines, serve);
+        let silent = connection(&deadlines, |_| {});
+        serve(served.watch());
+        assert_eq!(counts(), (1, 0));
+        assert!(deadlines.close_least_useful(URGENT));
+        assert_eq!(counts(), (1, 1));
+        drop((served, silent));
+        assert_eq!(counts(), (0, 0));
     }
 
     #[test]
     fn a_connection_that_is_to_close_is_not_told_otherwise() {
         let deadlines = deadlines();
         let guard = connection(&deadlines, Watch::multiplex);
-        deadlines.close_least_useful(0);
+        assert!(deadlines.close_least_useful(URGENT));
         deadlines.drain();
         assert_eq!(guard.watch().order.take(), Some(Order::Close));
     }
@@ -977,7 +984,7 @@ mod tests {
     #[test]
     fn http2_that_begins_in_a_shutdown_is_told_goodbye() {
         let deadlines = deadlines();
-        let guard = deadlines.watch();
+        let guard = accept(&deadlines);
         deadlines.drain();
         guard.watch().multiplex();
         assert_eq!(guard.watch().order.take(), Some(Order::Goodbye));
@@ -992,7 +999,8 @@ mod tests {
             watch.end_body();
             watch.blocked();
         });
-        assert!(deadlines.close_least_useful(0));
+        deadlines.clock.pass(CROWDED_GRACE);
+        assert!(deadlines.close_least_useful(URGENT));
         assert_eq!(guard.watch().order.take(), Some(Order::Close));
     }
 

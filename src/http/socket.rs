@@ -19,6 +19,10 @@ pub struct Socket {
     stream: Stream,
     /// Whether what is written next is followed by nothing but the end.
     last: bool,
+    /// True once bytes were read.
+    received: bool,
+    /// True once there was something to write.
+    sent: bool,
 }
 
 #[derive(Debug)]
@@ -34,13 +38,23 @@ enum Stream {
 impl Socket {
     /// A connection that is non-blocking already.
     pub fn new(stream: std::net::TcpStream) -> Self {
-        Self { stream: Stream::Loose(stream), last: false }
+        Self { stream: Stream::Loose(stream), last: false, received: false, sent: false }
     }
 
     /// From now on the kernel keeps what is written for the end of the connection, for about 200 ms or a retransmission
     /// time, so that both leave in one segment (`MSG_MORE`, send(2)).
     pub fn hold_for_end(&mut self) {
         self.last = true;
+    }
+
+    /// True once bytes were read.
+    pub fn has_received(&self) -> bool {
+        self.received
+    }
+
+    /// True once there was something to write.
+    pub fn has_sent(&self) -> bool {
+        self.sent
     }
 
     /// Whether the peer has sent what was not read. A socket closed then is reset, and what was held is lost.
@@ -89,9 +103,15 @@ impl AsyncRead for Socket {
         if let Stream::Loose(stream) = &mut this.stream
             && let Some(read) = at_once(|| stream.read(buf.initialize_unfilled()))
         {
-            return Poll::Ready(read.map(|len| buf.advance(len)));
+            return Poll::Ready(read.map(|len| {
+                this.received |= len > 0;
+                buf.advance(len);
+            }));
         }
-        Pin::new(this.register()?).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(this.register()?).poll_read(cx, buf);
+        this.received |= buf.filled().len() > before;
+        read
     }
 }
 
@@ -99,6 +119,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let flags = this.send_flags();
+        this.sent = true;
         if let Stream::Loose(stream) = &this.stream
             && let Some(written) = at_once(|| Ok(send(stream, buf, flags)?))
         {

@@ -1,11 +1,14 @@
 //! Fewer file descriptors than connections: no spin, and full recovery.
 
+use std::io::Read;
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::https::{Https, TlsClient, one_request};
 use crate::support::client::{Client, post};
-use crate::support::proxy::Proxy;
+use crate::support::crowd::Crowd;
+use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 
 #[test]
@@ -84,7 +87,14 @@ fn connections_that_send_nothing_do_not_keep_others_out() {
 #[test]
 fn connections_that_are_served_stay_while_useless_ones_are_there_to_go() {
     let receiver = Receiver::new();
-    let proxy = Proxy::start(&receiver, &["--http-max-connections=20", "--http-timeout-read=60"]);
+    stay_while_useless_ones_are_there(&Proxy::start(
+        &receiver,
+        &["--http-max-connections=20", "--http-timeout-read=60"],
+    ));
+    stay_while_useless_ones_are_there(&with_two_workers(&["--http-max-connections=20"]));
+}
+
+fn stay_while_useless_ones_are_there(proxy: &Proxy) {
     let mut useful: Vec<Client> = (0..10).map(|_| Client::connect(proxy.address)).collect();
     for client in &mut useful {
         assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
@@ -101,4 +111,98 @@ fn connections_that_are_served_stay_while_useless_ones_are_there_to_go() {
     for client in &mut more {
         assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
     }
+}
+
+/// A proxy with two workers, and no more flags than these.
+fn with_two_workers(flags: &[&str]) -> Proxy {
+    Proxy::start_with(&mut command(&[&["--http-threads=2", "--statsd-port=9"], flags].concat()))
+}
+
+const HEARTBEAT: &str = "GET /heartbeat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// The longest time that the answer to a heartbeat may take, on a machine with much else to do: those who wait for the
+/// connections before them to be closed one in 0.1 s take 20 s.
+const HEARTBEAT_LIMIT: Duration = Duration::from_secs(8);
+
+#[test]
+fn a_few_places_are_soon_found_among_silent_connections() {
+    for (places, first) in [(1, ""), (2, ""), (3, ""), (1, "P"), (3, "GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n")] {
+        let proxy = with_two_workers(&[&format!("--http-max-connections={places}")]);
+        let crowd: Vec<Client> = (0..200)
+            .map(|_| {
+                let mut client = Client::connect(proxy.address);
+                client.send(first);
+                client
+            })
+            .collect();
+        let mut good = Client::connect(proxy.address);
+        good.stream().set_read_timeout(Some(HEARTBEAT_LIMIT)).expect("a timeout above zero");
+        assert_eq!(good.send(HEARTBEAT).answer().status, 200, "{places} places beside 200 that sent {first:?}");
+        drop(crowd);
+    }
+}
+
+#[test]
+fn heartbeats_are_answered_beside_connections_that_come_again() {
+    for first in [
+        "",
+        "P",
+        "POST /count/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nvalue",
+        "GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        let proxy = with_two_workers(&["--http-max-connections=20"]);
+        let crowd = Crowd::start(proxy.address, 60, first.as_bytes());
+        for _ in 0..5 {
+            crowd.wait_for_closings(20);
+            let mut good = Client::connect(proxy.address);
+            good.stream().set_read_timeout(Some(HEARTBEAT_LIMIT)).expect("a timeout above zero");
+            assert_eq!(good.send(HEARTBEAT).answer().status, 200, "beside those that sent {first:?}");
+        }
+    }
+}
+
+/// The time within which a peer has to take the next step of its handshake, whoever else comes and goes.
+const PROMISED: Duration = Duration::from_millis(800);
+
+#[test]
+fn a_slow_handshake_is_completed_beside_connections_that_come_again() {
+    // Silent; the first byte of a handshake.
+    for first in [&b""[..], b"\x16"] {
+        let https = Https::start(&["--http-max-connections=20", "--http-threads=2"]);
+        let crowd = Crowd::start(https.proxy.address, 60, first);
+        let mut completed = 0;
+        // Where the crowd takes longer than the promised time for its turns, the machine has too much else to do.
+        for _ in 0..30 {
+            let mut client = https.connect(&["http/1.1"]);
+            let answered = greet(&mut client);
+            assert!(answered, "closed in the handshake, beside those that sent {first:?}");
+            let start = Instant::now();
+            // All places have changed hands three times.
+            crowd.wait_for_closings(60);
+            if start.elapsed() < PROMISED {
+                let answer = one_request(&mut client, HEARTBEAT);
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?} beside those that sent {first:?}");
+                completed += 1;
+            }
+            if completed == 5 {
+                break;
+            }
+        }
+        assert!(completed > 0, "the machine was too slow for any attempt beside those that sent {first:?}");
+    }
+}
+
+/// Sends the client's first flight, and takes the server's. False if the server closes.
+fn greet(client: &mut TlsClient) -> bool {
+    let (session, stream) = (&mut client.conn, &mut client.sock);
+    session.write_tls(stream).expect("the kernel takes it");
+    let mut flight = [0; 16 * 1024];
+    // A flight on loopback comes in one piece: the proxy writes it so.
+    let len = stream.read(&mut flight).unwrap_or(0);
+    let mut rest = &flight[..len];
+    while !rest.is_empty() {
+        session.read_tls(&mut rest).expect("there is space");
+        session.process_new_packets().expect("a flight of the handshake");
+    }
+    len > 0
 }

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod coding;
+pub mod crowd;
 pub mod network;
 pub mod proxy;
 pub mod receiver;
