@@ -1,6 +1,7 @@
 //! HTTP/2 requests that are never finished, or refused.
 
 mod crowd;
+mod foreign_lines;
 mod heads;
 mod refusals;
 
