@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod budget;
+pub mod date;
 pub mod deadline;
 pub mod discard;
 pub mod events;
