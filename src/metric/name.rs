@@ -79,7 +79,9 @@ impl<'a> Name<'a> {
         let made_of = MadeOf::text(text);
         let sound = match made_of.is_plain() {
             true => !text.is_empty() && (!prefix.0.is_empty() || is_free_if_plain(text, made_of)),
-            false => made_of.is_line_safe(text) && !ends_a_daemon(text) && (!prefix.0.is_empty() || is_free(text)),
+            false => {
+                made_of.is_line_safe(text) && !ends_a_daemon(text) && (!prefix.0.is_empty() || is_free(text, made_of))
+            }
         };
         if sound { Ok(Self(text)) } else { Err(MetricError::Name) }
     }
@@ -198,9 +200,11 @@ fn is_free_if_plain(name: &str, made_of: MadeOf) -> bool {
 }
 
 /// Whether a daemon can store `name`, without a prefix.
-fn is_free(name: &str) -> bool {
+fn is_free(name: &str, made_of: MadeOf) -> bool {
     let is_event = name.trim_start().starts_with(EVENT);
-    !is_event && !is_inherited(name) && !is_daemons_own(name) && !is_kept_without_a_name(name)
+    // StatsD never drops a dot.
+    let is_inherited = !made_of.has_dot() && is_inherited(name);
+    !is_event && !is_inherited && !is_daemons_own(name) && !is_kept_without_a_name(name)
 }
 
 /// Whether StatsD's sanitiser turns `name` into one of [`INHERITED`].

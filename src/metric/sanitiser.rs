@@ -4,17 +4,19 @@
 //! daemon behind it tomorrow, and daemons forward to each other, so each name is held against all of them, whatever the
 //! dialect.
 
-/// How the names of daemons' own metrics begin.
+/// How the names of daemons' own metrics begin: `statsd.` or `statsd_exporter_`. This is what both have in common.
 ///
 /// etsy's StatsD keeps `statsd.bad_lines_seen` and its kin (`prefixStats` in `stats.js`) among the counters of its clients,
 /// and gostatsd names its own so too (`internal-namespace`). What statsd_exporter counts about itself begins with
 /// `statsd_exporter_` and is served beside the metrics of clients, and two metrics of one name make its page of metrics
 /// an error. Case matters to all of them.
-const DAEMONS_OWN: [&str; 2] = ["statsd.", "statsd_exporter_"];
-
-/// Each of [`DAEMONS_OWN`] begins so. No sanitiser changes a letter, nor drops a letter, a digit, `.`, `_` or a single
-/// dash. So a name made of these alone becomes one of a daemon's own only if it begins so.
+///
+/// No sanitiser changes a letter, nor drops a letter, a digit, `.`, `_` or a single dash, but in tags. So a name made of
+/// these alone becomes one of a daemon's own only if it begins so.
 pub const OWN_BEGINS: &str = "statsd";
+
+/// What follows `statsd_` in the names of statsd_exporter's own metrics.
+const EXPORTERS_GO_ON: &str = "exporter_";
 
 /// What becomes of one character.
 enum Becomes {
@@ -22,6 +24,8 @@ enum Becomes {
     /// This, once for a whole run of such characters.
     Run(char),
     Dropped,
+    /// The end of the name.
+    End,
 }
 
 /// How a daemon reads a name.
@@ -47,7 +51,7 @@ static SANITISERS: [Sanitiser; 8] = [
     Sanitiser {
         daemon: "Telegraf: parser and parseName in plugins/inputs/statsd/statsd.go",
         parts: telegraf_parts,
-        each: Becomes::Kept,
+        each: telegraf,
     },
     Sanitiser {
         daemon: "Telegraf with sanitize_name_method = \"upstream\": parseName in plugins/inputs/statsd/statsd.go",
@@ -62,7 +66,7 @@ static SANITISERS: [Sanitiser; 8] = [
     Sanitiser {
         daemon: "netdata: statsd_process in src/collectors/statsd.plugin/statsd.c",
         parts: netdata_parts,
-        each: Becomes::Kept,
+        each: netdata,
     },
     Sanitiser {
         daemon: "statsd_exporter: parseNameAndTags in pkg/line/line.go, EscapeMetricName in pkg/mapper/escape.go",
@@ -76,22 +80,25 @@ impl Sanitiser {
     fn read(&self, name: &str) -> impl Iterator<Item = char> {
         let [first, second] = (self.parts)(name);
         let mut in_run = false;
-        first.chars().chain(second.chars()).filter_map(move |c| {
-            let becomes = (self.each)(c);
+        let each = first.chars().chain(second.chars()).map(self.each);
+        each.take_while(|becomes| !matches!(becomes, Becomes::End)).filter_map(move |becomes| {
             let was_in_run = std::mem::replace(&mut in_run, matches!(becomes, Becomes::Run(_)));
             match becomes {
                 Becomes::Kept(c) => Some(c),
                 Becomes::Run(c) => (!was_in_run).then_some(c),
-                Becomes::Dropped => None,
+                Becomes::Dropped | Becomes::End => None,
             }
         })
     }
 
     fn makes_own(&self, name: &str) -> bool {
-        DAEMONS_OWN.iter().any(|own| {
-            let mut read = self.read(name);
-            own.chars().all(|c| read.next() == Some(c))
-        })
+        let mut read = self.read(name);
+        OWN_BEGINS.chars().all(|c| read.next() == Some(c))
+            && match read.next() {
+                Some('.') => true,
+                Some('_') => EXPORTERS_GO_ON.chars().all(|c| read.next() == Some(c)),
+                _ => false,
+            }
     }
 }
 
@@ -102,19 +109,31 @@ pub fn read_by_statsd(name: &str) -> impl Iterator<Item = char> {
 
 /// Whether a daemon reads `name` as one of its own.
 pub fn is_daemons_own(name: &str) -> bool {
-    SANITISERS.iter().any(|sanitiser| sanitiser.makes_own(name))
+    may_be_own(name) && SANITISERS.iter().any(|sanitiser| sanitiser.makes_own(name))
+}
+
+/// False if no daemon can read `name` as its own: its letters and digits do not begin with [`OWN_BEGINS`], and all of
+/// them are kept. This decides for nearly all names, of which a batch may have a hundred thousand.
+fn may_be_own(name: &str) -> bool {
+    let begins = |bytes: &mut dyn Iterator<Item = u8>| {
+        let mut kept = bytes.filter(u8::is_ascii_alphanumeric);
+        OWN_BEGINS.bytes().all(|byte| kept.next() == Some(byte))
+    };
+    let [first, second] = if name.contains('[') { exporter_parts(name) } else { [name, ""] };
+    begins(&mut name.bytes()) || (!second.is_empty() && begins(&mut first.bytes().chain(second.bytes())))
 }
 
 /// Whether `text` stands in the way of a daemon wherever it is in a name: statsd_exporter takes what is between the first
 /// `[` and the first `]` for tags, and where the latter comes first it ends with `slice bounds out of range`.
 pub fn ends_a_daemon(text: &str) -> bool {
-    matches!((text.find('['), text.find(']')), (Some(open), Some(close)) if close < open)
+    let first = text.bytes().find(|byte| matches!(byte, b'[' | b']'));
+    first == Some(b']') && text.contains('[')
 }
 
 /// Whether nothing is left of `name` to a daemon that keeps it nevertheless: statsd_exporter then serves a metric
 /// without a name, which makes its page of metrics an error until it is started anew.
 pub fn is_kept_without_a_name(name: &str) -> bool {
-    exporter_parts(name).iter().all(|part| part.is_empty())
+    name.starts_with(['[', '#', ',']) && exporter_parts(name).iter().all(|part| part.is_empty())
 }
 
 fn whole(name: &str) -> [&str; 2] {
@@ -145,12 +164,17 @@ fn gostatsd(c: char) -> Becomes {
 
 /// A line without the white space around it, as Unicode has it; a name ends at the first tag.
 fn telegraf_parts(name: &str) -> [&str; 2] {
-    [name.trim_start().split(',').next().unwrap_or_default(), ""]
+    [name.trim_start(), ""]
+}
+
+fn telegraf(c: char) -> Becomes {
+    if c == ',' { Becomes::End } else { Becomes::Kept(c) }
 }
 
 /// As StatsD's, but that Go's `\s` is ASCII, without the vertical tab.
 fn telegraf_upstream(c: char) -> Becomes {
     match c {
+        ',' => Becomes::End,
         '\t' | '\n' | '\u{c}' | '\r' | ' ' => Becomes::Run('_'),
         _ if c.is_whitespace() || c == '\u{feff}' => Becomes::Dropped,
         ';' | '=' => Becomes::Kept(c),
@@ -167,9 +191,13 @@ fn collectd(c: char) -> Becomes {
     Becomes::Kept(if c == '/' { '_' } else { c })
 }
 
-/// A name ends at `=` as at a colon, and has no spaces around it.
+/// A name ends at `=` as at a colon, and has no spaces around it; those behind it matter to nobody here.
 fn netdata_parts(name: &str) -> [&str; 2] {
-    [name.split('=').next().unwrap_or_default().trim_matches([' ', '\t']), ""]
+    [name.trim_start_matches([' ', '\t']), ""]
+}
+
+fn netdata(c: char) -> Becomes {
+    if c == '=' { Becomes::End } else { Becomes::Kept(c) }
 }
 
 /// Without tags in any of the three styles, all of which it reads unless told otherwise.
