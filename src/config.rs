@@ -306,10 +306,18 @@ impl Check<'_> {
 
     fn prefix(&mut self) -> Prefix {
         let Some(given) = self.line.value("metric-prefix") else { return Prefix::default() };
-        given.value.parse().unwrap_or_else(|_| {
+        let prefix: Prefix = given.value.parse().unwrap_or_else(|_| {
             self.bad(&given, "must not hold control characters, ':' or '|'");
             Prefix::default()
-        })
+        });
+        if prefix.is_daemons_own() {
+            self.warnings.push(format!(
+                "{} {:?}: so daemons name their own metrics, and whoever may send metrics can change those too: choose \
+                 another prefix",
+                given.origin, given.value
+            ));
+        }
+        prefix
     }
 
     fn secret(&mut self) -> Option<Secret> {
@@ -432,6 +440,18 @@ mod tests {
     #[test]
     fn a_short_secret_is_warned_of() {
         assert_eq!(config(&["--jwt-secret=short"]).expect("sound").warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_prefix_of_a_daemons_own_metrics_is_warned_of() {
+        for prefix in ["statsd", "statsd.", "statsd.web", "stat\u{a0}sd", "statsd_exporter"] {
+            let config = config(&["--metric-prefix", prefix]).expect("sound");
+            assert_eq!(config.warnings.len(), 1, "{prefix:?}: {:?}", config.warnings);
+            assert!(config.warnings[0].contains("choose another prefix"), "{:?}", config.warnings);
+        }
+        for prefix in ["", "web", "web.statsd", "statsd2", "Statsd"] {
+            assert!(config(&["--metric-prefix", prefix]).expect("sound").warnings.is_empty(), "{prefix:?}");
+        }
     }
 
     #[test]

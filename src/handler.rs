@@ -158,6 +158,7 @@ impl Exchange {
 
     fn finish(&mut self, mut answer: Answer) -> Answer {
         if self.head.version < Version::HTTP_2 {
+            self.shared.date.correct(answer.headers_mut());
             if self.shared.deadlines.closing() {
                 answer.headers_mut().insert(CONNECTION, CLOSE);
             }

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod body;
 pub mod budget;
 pub mod crowding;
+pub mod date;
 pub mod deadline;
 pub mod discard;
 pub mod events;

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Metadata, error, warn};
+use tracing::{Dispatch, Metadata, error, warn};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
 use crate::statsd::counters::Counters;
@@ -49,22 +52,7 @@ impl Log {
     /// Sends all that is logged from now on to standard error, the message of a panic too.
     pub fn init(&self, format: LogFormat) {
         let coloured = format == LogFormat::Text && io::stderr().is_terminal();
-        let escapes = match format {
-            LogFormat::Json => Escapes::Json,
-            LogFormat::Text if coloured => Escapes::ColouredText,
-            LogFormat::Text => Escapes::Text,
-        };
-        let builder = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::INFO)
-            .with_target(false)
-            // It would report errors with eprintln!, which panics when standard error cannot be written.
-            .log_internal_errors(false)
-            .with_writer(Self { escapes, ..self.clone() })
-            .with_ansi(coloured);
-        match format {
-            LogFormat::Text => builder.init(),
-            LogFormat::Json => builder.json().flatten_event(true).init(),
-        }
+        self.dispatch(format, coloured).init();
         let counters = Arc::clone(&self.counters);
         std::panic::set_hook(Box::new(move |panic| {
             Counters::add(&counters.panics, 1);
@@ -77,10 +65,39 @@ impl Log {
         }));
     }
 
+    /// Makes lines of the events of this crate, and of no other.
+    fn dispatch(&self, format: LogFormat, coloured: bool) -> Dispatch {
+        let escapes = match format {
+            LogFormat::Json => Escapes::Json,
+            LogFormat::Text if coloured => Escapes::ColouredText,
+            LogFormat::Text => Escapes::Text,
+        };
+        let builder = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::INFO)
+            .with_target(false)
+            // It would report errors with eprintln!, which panics when standard error cannot be written.
+            .log_internal_errors(false)
+            .with_writer(Self { escapes, ..self.clone() })
+            .with_ansi(coloured);
+        // With the level, since else crates below would work out what they trace.
+        let ours = filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO);
+        match format {
+            LogFormat::Text => builder.finish().with(ours).into(),
+            LogFormat::Json => builder.json().flatten_event(true).finish().with(ours).into(),
+        }
+    }
+
     /// Waits until the lines so far are written, for half a second at most; for the end of the process.
     pub fn finish(&self) {
         self.writer.finish(LAST_LINES);
     }
+}
+
+/// Whether an event is of this crate. Other crates log what a peer does, a line each time: h2 warns of each connection that it
+/// ends. What matters of it is in the sums of refusals and in the counters.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    target == REQUEST || target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
 }
 
 impl<'a> MakeWriter<'a> for Log {
@@ -116,5 +133,48 @@ impl io::Write for LineWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use tracing::{debug, info};
+
+    use super::*;
+
+    /// What is written of the events that `log` makes.
+    fn written(format: LogFormat, log: impl FnOnce()) -> String {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let tell = |_: &BoundedWriter, _| {};
+        let counters = Arc::new(Counters::default());
+        let writer = BoundedWriter::start("log", writer.into(), tell).expect("a thread");
+        let to = Log { writer, counters, escapes: Escapes::Text };
+        tracing::dispatcher::with_default(&to.dispatch(format, false), log);
+        to.finish();
+        drop(to);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("lines in UTF-8");
+        text
+    }
+
+    #[test]
+    fn only_events_of_this_crate_are_written() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let text = written(format, || {
+                warn!(target: "h2::proto::streams::streams", "foreign");
+                warn!(target: "h2", "foreign");
+                error!(target: "statsd_http_proxy_of_others::log", "foreign");
+                info!(target: "requests", "foreign");
+                debug!("too much");
+                assert_eq!(LevelFilter::current(), LevelFilter::INFO);
+                info!("own of a module");
+                warn!(target: "statsd_http_proxy", "own of the binary");
+                info!(target: REQUEST, "own of a request");
+            });
+            assert_eq!(text.lines().count(), 3, "{text}");
+            assert!(text.lines().all(|line| line.contains("own of")), "{text}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod decimal;
 mod name;
 mod number;
 mod rate;
+mod sanitiser;
 mod tags;
 
 use thiserror::Error;
@@ -25,7 +26,7 @@ pub const MAX_LINE: usize = 8192;
 /// one.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum MetricError {
-    /// The name is empty, holds a control character, `:` or `|`, or is one that the daemon cannot store.
+    /// The name is empty, holds a control character, `:` or `|`, or is one that a daemon cannot store or has itself.
     #[error("Invalid key specified")]
     Name,
     /// A count, or a histogram's or distribution's value.

@@ -8,6 +8,7 @@ use crate::batch::{self, Sink};
 use crate::config::Config;
 use crate::demo::feed::Feed;
 use crate::http::budget::Budget;
+use crate::http::date::AnswerDate;
 use crate::http::deadline::Deadlines;
 use crate::long_batch::Turns;
 use crate::metric::{Metric, MetricError};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub refusals: Refusals,
     /// The clock.
     pub deadlines: Rc<Deadlines>,
+    /// The system clock, for answers.
+    pub date: AnswerDate,
 }
 
 impl Shared {

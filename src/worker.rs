@@ -119,6 +119,7 @@ impl Worker {
             refusals: Refusals::new(summary),
             feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, doors)),
+            date: Default::default(),
             config,
         });
         let worker = Rc::new(Self {
@@ -158,6 +159,7 @@ impl Worker {
             loop {
                 ticks.tick().await;
                 shared.deadlines.sweep();
+                shared.date.look();
                 shared.refusals.tick();
                 if shared.deadlines.now().is_multiple_of(MEMORY_TICKS) {
                     memory::give_back();

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::sanitiser::{OWN_BEGINS, ends_a_daemon, is_daemons_own, is_kept_without_a_name, read_by_statsd};
 use crate::metric::{MAX_LINE, MetricError, Number};
 
 /// Names that StatsD (etsy, npm `statsd`) cannot store: it keeps metrics in plain JavaScript objects, so each of these
@@ -21,13 +22,9 @@ const INHERITED: [&str; 12] = [
     "valueOf",
 ];
 
-/// How an event of DogStatsD begins: to daemons that know them, such a line is no metric.
+/// How an event of DogStatsD begins: to daemons that know them, such a line is no metric. Telegraf looks for it behind
+/// white space too.
 const EVENT: &str = "_e{";
-
-/// How the daemon's own counters begin: etsy's StatsD keeps `statsd.bad_lines_seen` and its kin (`prefixStats` in
-/// `stats.js`) among the counters of its clients, and gostatsd names its own so too (`internal-namespace`). Case matters to
-/// both, and neither has one called `statsd` alone.
-const DAEMONS_OWN: &str = "statsd.";
 
 /// The longest of [`INHERITED`], in bytes: a longer cleaned name cannot be one of them.
 const INHERITED_MAX: usize = 20;
@@ -40,6 +37,11 @@ impl Prefix {
     /// The prefix with its final dot, or an empty string.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// True if every name behind it begins as those of a daemon's own metrics.
+    pub fn is_daemons_own(&self) -> bool {
+        is_daemons_own(&self.0)
     }
 }
 
@@ -66,23 +68,22 @@ pub struct Name<'a>(&'a str);
 impl<'a> Name<'a> {
     /// Checks `text` as the part of a name that follows `prefix`.
     ///
-    /// Refuses what could end or forge a line (control characters, `:`, `|`), and, where no prefix stands before it,
-    /// what StatsD cannot store (see [`INHERITED`]), takes for an event, or counts itself (see [`DAEMONS_OWN`]). Length is bounded where the line is built.
+    /// Refuses what could end or forge a line (control characters, `:`, `|`) and what ends a daemon (see
+    /// [`ends_a_daemon`]); and, where no prefix stands before it, what StatsD cannot store (see [`INHERITED`]), what a
+    /// daemon takes for an event, for a metric of its own or for none (see [`is_daemons_own`] and
+    /// [`is_kept_without_a_name`]). Length is bounded where the line is built.
     pub fn parse(prefix: &Prefix, text: &'a str) -> Result<Self, MetricError> {
         if text.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
         let made_of = MadeOf::text(text);
-        let sound = !text.is_empty() && made_of.is_line_safe(text);
-        // No inherited name has a dot, and every one of the daemon's own: StatsD never drops one.
-        let free = || match made_of.is_plain() {
-            true if made_of.has_dot() => !text.starts_with(DAEMONS_OWN),
-            true => !is_inherited(text),
-            false if text.starts_with(EVENT) => false,
-            false if made_of.has_dot() => !is_daemons_own(text),
-            false => !is_inherited(text),
+        let sound = match made_of.is_plain() {
+            true => !text.is_empty() && (!prefix.0.is_empty() || is_free_if_plain(text, made_of)),
+            false => {
+                made_of.is_line_safe(text) && !ends_a_daemon(text) && (!prefix.0.is_empty() || is_free(text, made_of))
+            }
         };
-        if sound && (!prefix.0.is_empty() || free()) { Ok(Self(text)) } else { Err(MetricError::Name) }
+        if sound { Ok(Self(text)) } else { Err(MetricError::Name) }
     }
 
     /// Reads the name before the first colon of `line`, and what follows it, in one pass. `None` if the name needs a closer
@@ -94,7 +95,7 @@ impl<'a> Name<'a> {
             made_of.0 & MadeOf::ODD != 0
         })?;
         let sound = line.as_bytes()[colon] == b':' && (1..=MAX_LINE).contains(&colon);
-        let plain = !prefix.0.is_empty() || (made_of.has_dot() && !line.starts_with(DAEMONS_OWN));
+        let plain = !prefix.0.is_empty() || (made_of.has_dot() && !line.starts_with(OWN_BEGINS));
         (sound && plain).then(|| (Self(&line[..colon]), &line[colon + 1..]))
     }
 
@@ -192,45 +193,33 @@ impl MadeOf {
     }
 }
 
-/// What StatsD's sanitiser makes of `name`, byte by byte.
-///
-/// That sanitiser (`stats.js`) makes a run of white space one `_` and each `/` a `-`, then drops all but
-/// `a-zA-Z0-9_.-`; it runs before the name is looked up, so `to%String` is as bad as `toString`. Version 0.9 keeps `;` and
-/// `=` too, which are in no name that is refused.
-fn sanitised(name: &str) -> impl Iterator<Item = u8> {
-    let mut in_space = false;
-    name.chars().filter_map(move |c| {
-        // U+FEFF is white space to JavaScript's `\s`, though not to Unicode.
-        let space = c.is_whitespace() || c == '\u{feff}';
-        let begins = space && !in_space;
-        in_space = space;
-        match c {
-            _ if space => begins.then_some(b'_'),
-            '/' => Some(b'-'),
-            '.' | 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => Some(c as u8),
-            _ => None,
-        }
-    })
+/// Whether a daemon can store `name`, made of letters, digits, `_`, `-` and dots alone, without a prefix.
+fn is_free_if_plain(name: &str, made_of: MadeOf) -> bool {
+    // StatsD leaves it as it is, and no inherited name has a dot.
+    (made_of.has_dot() || !INHERITED.contains(&name)) && !(name.starts_with(OWN_BEGINS) && is_daemons_own(name))
+}
+
+/// Whether a daemon can store `name`, without a prefix.
+fn is_free(name: &str, made_of: MadeOf) -> bool {
+    let is_event = name.trim_start().starts_with(EVENT);
+    // StatsD never drops a dot.
+    let is_inherited = !made_of.has_dot() && is_inherited(name);
+    !is_event && !is_inherited && !is_daemons_own(name) && !is_kept_without_a_name(name)
 }
 
 /// Whether StatsD's sanitiser turns `name` into one of [`INHERITED`].
 fn is_inherited(name: &str) -> bool {
     let mut clean = [0u8; INHERITED_MAX];
     let mut len = 0;
-    for byte in sanitised(name) {
+    for c in read_by_statsd(name) {
         if len == INHERITED_MAX {
             return false;
         }
-        clean[len] = byte;
+        // What it keeps is ASCII.
+        clean[len] = c as u8;
         len += 1;
     }
     INHERITED.iter().any(|bad| bad.as_bytes() == &clean[..len])
-}
-
-/// Whether StatsD's sanitiser turns `name` into one that begins as [`DAEMONS_OWN`].
-fn is_daemons_own(name: &str) -> bool {
-    let mut bytes = sanitised(name);
-    DAEMONS_OWN.bytes().all(|own| bytes.next() == Some(own))
 }
 
 #[cfg(test)]
@@ -269,7 +258,7 @@ mod tests {
 
     #[test]
     fn no_name_begins_an_event() {
-        for bad in ["_e{1,1}", "_e{-1,5}", "_e{a.b"] {
+        for bad in ["_e{1,1}", "_e{-1,5}", "_e{a.b", " _e{1,1}", "\u{3000}_e{1,1}"] {
             assert_eq!(name(bad), Err(MetricError::Name), "{bad}");
         }
         assert!(name("_e").is_ok() && name("_errors{a}").is_ok());
@@ -280,18 +269,56 @@ mod tests {
     fn no_name_begins_as_those_of_the_daemons_own_counters() {
         for bad in
             ["statsd.bad_lines_seen", "statsd.x", "statsd.", "stat%sd.x", "stats(d.x", "ключstatsd.x", "statsdé.x"]
+                .into_iter()
+                .chain(["stat\u{a0}sd.x", "\u{feff}statsd.x", "stat\u{2003}sd.x", "\u{3000}statsd.x", " statsd.x"])
+                .chain(["statsd.exporter.x", "statsd_exporter_x", "statsd--exporter.x", "statsd[a=b]_exporter!x"])
         {
-            assert_eq!(name(bad), Err(MetricError::Name), "{bad}");
-            assert_eq!(Name::scan(&Prefix::default(), &format!("{bad}:1|c")), None, "{bad}");
+            assert_eq!(name(bad), Err(MetricError::Name), "{bad:?}");
+            assert_eq!(Name::scan(&Prefix::default(), &format!("{bad}:1|c")), None, "{bad:?}");
         }
         for good in
-            ["statsd", "statsd2.x", "my.statsd.x", "Statsd.x", "statsd/x", "statsd-.x", " statsd.x", "stat.sd.x"]
+            ["statsd", "statsd2.x", "my.statsd.x", "Statsd.x", "statsd/x", "statsd-.x", "_statsd.x", "stat.sd.x"]
+                .into_iter()
+                .chain(["statsd_x", "statsd_exporter", "statsd-export.x", "a statsd.x"])
         {
             assert_eq!(name(good).map(|n| n.as_str()), Ok(good));
         }
         let prefix: Prefix = "web".parse().expect("a sound prefix");
         assert!(Name::parse(&prefix, "statsd.x").is_ok());
         assert!(Name::scan(&prefix, "statsd.x:1|c").is_some());
+    }
+
+    #[test]
+    fn a_prefix_can_be_that_of_a_daemon_itself() {
+        for (text, own) in [
+            ("", false),
+            ("web", false),
+            ("my.statsd", false),
+            ("statsd2", false),
+            ("statsd", true),
+            ("statsd.web.", true),
+            ("stat sd", false),
+            ("stat\u{a0}sd", true),
+            ("statsd_exporter", true),
+        ] {
+            assert_eq!(text.parse::<Prefix>().expect("a sound prefix").is_daemons_own(), own, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_ends_statsd_exporter_or_its_page_of_metrics() {
+        let web: Prefix = "web".parse().expect("a sound prefix");
+        for bad in ["]a[", "a][", "a]b.c[d=e]"] {
+            assert_eq!(name(bad), Err(MetricError::Name), "{bad}");
+            assert_eq!(Name::parse(&web, bad), Err(MetricError::Name), "{bad}");
+        }
+        for bad in ["#a", ",a=b", "[a=b]", "[]"] {
+            assert_eq!(name(bad), Err(MetricError::Name), "{bad}");
+            assert!(Name::parse(&web, bad).is_ok(), "{bad}");
+        }
+        for good in ["[a]b", "a[b]", "a[b", "a]b", "a#b", "a,b=c", "[a]]"] {
+            assert!(name(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

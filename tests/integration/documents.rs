@@ -241,3 +241,21 @@ fn the_bounds_are_where_the_architecture_says() {
     }
     assert!(count > 30, "the table of bounds was not read");
 }
+
+/// Names by which source reads the system clock.
+const SYSTEM_CLOCK: [&str; 4] = ["SystemTime::now", "UnixTime::now", "get_current_timestamp", "ClockId::Realtime"];
+
+#[test]
+fn the_system_clock_is_read_only_where_the_architecture_says() {
+    let text = document("docs/architecture.md");
+    let section = text.lines().skip_while(|line| *line != "## Clocks").skip(1);
+    let rows = section.take_while(|line| !line.starts_with("## ")).filter(|line| line.contains("| `src/"));
+    let expected: Vec<String> = rows.map(|row| cells(row)[1].trim_matches('`').to_owned()).collect();
+    let readers = sources(&repository().join("src")).into_iter();
+    let readers = readers.filter(|path| SYSTEM_CLOCK.iter().any(|name| read(path).contains(name)));
+    let mut found: Vec<String> = readers
+        .map(|path| path.strip_prefix(repository()).expect("below the repository").display().to_string())
+        .collect();
+    found.sort();
+    assert_eq!(found, expected);
+}

@@ -1,13 +1,15 @@
 //! The end: what was begun is finished, what was accepted arrives.
 
 use std::collections::HashSet;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::support::PATIENCE;
 use crate::support::client::{Client, post};
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
@@ -34,40 +36,93 @@ fn shutdown_under_load(fresh: bool) -> (HashSet<String>, HashSet<String>) {
     let receiver = Receiver::new();
     let port = format!("--statsd-port={}", receiver.port());
     let mut proxy = Proxy::start_with(&mut command(&[&port, "--http-threads=2"]));
-    let answered = Arc::new(AtomicUsize::new(0));
-    let running = Arc::new(AtomicBool::new(true));
-    let clients: Vec<_> = (0..CONNECTIONS)
-        .map(|client| {
-            let (answered, address) = (Arc::clone(&answered), proxy.address);
-            std::thread::spawn(move || send_until_refused(client, address, fresh, &answered))
-        })
-        .collect();
-    let collector = std::thread::spawn({
-        let running = Arc::clone(&running);
-        move || collect(&receiver, &running)
-    });
-    while answered.load(Ordering::Relaxed) < REQUESTS / 2 {
-        std::thread::yield_now();
-    }
+    let kind = Kind { connections: CONNECTIONS, requests: REQUESTS / CONNECTIONS, fresh, missing: usize::MAX };
+    let load = Load::start(kind, proxy.address, receiver);
+    load.wait_until_answered(REQUESTS / 2);
     let start = Instant::now();
     proxy.signal(Signal::TERM);
-    let accepted = clients.into_iter().flat_map(|client| client.join().expect("no request was cut")).collect();
+    let (accepted, arriving) = load.accepted();
     let status = proxy.wait();
     assert!(status.success(), "{status}: {:?}", proxy.seen);
     assert!(start.elapsed() < Duration::from_secs(6), "took {:?}", start.elapsed());
-    running.store(false, Ordering::Relaxed);
-    (accepted, collector.join().expect("the collector ends"))
+    (accepted, arriving.all())
+}
+
+/// What clients do at once.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    pub connections: usize,
+    /// Most requests of each client.
+    pub requests: usize,
+    /// A connection for each request.
+    pub fresh: bool,
+    /// Most metrics that were answered 200 and have not arrived: the clients wait for them, so that the receiver's buffer
+    /// cannot overflow.
+    pub missing: usize,
+}
+
+/// Clients that send until they have sent all or no connection is taken, and a receiver that gathers their metrics.
+pub struct Load {
+    clients: Vec<JoinHandle<Vec<String>>>,
+    answered: Arc<AtomicUsize>,
+    arriving: Arriving,
+}
+
+/// Metrics that arrive.
+pub struct Arriving {
+    running: Arc<AtomicBool>,
+    collector: JoinHandle<HashSet<String>>,
+}
+
+impl Load {
+    pub fn start(kind: Kind, address: SocketAddr, receiver: Receiver) -> Self {
+        let (answered, arrived) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let running = Arc::new(AtomicBool::new(true));
+        let clients = (0..kind.connections).map(|client| {
+            let (answered, arrived) = (Arc::clone(&answered), Arc::clone(&arrived));
+            std::thread::spawn(move || send_until_refused(client, kind, address, &answered, &arrived))
+        });
+        let clients = clients.collect();
+        let collector = std::thread::spawn({
+            let running = Arc::clone(&running);
+            move || collect(&receiver, &running, &arrived)
+        });
+        Self { clients, answered, arriving: Arriving { running, collector } }
+    }
+
+    pub fn wait_until_answered(&self, requests: usize) {
+        let end = Instant::now() + PATIENCE;
+        while self.answered.load(Ordering::Relaxed) < requests {
+            assert!(Instant::now() < end, "too few requests are answered");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The metrics that were answered 200, when the clients have ended.
+    pub fn accepted(self) -> (HashSet<String>, Arriving) {
+        let accepted = self.clients.into_iter().flat_map(|client| client.join().expect("no request was cut")).collect();
+        (accepted, self.arriving)
+    }
+}
+
+impl Arriving {
+    /// All that arrived, when the proxy has ended.
+    pub fn all(self) -> HashSet<String> {
+        self.running.store(false, Ordering::Relaxed);
+        self.collector.join().expect("the collector ends")
+    }
 }
 
 fn send_until_refused(
     client: usize,
-    address: std::net::SocketAddr,
-    fresh: bool,
+    kind: Kind,
+    address: SocketAddr,
     answered: &AtomicUsize,
+    arrived: &AtomicUsize,
 ) -> Vec<String> {
     let mut accepted = Vec::new();
     let mut connection: Option<Client> = None;
-    for request in 0..REQUESTS / CONNECTIONS {
+    for request in 0..kind.requests {
         if connection.is_none() {
             let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) else { return accepted };
             connection = Some(Client::over(stream));
@@ -79,18 +134,26 @@ fn send_until_refused(
         assert_eq!(answer.status, 200);
         answered.fetch_add(1, Ordering::Relaxed);
         accepted.push(format!("{name}:1|c"));
-        if fresh || answer.closes() {
+        if kind.fresh || answer.closes() {
             connection = None;
+        }
+        let end = Instant::now() + PATIENCE;
+        while answered.load(Ordering::Relaxed).saturating_sub(arrived.load(Ordering::Relaxed)) > kind.missing {
+            assert!(Instant::now() < end, "over {} metrics do not arrive", kind.missing);
+            std::thread::yield_now();
         }
     }
     accepted
 }
 
-fn collect(receiver: &Receiver, running: &AtomicBool) -> HashSet<String> {
+fn collect(receiver: &Receiver, running: &AtomicBool, arrived: &AtomicUsize) -> HashSet<String> {
     let mut lines = HashSet::new();
     loop {
         match receiver.next_within(Duration::from_millis(100)) {
-            Some(datagram) => lines.extend(datagram.lines().map(str::to_owned)),
+            Some(datagram) => {
+                lines.extend(datagram.lines().map(str::to_owned));
+                arrived.store(lines.len(), Ordering::Relaxed);
+            }
             None if !running.load(Ordering::Relaxed) => return lines,
             None => {}
         }

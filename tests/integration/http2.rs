@@ -1,11 +1,12 @@
 //! HTTP/2 requests that are never finished, or refused.
 
 mod crowd;
+mod foreign_lines;
 mod heads;
 mod refusals;
 mod stalled;
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use crate::https::{TlsClient, frame};
 
@@ -14,6 +15,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -80,4 +82,66 @@ fn next_frame(client: &mut TlsClient) -> Option<Frame> {
 /// A head without an end of its stream.
 fn open(stream: u32, head: &[u8]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, head)
+}
+
+/// The longest DATA frame that a server takes which has not announced another (RFC 9113 section 6.5.2).
+const MAX_FRAME: usize = 16_384;
+
+/// Bytes of DATA that a client may send on a new connection, and on each of its streams, before the server grants more
+/// (RFC 9113 section 6.9.2). A larger window in the server's SETTINGS counts once the client has acknowledged them, which
+/// these tests do not do; the connection's window grows with WINDOW_UPDATE alone.
+const FIRST_WINDOW: usize = 65_535;
+
+/// What a client may still send on the only stream of its connection that carries a body.
+struct Windows {
+    stream_id: u32,
+    connection: usize,
+    stream: usize,
+}
+
+impl Windows {
+    fn new(stream_id: u32) -> Self {
+        Self { stream_id, connection: FIRST_WINDOW, stream: FIRST_WINDOW }
+    }
+
+    /// Sends `length` bytes of a body, each when the windows allow it. A body that `ends` is not empty. Gives the frames
+    /// that came meanwhile.
+    fn send(&mut self, client: &mut TlsClient, mut length: usize, ends: bool) -> Vec<Frame> {
+        let mut came = Vec::new();
+        loop {
+            let mut granted = Vec::new();
+            loop {
+                let size = length.min(self.connection).min(self.stream).min(MAX_FRAME);
+                if size == 0 {
+                    break;
+                }
+                length -= size;
+                self.connection -= size;
+                self.stream -= size;
+                let flags = if ends && length == 0 { END_STREAM } else { 0 };
+                granted.extend(frame(DATA, flags, self.stream_id, &vec![b'x'; size]));
+            }
+            // All in one write: the server may find the whole window full at once.
+            client.write_all(&granted).expect("the body is taken");
+            if length == 0 {
+                return came;
+            }
+            let frame = next_frame(client).expect("the connection stays");
+            self.count(&frame);
+            came.push(frame);
+        }
+    }
+
+    /// Adds what `frame` grants.
+    fn count(&mut self, frame: &Frame) {
+        let window = match frame.stream {
+            0 => &mut self.connection,
+            id if id == self.stream_id => &mut self.stream,
+            _ => return,
+        };
+        if frame.kind == WINDOW_UPDATE {
+            let octets = frame.payload[..].try_into().expect("a WINDOW_UPDATE has four octets");
+            *window += u32::from_be_bytes(octets) as usize;
+        }
+    }
 }

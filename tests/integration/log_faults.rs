@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit};
 
+use crate::drain::{Kind, Load};
 use crate::support::client::{Client, exchange, post};
 use crate::support::proxy::command;
 use crate::support::receiver::Receiver;
@@ -63,7 +64,7 @@ fn traffic(proxy: &Unlogged, receiver: &Receiver, requests: usize) {
 }
 
 /// A pipe whose buffer is full.
-fn full_pipe() -> (io::PipeReader, PipeWriter) {
+fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().expect("a pipe");
     rustix::io::ioctl_fionbio(&writer, true).expect("a pipe can be non-blocking");
     for size in [4096, 1] {
@@ -71,6 +72,11 @@ fn full_pipe() -> (io::PipeReader, PipeWriter) {
     }
     rustix::io::ioctl_fionbio(&writer, false).expect("a pipe can be blocking");
     (reader, writer)
+}
+
+/// A device that takes no byte.
+fn full_device() -> File {
+    OpenOptions::new().write(true).open("/dev/full").expect("Linux has /dev/full")
 }
 
 #[test]
@@ -119,6 +125,77 @@ fn a_full_log_pipe_that_nobody_reads() {
     }
 }
 
+/// Where the lines go of a proxy that is ended while it works.
+enum Fault {
+    ReaderGone,
+    /// The reader goes with the signal.
+    ReaderGoes,
+    FullPipe {
+        nonblocking: bool,
+    },
+    FullDevice,
+}
+
+impl Fault {
+    /// What is standard error, and what must be held until the signal is sent and until the end.
+    fn stderr(&self) -> (Stdio, Option<PipeReader>, Option<PipeReader>) {
+        let pipe = || io::pipe().expect("a pipe");
+        match self {
+            Self::ReaderGone => (pipe().1.into(), None, None),
+            Self::ReaderGoes => {
+                let (reader, writer) = pipe();
+                (writer.into(), Some(reader), None)
+            }
+            Self::FullPipe { nonblocking } => {
+                let (reader, writer) = full_pipe();
+                rustix::io::ioctl_fionbio(&writer, *nonblocking).expect("a pipe can be either");
+                (writer.into(), None, Some(reader))
+            }
+            Self::FullDevice => (full_device().into(), None, None),
+        }
+    }
+}
+
+/// The clients go on until no connection is taken, so the signal always comes while requests are under way.
+fn is_ended_under_load(fault: &Fault) {
+    for (flags, fresh) in LOGS.into_iter().zip([true, false].into_iter().cycle()) {
+        let receiver = Receiver::new();
+        let port = format!("--statsd-port={}", receiver.port());
+        let (stderr, until_signal, until_end) = fault.stderr();
+        let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2"]).args(flags).stderr(stderr));
+        let kind = Kind { connections: 20, requests: 20_000, fresh, missing: BURST };
+        let load = Load::start(kind, proxy.address, receiver);
+        load.wait_until_answered(2000);
+        proxy.signal(Signal::TERM);
+        drop(until_signal);
+        let (accepted, arriving) = load.accepted();
+        let status = proxy.wait();
+        assert_eq!(status.code(), Some(0), "{flags:?}: {status}");
+        let arrived = arriving.all();
+        assert!(accepted.len() < kind.connections * kind.requests, "the load had ended before the signal came");
+        let lost: Vec<_> = accepted.difference(&arrived).take(3).collect();
+        assert!(lost.is_empty(), "{flags:?}: of {} accepted metrics are lost: {lost:?}", accepted.len());
+        drop(until_end);
+    }
+}
+
+#[test]
+fn the_end_comes_under_load_while_the_readers_of_the_log_are_gone() {
+    is_ended_under_load(&Fault::ReaderGone);
+    is_ended_under_load(&Fault::ReaderGoes);
+}
+
+#[test]
+fn the_end_comes_under_load_while_nobody_reads_the_log() {
+    is_ended_under_load(&Fault::FullPipe { nonblocking: false });
+    is_ended_under_load(&Fault::FullPipe { nonblocking: true });
+}
+
+#[test]
+fn the_end_comes_under_load_while_the_log_has_no_space() {
+    is_ended_under_load(&Fault::FullDevice);
+}
+
 #[test]
 fn a_second_signal_ends_at_once_with_a_full_log_pipe() {
     let receiver = Receiver::new();
@@ -134,13 +211,7 @@ fn a_second_signal_ends_at_once_with_a_full_log_pipe() {
 
 #[test]
 fn a_log_device_without_room() {
-    each_log(
-        |command| {
-            let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has /dev/full");
-            Unlogged::start(command.stderr(full))
-        },
-        |_| {},
-    );
+    each_log(|command| Unlogged::start(command.stderr(full_device())), |_| {});
 }
 
 /// Makes `script` run in place of the command, which it finds in "$@".
@@ -265,7 +336,6 @@ fn streams_that_are_closed_at_start() {
 
 #[test]
 fn the_demo_needs_no_reader_of_its_lines() {
-    let full_device = || OpenOptions::new().write(true).open("/dev/full").expect("Linux has /dev/full");
     let (_full_reader, full) = full_pipe();
     let (gone, closed) = io::pipe().expect("a pipe");
     drop(gone);

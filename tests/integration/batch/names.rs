@@ -1,5 +1,6 @@
 //! Names and members that StatsD would look up in what its objects inherit: some crash it, some are counted wrong.
 
+use crate::support::client::post;
 use crate::support::request::{batch, typed_batch};
 
 use super::start;
@@ -68,4 +69,71 @@ fn a_prefix_or_a_dot_makes_inherited_names_harmless() {
     let (receiver, proxy) = start(&[]);
     proxy.expect(batch("a.constructor:1|c\nconstructors:1|c"), 200);
     proxy.assert_sent(&receiver, &["a.constructor:1|c", "constructors:1|c"]);
+}
+
+/// Names that a daemon reads as one of its own: etsy's StatsD, gostatsd, Telegraf, netdata, collectd or statsd_exporter.
+const OWN: [&str; 14] = [
+    "statsd.x",
+    "stat\u{a0}sd.x",
+    "\u{feff}statsd.x",
+    "stat\u{2003}sd.x",
+    "\u{3000}statsd.x",
+    "s\u{200b}tatsd.x",
+    "statsd\u{301}.x",
+    "stat%sd.x",
+    "/statsd.x",
+    "statsd.x y",
+    "statsd_exporter_lines_total",
+    "statsd--exporter.lines",
+    "statsd[k=v]_exporter_lines",
+    "[k=v]statsd_exporter_lines",
+];
+
+/// Names that end statsd_exporter, or make its page of metrics an error.
+const UNREADABLE: [&str; 4] = ["]a[", "#a", ",a=b", "[k=v]"];
+
+fn encoded(name: &str) -> String {
+    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[test]
+fn names_of_daemons_own_metrics_are_rejected_however_they_are_spelled() {
+    let (receiver, proxy) = start(&[]);
+    for name in OWN.into_iter().chain(UNREADABLE) {
+        let rest = post(&format!("/count/{}", encoded(name)), "value=1");
+        assert_eq!(proxy.expect(rest, 400).body, "Invalid key specified\n", "{name:?}");
+        let object = format!(r#"{{"metric":"{name}","type":"c","value":1}}"#);
+        let ndjson = typed_batch("application/x-ndjson", &object);
+        // A body that begins with a bracket is JSON.
+        let line = (!name.starts_with('[')).then(|| batch(format!("{name}:1|c")));
+        for request in [batch(format!("[{object}]")), ndjson].into_iter().chain(line) {
+            assert_eq!(proxy.expect(request, 400).body, refused("Invalid key specified"), "{name:?}");
+        }
+    }
+    // A line's own white space is dropped before its name is read.
+    proxy.expect(batch(" statsd.x:1|c"), 400);
+    proxy.assert_sent(&receiver, &[]);
+}
+
+#[test]
+fn a_prefix_makes_names_of_daemons_own_metrics_harmless() {
+    let (receiver, proxy) = start(&["--metric-prefix=web"]);
+    for name in OWN {
+        proxy.expect(post(&format!("/count/{}", encoded(name)), "value=1"), 200);
+        assert_eq!(receiver.next(), format!("web.{name}:1|c"));
+    }
+    // This one ends statsd_exporter wherever it stands.
+    proxy.expect(post(&format!("/count/{}", encoded("]a[")), "value=1"), 400);
+    proxy.expect(batch("last:1|c"), 200);
+    assert_eq!(receiver.next(), "web.last:1|c");
+}
+
+#[test]
+fn a_prefix_of_daemons_own_metrics_is_a_warning_at_start() {
+    let (receiver, proxy) = start(&["--metric-prefix=statsd"]);
+    let warnings: Vec<_> = proxy.seen.iter().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 1, "{:?}", proxy.seen);
+    assert!(warnings[0].contains("--metric-prefix \"statsd\"") && warnings[0].contains("choose another prefix"));
+    proxy.expect(batch("a:1|c"), 200);
+    assert_eq!(receiver.next(), "statsd.a:1|c");
 }

@@ -6,10 +6,14 @@ use std::process::Command;
 use crate::https::{Https, TlsClient, frame};
 
 use super::{
-    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, RST_STREAM, field, literal, next_frame, open, post_to,
+    DATA, END_HEADERS, END_STREAM, FIRST_WINDOW, Frame, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE, Windows, field,
+    literal, next_frame, open, post_to,
 };
 
 const SECRET: &str = "--jwt-secret=a secret of more than thirty-two bytes";
+
+/// The most bytes of a refused body that the proxy reads.
+const MAX_DISCARDED_BYTES: usize = 65_536;
 
 /// What comes on `stream` until it ends.
 fn answer(client: &mut TlsClient, stream: u32) -> Vec<Frame> {
@@ -17,7 +21,7 @@ fn answer(client: &mut TlsClient, stream: u32) -> Vec<Frame> {
     loop {
         let frame = next_frame(client).expect("the connection stays");
         assert_ne!(frame.kind, GOAWAY, "{frame:?}");
-        if frame.stream == stream && frame.kind != 8 {
+        if frame.stream == stream && frame.kind != WINDOW_UPDATE {
             let ends = frame.ends_stream() || frame.kind == RST_STREAM;
             frames.push(frame);
             if ends {
@@ -53,19 +57,16 @@ fn a_refused_body_is_taken_in_and_the_stream_is_not_reset() {
     for (path, text) in
         [("/batch", "Token not specified\n"), ("/nope", "404 page not found\n"), ("/count/a", "Token not specified\n")]
     {
-        // One for each: the four frames below are all that a connection takes before it says that it takes more.
         let mut client = https.http2();
         client.write_all(&open(stream, &post_to(path))).expect("the head is taken");
         // The answer comes at once, before any of the body.
         let frames = answer(&mut client, stream);
         assert_eq!(body(&frames), text);
         assert!(frames.iter().all(|frame| frame.kind != RST_STREAM), "{frames:?}");
-        for _ in 0..3 {
-            client.write_all(&frame(DATA, 0, stream, &[b'x'; 16_384])).expect("the body is taken");
-        }
-        client.write_all(&frame(DATA, END_STREAM, stream, &[b'x'; 16_384])).expect("the body is taken");
-        let after = until_pong(&mut client);
-        assert!(after.iter().all(|frame| frame.kind != RST_STREAM), "{after:?}");
+        // As much as a client may send without waiting.
+        let mut after = Windows::new(stream).send(&mut client, FIRST_WINDOW, true);
+        after.extend(until_pong(&mut client));
+        assert!(after.iter().all(|frame| ![RST_STREAM, GOAWAY].contains(&frame.kind)), "{after:?}");
     }
 }
 
@@ -75,10 +76,8 @@ fn a_refused_body_is_taken_in_up_to_a_limit() {
     let mut client = https.http2();
     client.write_all(&open(1, &post_to("/batch"))).expect("the head is taken");
     assert_eq!(body(&answer(&mut client, 1)), "Token not specified\n");
-    for _ in 0..4 {
-        client.write_all(&frame(DATA, 0, 1, &[b'x'; 16_384])).expect("the body is taken");
-    }
-    client.write_all(&frame(DATA, 0, 1, b"x")).expect("the body is taken");
+    let before = Windows::new(1).send(&mut client, MAX_DISCARDED_BYTES + 1, false);
+    assert!(before.iter().all(|frame| ![RST_STREAM, GOAWAY].contains(&frame.kind)), "{before:?}");
     let reset = loop {
         let frame = next_frame(&mut client).expect("the connection stays");
         if frame.kind == RST_STREAM {
