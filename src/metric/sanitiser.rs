@@ -112,15 +112,29 @@ pub fn is_daemons_own(name: &str) -> bool {
     may_be_own(name) && SANITISERS.iter().any(|sanitiser| sanitiser.makes_own(name))
 }
 
-/// False if no daemon can read `name` as its own: its letters and digits do not begin with [`OWN_BEGINS`], and all of
-/// them are kept. This decides for nearly all names, of which a batch may have a hundred thousand.
+/// False if no daemon can read `name` as its own. This decides for nearly all names, of which a batch may have a hundred
+/// thousand.
 fn may_be_own(name: &str) -> bool {
-    let begins = |bytes: &mut dyn Iterator<Item = u8>| {
-        let mut kept = bytes.filter(u8::is_ascii_alphanumeric);
-        OWN_BEGINS.bytes().all(|byte| kept.next() == Some(byte))
-    };
     let [first, second] = if name.contains('[') { exporter_parts(name) } else { [name, ""] };
-    begins(&mut name.bytes()) || (!second.is_empty() && begins(&mut first.bytes().chain(second.bytes())))
+    may_begin_own(&mut name.bytes()) || (!second.is_empty() && may_begin_own(&mut first.bytes().chain(second.bytes())))
+}
+
+/// False if what no sanitiser drops is not the begin of an own name: letters, digits, `.`, `_`, the first dash; and spaces
+/// and slashes but at the begin.
+fn may_begin_own(bytes: &mut dyn Iterator<Item = u8>) -> bool {
+    let mut kept = bytes
+        .skip_while(|byte| !byte.is_ascii_graphic() || *byte == b'/')
+        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b' ' | b'/'));
+    if !OWN_BEGINS.bytes().all(|byte| kept.next() == Some(byte)) {
+        return false;
+    }
+    match kept.next() {
+        Some(b'.') => true,
+        after => {
+            let mut letters = after.into_iter().chain(kept).filter(u8::is_ascii_alphanumeric);
+            EXPORTERS_GO_ON.bytes().filter(u8::is_ascii_alphanumeric).all(|byte| letters.next() == Some(byte))
+        }
+    }
 }
 
 /// Whether `text` stands in the way of a daemon wherever it is in a name: statsd_exporter takes what is between the first
