@@ -3,6 +3,8 @@
 //! JSON Web Tokens (RFC 7519) signed with HS256, HS384 or HS512 and the server's secret. Times are checked without
 //! leeway: a page and this server that disagree on the time should be told so, not be helped over it.
 
+pub(crate) mod secret;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,7 +32,7 @@ const CACHE_SLOTS: usize = 1024;
 
 /// Why a request may not send. It says no more, so that it helps nobody guess.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub enum AuthError {
+pub(crate) enum AuthError {
     /// There is no token.
     #[error("Token not specified")]
     Missing,
@@ -97,7 +99,7 @@ struct Verified {
 }
 
 /// Checks the tokens of one worker's requests.
-pub struct Verifier {
+pub(crate) struct Verifier {
     key: DecodingKey,
     validation: Validation,
     /// Only verified tokens get in, so nobody without the secret can fill it. A later token takes an earlier one's slot.
@@ -106,7 +108,7 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier of tokens signed with `secret`.
-    pub fn new(secret: &Secret) -> Self {
+    pub(crate) fn new(secret: &Secret) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.algorithms = vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
         validation.required_spec_claims.clear();
@@ -120,7 +122,7 @@ impl Verifier {
     }
 
     /// Checks the token of a request: from `X-JWT-Token`, else `?token=`, else `Authorization: Bearer`.
-    pub fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<(), AuthError> {
+    pub(crate) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<(), AuthError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         if let Some(token) = headers.get("x-jwt-token").map(|value| value.as_bytes()).filter(|token| !token.is_empty())
         {
@@ -179,7 +181,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// A token for trying things out: HS256, valid for `seconds`.
-pub fn sample_token(secret: &Secret, seconds: u64) -> Result<String, jsonwebtoken::errors::Error> {
+pub(crate) fn sample_token(secret: &Secret, seconds: u64) -> Result<String, jsonwebtoken::errors::Error> {
     let now = jsonwebtoken::get_current_timestamp();
     let claims = serde_json::json!({ "iat": now, "exp": now + seconds });
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret.expose()))

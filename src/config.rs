@@ -1,22 +1,24 @@
 //! The validated configuration. Every mistake is found before any is reported; no socket is opened here.
 
-pub mod host;
-pub mod quantity;
-pub mod secret;
-pub mod summary;
+pub(crate) mod arguments;
+pub(crate) mod host;
+pub(crate) mod quantity;
+pub(crate) mod suggestion;
+pub(crate) mod summary;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::suggestion::{nearest, question};
-use crate::cli::{CommandLine, Given, parse_switch};
+use crate::config::suggestion::{nearest, question};
+use crate::auth;
+use crate::config::arguments::{CommandLine, Given, parse_switch};
 use crate::config::quantity::Range;
-pub use crate::config::secret::Secret;
+pub(crate) use crate::auth::secret::Secret;
 use crate::metric::Prefix;
-use crate::route::Routes;
+use crate::api::routes::Routes;
 use crate::statsd::dialect::{DIALECTS, Dialect};
-use crate::statsd::resolver::Endpoint;
-use crate::statsd::style::Style;
+use crate::upstream::resolver::Endpoint;
+use crate::statsd::encoding::Encoding;
 
 /// The port of `--demo`, which needs no root.
 const DEMO_PORT: u16 = 8080;
@@ -32,7 +34,7 @@ const TIMEOUT_MAX: u64 = 86_400;
 
 /// The deadlines of a connection; `None` where there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// For a request to arrive, from its first byte to its body's last; also for the first byte of a new connection.
     pub read: Option<Duration>,
     /// For a peer to take a response.
@@ -58,7 +60,7 @@ const DIALECT_SYNONYMS: [(&str, &str); 11] = [
 
 /// Files with the certificate chain and its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TlsFiles {
+pub(crate) struct TlsFiles {
     /// PEM.
     pub cert: PathBuf,
     /// PEM.
@@ -67,7 +69,7 @@ pub struct TlsFiles {
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -76,7 +78,7 @@ pub enum LogFormat {
 
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Address to listen on; empty for any.
     pub http_host: String,
     /// TCP port to listen on; 0 for a free one.
@@ -100,7 +102,7 @@ pub struct Config {
     /// Largest datagram, in bytes.
     pub packet_size: usize,
     /// How lines are written.
-    pub style: Style,
+    pub style: Encoding,
     /// Tokens are required when set.
     pub jwt_secret: Option<Secret>,
     /// Start the embedded receiver.
@@ -117,11 +119,11 @@ pub struct Config {
 /// of what is missing.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}", .1.iter().map(|warning| format!("warning: {warning}\n")).collect::<String>(), .0.join("\n"))]
-pub struct ConfigErrors(pub Vec<String>, pub Vec<String>);
+pub(crate) struct ConfigErrors(pub Vec<String>, pub Vec<String>);
 
 impl Config {
     /// Checks all flags, and reads the file of the secret.
-    pub fn new(line: &CommandLine) -> Result<Self, ConfigErrors> {
+    pub(crate) fn new(line: &CommandLine) -> Result<Self, ConfigErrors> {
         let mut check = Check { line, errors: line.errors.clone(), warnings: line.warnings.clone() };
         // Those that are true were acted upon before: this refuses what is neither true nor false.
         check.switch("version");
@@ -281,8 +283,8 @@ impl Check<'_> {
         }
     }
 
-    fn style(&mut self) -> Style {
-        let mut style = Style::new(self.prefix(), self.dialect());
+    fn style(&mut self) -> Encoding {
+        let mut style = Encoding::new(self.prefix(), self.dialect());
         if let Some(given) = self.line.value("statsd-tag") {
             for tag in given.value.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
                 if let Err(error) = style.add_tag(tag) {
@@ -330,7 +332,7 @@ impl Check<'_> {
             (None, Some(given)) => match Secret::read(given.value.as_ref()) {
                 Ok(secret) => (secret, given),
                 Err(error) => {
-                    if secret::may_be_secret_itself(&given.value) {
+                    if auth::secret::may_be_secret_itself(&given.value) {
                         let origin = &given.origin;
                         self.errors.push(format!("{origin} takes a file's name, not the secret (not shown): {error}"));
                     } else {
@@ -370,7 +372,7 @@ impl Check<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statsd::datagram::DEFAULT_PACKET_SIZE;
+    use crate::statsd::packer::DEFAULT_PACKET_SIZE;
 
     fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
         Config::new(&CommandLine::read(args.iter().map(std::ffi::OsString::from), |_| None))

@@ -1,11 +1,10 @@
 //! `--demo`: a StatsD receiver in the same process, on a UDP socket like any other, that prints what arrives, and a page
 //! that shows it live.
 
-pub mod access;
-pub mod aggregate;
-pub mod feed;
-pub mod page;
-pub mod receiver;
+pub(crate) mod aggregate;
+pub(crate) mod feed;
+pub(crate) mod page;
+pub(crate) mod receiver;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -17,15 +16,15 @@ use thiserror::Error;
 use crate::auth;
 use crate::config::Config;
 use crate::demo::feed::Feed;
-use crate::log::{BoundedWriter, Priority};
-use crate::supervise::Supervisor;
+use crate::telemetry::log::{BoundedWriter, Priority};
+use crate::server::supervisor::Supervisor;
 
 /// How long the sample token is valid, in seconds: a day of trying things out.
 const TOKEN_SECONDS: u64 = 86_400;
 
 /// Why there is no demo.
 #[derive(Debug, Error)]
-pub enum DemoError {
+pub(crate) enum DemoError {
     /// No socket or no thread for the receiver.
     #[error("cannot start the demo's StatsD receiver")]
     Receiver(#[from] io::Error),
@@ -39,7 +38,7 @@ const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// Standard output, written by a thread of its own: the page goes on when nobody reads it.
 #[derive(Clone, Debug)]
-pub struct Console(BoundedWriter);
+pub(crate) struct Console(BoundedWriter);
 
 impl Console {
     fn start() -> io::Result<Self> {
@@ -51,19 +50,19 @@ impl Console {
     }
 
     /// Shows a line. If too many wait already, only their number is shown.
-    pub fn show(&self, line: &str) {
+    pub(crate) fn show(&self, line: &str) {
         let _ = self.0.push(format!("{line}\n").as_bytes(), Priority::Routine);
     }
 
     /// Lets what was shown be written, for the end of the process.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.0.finish(LAST_LINES);
     }
 }
 
 /// Starts the receiver on a free port of 127.0.0.1, and returns where it listens, what its page shows, and where its lines
 /// are shown. It ends with the process.
-pub fn start(supervisor: Supervisor) -> Result<(SocketAddr, Feed, Console), DemoError> {
+pub(crate) fn start(supervisor: Supervisor) -> Result<(SocketAddr, Feed, Console), DemoError> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = socket.local_addr()?;
     let feed = Feed::default();
@@ -76,7 +75,7 @@ pub fn start(supervisor: Supervisor) -> Result<(SocketAddr, Feed, Console), Demo
 }
 
 /// How to send a first metric to `http`.
-pub fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<String, DemoError> {
+pub(crate) fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<String, DemoError> {
     let (scheme, insecure) = if config.tls.is_some() { ("https", " -k") } else { ("http", "") };
     let token = config.jwt_secret.as_ref().map(|secret| auth::sample_token(secret, TOKEN_SECONDS)).transpose()?;
     let header = token.as_ref().map(|token| format!(" -H 'X-JWT-Token: {token}'")).unwrap_or_default();

@@ -12,15 +12,15 @@ mod tags;
 
 use thiserror::Error;
 
-pub use decimal::{without_exponent, write_without_exponent};
-pub use name::{Member, Name, Prefix};
-pub use number::{Number, Numbers};
-pub use rate::Rate;
-pub use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
+pub(crate) use decimal::{without_exponent, write_without_exponent};
+pub(crate) use name::{Member, Name, Prefix};
+pub(crate) use number::{Number, Numbers};
+pub(crate) use rate::Rate;
+pub(crate) use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
 
 /// The longest line that is sent, in bytes: the receive buffer of a DogStatsD agent, the smallest among the daemons
 /// that take more than one Ethernet frame. Anything longer would arrive cut, as another metric.
-pub const MAX_LINE: usize = 8192;
+pub(crate) const MAX_LINE: usize = 8192;
 
 /// Why a metric, or a part of it, cannot be sent. The texts are those that clients see, and the reference's where it has
 /// one.
@@ -110,7 +110,7 @@ impl Kind {
     }
 
     /// Reads the type field of a StatsD line.
-    pub fn of_line(text: &[u8]) -> Option<Self> {
+    pub fn from_type(text: &[u8]) -> Option<Self> {
         Some(match text {
             b"c" => Self::Count,
             b"g" => Self::Gauge,
@@ -123,7 +123,7 @@ impl Kind {
     }
 
     /// Reads the word or the letter that JSON clients write.
-    pub fn of_word(text: &str) -> Option<Self> {
+    pub fn from_name(text: &str) -> Option<Self> {
         Some(match text {
             "count" | "counter" => Self::Count,
             "gauge" => Self::Gauge,
@@ -131,14 +131,14 @@ impl Kind {
             "set" => Self::Set,
             "histogram" => Self::Histogram,
             "distribution" => Self::Distribution,
-            letters => return Self::of_line(letters.as_bytes()),
+            letters => return Self::from_type(letters.as_bytes()),
         })
     }
 }
 
 /// What is measured, with its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// A count, a timing, a histogram's or a distribution's value: what a client or a server may have sampled. Several,
     /// if the daemon takes them in one line.
     Sampled(Kind, Numbers<'a>, Rate),
@@ -152,7 +152,7 @@ pub enum Value<'a> {
 
 impl Value<'_> {
     /// The kind.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Sampled(kind, ..) => *kind,
             Self::Gauge(_) | Self::GaugeShift(_) => Kind::Gauge,
@@ -161,7 +161,7 @@ impl Value<'_> {
     }
 
     /// The share of such metrics that is sent on.
-    pub fn rate(&self) -> Rate {
+    pub(crate) fn rate(&self) -> Rate {
         match self {
             Self::Sampled(_, _, rate) => *rate,
             Self::Gauge(_) | Self::GaugeShift(_) | Self::Set(_) => Rate::ALL,
@@ -169,7 +169,7 @@ impl Value<'_> {
     }
 
     /// How many measurements it is.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         match self {
             Self::Sampled(_, values, _) => values.count(),
             Self::Gauge(_) | Self::GaugeShift(_) | Self::Set(_) => 1,
@@ -179,7 +179,7 @@ impl Value<'_> {
 
 /// One measurement, ready to be written as a StatsD line.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Metric<'a> {
+pub(crate) struct Metric<'a> {
     /// The name, without the prefix.
     pub name: Name<'a>,
     /// The kind and the value.

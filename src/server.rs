@@ -1,5 +1,10 @@
 //! Workers, the accept loop, and the end of both.
 
+pub(crate) mod memory;
+pub(crate) mod signals;
+pub(crate) mod supervisor;
+pub(crate) mod worker;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
@@ -18,17 +23,17 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::demo::feed::Feed;
-use crate::flood::Flood;
-use crate::http::crowding::Pressure;
-use crate::http::deadline::Doors;
-use crate::listener::Listener;
-use crate::refusals::RefusalSummary;
-use crate::statsd::counters::Counters;
-use crate::statsd::outage::Outage;
-use crate::statsd::resolver::{self, Target};
-use crate::supervise::Supervisor;
-use crate::tls::Tls;
-use crate::worker::{Accepted, Blueprint, Message, Place, Worker};
+use crate::telemetry::throttle::Throttle;
+use crate::conn::crowding::Pressure;
+use crate::conn::deadlines::Lifecycle;
+use crate::net::listener::Listener;
+use crate::telemetry::refusals::RefusalSummary;
+use crate::telemetry::counters::Counters;
+use crate::upstream::outage::Outage;
+use crate::upstream::resolver::{self, Target};
+use crate::server::supervisor::Supervisor;
+use crate::net::tls::Tls;
+use crate::server::worker::{Accepted, WorkerConfig, Message, ConnectionPermit, Worker};
 
 /// How long a shutdown may take, from the signal to the exit: half of what Kubernetes and systemd grant at the least.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -60,7 +65,7 @@ const RESERVED_FILES_PER_WORKER: u64 = 6;
 
 /// Why the server cannot run.
 #[derive(Debug, Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// A worker's event loop or thread cannot be made.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
@@ -71,7 +76,7 @@ pub enum ServeError {
 
 /// What all threads of the process share.
 #[derive(Clone, Debug, Default)]
-pub struct Process {
+pub(crate) struct Process {
     /// What became of metrics, requests and log lines.
     pub counters: Arc<Counters>,
     /// Notices the end of what must not end.
@@ -81,7 +86,7 @@ pub struct Process {
 /// Serves `listener` until `shutdown` ends, or a part that is needed; then drains.
 ///
 /// Worker 0 runs on the calling thread, with the accept loop; each other worker has a thread of its own.
-pub fn serve(
+pub(crate) fn serve(
     config: Arc<Config>,
     listener: TcpListener,
     tls: Option<Tls>,
@@ -92,14 +97,14 @@ pub fn serve(
     let Process { counters, supervisor } = process;
     let summary = Arc::new(RefusalSummary::new(Arc::clone(&counters)));
     let outage = Arc::new(Outage::new(config.statsd.to_string()));
-    let doors = Arc::new(Doors::default());
+    let lifecycle = Arc::new(Lifecycle::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
-    let mut desks = Vec::new();
-    let mut blueprints = Vec::new();
+    let mut workers = Vec::new();
+    let mut worker_configs = Vec::new();
     for _ in 0..config.threads {
         let (sender, inbox) = mpsc::unbounded_channel();
-        desks.push(Desk { sender, load: Arc::default() });
-        blueprints.push(Blueprint {
+        workers.push(WorkerHandle { sender, load: Arc::default() });
+        worker_configs.push(WorkerConfig {
             config: Arc::clone(&config),
             tls: tls.clone(),
             feed: feed.clone(),
@@ -108,7 +113,7 @@ pub fn serve(
             counters: Arc::clone(&counters),
             summary: Arc::clone(&summary),
             supervisor: supervisor.clone(),
-            doors: Arc::clone(&doors),
+            lifecycle: Arc::clone(&lifecycle),
             inbox,
             // The accept loop's last moments come before.
             drain: DRAIN - 2 * LAST_ACCEPTS,
@@ -116,15 +121,15 @@ pub fn serve(
     }
     let main_runtime = runtime().map_err(ServeError::Worker)?;
     let mut threads = Vec::new();
-    let own = blueprints.remove(0);
-    for (index, blueprint) in blueprints.into_iter().enumerate() {
+    let own = worker_configs.remove(0);
+    for (index, worker_config) in worker_configs.into_iter().enumerate() {
         let supervisor = supervisor.clone();
         let runtime_ready = std::thread::Builder::new()
             .name(format!("worker-{}", index + 1))
-            .spawn(move || supervisor.guard("worker", || runtime()?.block_on(work(blueprint))));
+            .spawn(move || supervisor.guard("worker", || runtime()?.block_on(work(worker_config))));
         threads.push(runtime_ready.map_err(ServeError::Worker)?);
     }
-    let entrance = Entrance { desks, places: places(&config), doors, supervisor: supervisor.clone() };
+    let acceptor = Acceptor { workers, places: places(&config), lifecycle, supervisor: supervisor.clone() };
     let endpoint = config.statsd.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
@@ -133,7 +138,7 @@ pub fn serve(
             tokio::join!(resolver::run(endpoint, &reports.failed, target_sender), reports.report());
         });
         // When the accept loop ends it drops the workers' inboxes, and they drain.
-        supervisor.spawn("accept loop", entrance.run(listener, shutdown));
+        supervisor.spawn("accept loop", acceptor.run(listener, shutdown));
         if let Err(error) = work(own).await {
             supervisor.report("worker", &error.to_string());
         }
@@ -151,8 +156,8 @@ pub fn serve(
 }
 
 /// Runs a worker as a task: what wakes the runtime's root future costs a system call each time, a task's waking none.
-async fn work(blueprint: Blueprint) -> io::Result<()> {
-    Ok(spawn_local(Worker::run(blueprint)).await?)
+async fn work(worker_config: WorkerConfig) -> io::Result<()> {
+    Ok(spawn_local(Worker::run(worker_config)).await?)
 }
 
 fn runtime() -> io::Result<LocalRuntime> {
@@ -160,7 +165,7 @@ fn runtime() -> io::Result<LocalRuntime> {
 }
 
 /// How many connections may be served at once: what was asked for, or what the limit on open files leaves.
-pub fn places(config: &Config) -> usize {
+pub(crate) fn places(config: &Config) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
         let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -180,18 +185,18 @@ pub fn places(config: &Config) -> usize {
 }
 
 /// One worker as the accept loop sees it.
-struct Desk {
+struct WorkerHandle {
     sender: mpsc::UnboundedSender<Message>,
     load: Arc<AtomicUsize>,
 }
 
 /// Says to the workers that all places are taken, until it is dropped.
-struct StandingDemand<'a>(&'a Doors);
+struct StandingDemand<'a>(&'a Lifecycle);
 
 impl<'a> StandingDemand<'a> {
-    fn new(doors: &'a Doors) -> Self {
-        doors.crowded.store(true, Ordering::Relaxed);
-        Self(doors)
+    fn new(lifecycle: &'a Lifecycle) -> Self {
+        lifecycle.crowded.store(true, Ordering::Relaxed);
+        Self(lifecycle)
     }
 }
 
@@ -203,14 +208,14 @@ impl Drop for StandingDemand<'_> {
 }
 
 /// The accept loop: a place first, then a connection, then the worker with the fewest.
-struct Entrance {
-    desks: Vec<Desk>,
+struct Acceptor {
+    workers: Vec<WorkerHandle>,
     places: usize,
-    doors: Arc<Doors>,
+    lifecycle: Arc<Lifecycle>,
     supervisor: Supervisor,
 }
 
-impl Entrance {
+impl Acceptor {
     async fn run(self, listener: Listener, shutdown: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.places));
         tokio::select! {
@@ -221,7 +226,7 @@ impl Entrance {
         if let Err(error) = listener.refuse_new() {
             warn!("connections that begin in this very moment may be reset: {error}");
         }
-        self.doors.closing.store(true, Ordering::Relaxed);
+        self.lifecycle.closing.store(true, Ordering::Relaxed);
         sleep(LAST_ACCEPTS).await;
         while let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
             match listener.try_accept() {
@@ -233,8 +238,8 @@ impl Entrance {
     }
 
     async fn accept_all(&self, listener: &Listener, places: &Arc<Semaphore>) {
-        let full = Flood::default();
-        let failures = Flood::default();
+        let full = Throttle::default();
+        let failures = Throttle::default();
         let mut crowded_since = None;
         loop {
             let permit = if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
@@ -274,16 +279,16 @@ impl Entrance {
         places: &Arc<Semaphore>,
         since: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let _demand = StandingDemand::new(&self.doors);
+        let _demand = StandingDemand::new(&self.lifecycle);
         let mut permit = pin!(Arc::clone(places).acquire_owned());
         let mut pause = CROWDED_RETRY;
         let mut looks = 0;
         loop {
             let urgent = since.elapsed() >= CROWDED_PATIENCE;
-            self.doors.demand.set(Pressure { urgent, served_too: looks >= UNSERVED_LOOKS });
-            for desk in &self.desks {
+            self.lifecycle.demand.set(Pressure { urgent, served_too: looks >= UNSERVED_LOOKS });
+            for worker in &self.workers {
                 // A worker that has ended has no connections to close.
-                let _ = desk.sender.send(Message::MakeSpace);
+                let _ = worker.sender.send(Message::MakeSpace);
             }
             // Again and again: a connection that was to close may take its time.
             tokio::select! {
@@ -297,14 +302,14 @@ impl Entrance {
 
     /// Gives a connection to the worker with the fewest.
     fn admit(&self, permit: OwnedSemaphorePermit, stream: TcpStream, peer: Option<SocketAddr>) {
-        let Some(desk) = self.desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed)) else { return };
-        desk.load.fetch_add(1, Ordering::Relaxed);
-        let place = Place { permit, load: Arc::clone(&desk.load) };
-        self.doors.demand.add_unserved();
-        if desk.sender.send(Message::Serve(Accepted { stream, peer, place })).is_err() {
-            // Only a panic ends a worker early. The others drain, and this desk looks full until then.
-            desk.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
-            self.doors.demand.remove_unserved();
+        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        let place = ConnectionPermit { permit, load: Arc::clone(&worker.load) };
+        self.lifecycle.demand.add_unserved();
+        if worker.sender.send(Message::Serve(Accepted { stream, peer, place })).is_err() {
+            // Only a panic ends a worker early. The others drain, and this worker looks full until then.
+            worker.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
+            self.lifecycle.demand.remove_unserved();
             warn!("a worker has ended: its connections go to the others");
         }
     }

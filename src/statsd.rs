@@ -1,15 +1,7 @@
-//! The StatsD side: from a sound metric to datagrams on the wire.
+//! Sound metrics to the bytes of datagrams. Pure: it knows no sockets.
 
-pub mod backoff;
-pub mod constant_tags;
-pub mod counters;
-pub mod datagram;
-pub mod dialect;
-pub mod in_flight;
-pub mod line;
-pub mod outage;
-pub mod path;
-pub mod resolver;
-pub mod style;
-pub mod udp;
-pub mod upstream;
+pub(crate) mod constant_tags;
+pub(crate) mod dialect;
+pub(crate) mod encoding;
+pub(crate) mod line;
+pub(crate) mod packer;

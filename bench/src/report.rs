@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::batch::Cost;
+use crate::ingest::batch::Cost;
 use crate::contest::Outcome;
 use crate::delivery::Delivery;
 use crate::hold::{self, Hold};

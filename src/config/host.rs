@@ -9,7 +9,7 @@ const MAX_NAME: usize = 254;
 
 /// Why a text is no host.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub enum HostError {
+pub(crate) enum HostError {
     /// A host and a port in one.
     #[error("must be a host without a port")]
     Port {
@@ -48,7 +48,7 @@ pub enum HostError {
 
 impl HostError {
     /// The rule, and what to write instead, for the flags of one side: `http` or `statsd`.
-    pub fn advice(&self, side: &str) -> String {
+    pub(crate) fn advice(&self, side: &str) -> String {
         match self {
             Self::Port { host, port } => format!("{self}; use {}", flags(side, host, Some(port))),
             Self::Url { host: Some(host), port } => format!("{self}; use {}", flags(side, host, port.as_deref())),
@@ -67,7 +67,7 @@ fn flags(side: &str, host: &str, port: Option<&str>) -> String {
 /// Checks a host, and returns it without the brackets that an IPv6 address may have.
 ///
 /// Takes what the resolver of the system takes: IPv4 in any of its spellings, IPv6 with or without a zone, and names.
-pub fn parse(text: &str) -> Result<&str, HostError> {
+pub(crate) fn parse(text: &str) -> Result<&str, HostError> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(HostError::Space);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{MAX_BATCH, MAX_BODY, TIMEOUT_MAX};
-use crate::statsd::datagram::MAX_DATAGRAM;
+use crate::statsd::packer::MAX_DATAGRAM;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -188,7 +188,7 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// Writes a size for people: `64 KiB`, `1 MiB`, `1432 bytes`.
-pub fn size(bytes: usize) -> String {
+pub(crate) fn size(bytes: usize) -> String {
     let bytes = bytes as u64;
     match bytes {
         0 => "0 bytes".to_owned(),

@@ -10,7 +10,7 @@ impl Config {
     /// The line that says that the server listens on `http`, with all that decides what it does with a request.
     ///
     /// It begins with the URL and a comma, which is what start scripts look for.
-    pub fn start_line(&self, http: SocketAddr) -> String {
+    pub(crate) fn start_line(&self, http: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let tokens = if self.jwt_secret.is_some() { "" } else { "not " };
         let prefix = match self.style.prefix().as_str() {
@@ -43,7 +43,7 @@ impl Config {
     }
 
     /// A warning if other machines reach the server, and need no token.
-    pub fn exposure(&self, http: SocketAddr) -> Option<String> {
+    pub(crate) fn exposure(&self, http: SocketAddr) -> Option<String> {
         let open = self.jwt_secret.is_none() && !http.ip().to_canonical().is_loopback();
         open.then(|| {
             format!(
@@ -57,7 +57,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::CommandLine;
+    use crate::config::arguments::CommandLine;
 
     fn config(flags: &[&str]) -> Config {
         let flags = flags.iter().chain(&["--http-threads=3"]).map(std::ffi::OsString::from);

@@ -27,7 +27,7 @@ const PERCENT: f64 = 90.0;
 
 /// The metrics of an interval, and what outlasts it.
 #[derive(Debug, Default)]
-pub struct Aggregator {
+pub(crate) struct Aggregator {
     counters: BTreeMap<String, Count>,
     gauges: BTreeMap<String, f64>,
     timers: BTreeMap<String, Timings>,
@@ -70,7 +70,7 @@ struct Members {
 /// A flush.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Flush<'a> {
+pub(crate) struct Flush<'a> {
     /// When, in milliseconds since 1970.
     pub time: u64,
     counters: BTreeMap<&'a str, Counter>,
@@ -122,7 +122,7 @@ struct Summary {
 
 impl Aggregator {
     /// Takes one line. What StatsD would call a bad one is counted, and left.
-    pub fn take(&mut self, line: &str) {
+    pub(crate) fn take(&mut self, line: &str) {
         self.lines += 1;
         if self.read(line).is_none() {
             self.bad_lines += 1;
@@ -195,7 +195,7 @@ impl Aggregator {
     }
 
     /// What the interval came to.
-    pub fn flush(&mut self, time: u64, interval: Duration) -> Flush<'_> {
+    pub(crate) fn flush(&mut self, time: u64, interval: Duration) -> Flush<'_> {
         self.timers.values_mut().for_each(Timings::settle);
         let seconds = interval.as_secs_f64();
         let counter = |Count { value, total }: &Count| Counter { value: *value, rate: *value / seconds, total: *total };
@@ -211,7 +211,7 @@ impl Aggregator {
     }
 
     /// Begins the next interval. Names and gauges stay, as with StatsD, and totals.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.counters.values_mut().for_each(|count| count.value = 0.0);
         self.timers.values_mut().for_each(Timings::begin);
         self.sets.values_mut().for_each(|members| members.now.clear());

@@ -12,7 +12,7 @@ const MAX_VIEWERS: usize = 32;
 
 /// Where events come from.
 #[derive(Clone, Debug)]
-pub struct Feed(broadcast::Sender<Bytes>);
+pub(crate) struct Feed(broadcast::Sender<Bytes>);
 
 impl Default for Feed {
     fn default() -> Self {
@@ -22,24 +22,24 @@ impl Default for Feed {
 
 impl Feed {
     /// Shows an event to all who watch.
-    pub fn publish(&self, name: &str, data: &impl Serialize) {
+    pub(crate) fn publish(&self, name: &str, data: &impl Serialize) {
         // Nobody watches: nothing is lost.
         let _ = self.0.send(event(name, data));
     }
 
     /// Whether anybody watches.
-    pub fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.0.receiver_count() > 0
     }
 
     /// What is published from now on. `None` if too many watch already.
-    pub fn watch(&self) -> Option<broadcast::Receiver<Bytes>> {
+    pub(crate) fn watch(&self) -> Option<broadcast::Receiver<Bytes>> {
         (self.0.receiver_count() < MAX_VIEWERS).then(|| self.0.subscribe())
     }
 }
 
 /// An event as it is sent. JSON has no line break in it.
-pub fn event(name: &str, data: &impl Serialize) -> Bytes {
+pub(crate) fn event(name: &str, data: &impl Serialize) -> Bytes {
     let data = serde_json::to_string(data).expect("numbers and texts are always JSON");
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }

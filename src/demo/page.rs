@@ -13,7 +13,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// A file of the page.
 #[derive(Debug, Eq, PartialEq)]
-pub struct File {
+pub(crate) struct File {
     /// Below the base path.
     path: &'static str,
     /// Its media type.
@@ -43,12 +43,12 @@ static FILES: [File; 6] = [
 
 impl File {
     /// The file at a path below the base path.
-    pub fn at(path: &str) -> Option<&'static Self> {
+    pub(crate) fn at(path: &str) -> Option<&'static Self> {
         FILES.iter().find(|file| file.path == path)
     }
 
     /// Adds its headers. It is asked for anew each time: who runs a demo may run another version next.
-    pub fn describe(&self, answer: &mut HeaderMap) {
+    pub(crate) fn describe(&self, answer: &mut HeaderMap) {
         answer.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         answer.insert(CONTENT_SECURITY_POLICY, POLICY);
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

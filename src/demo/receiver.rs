@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::demo::Console;
 use crate::demo::aggregate::Aggregator;
 use crate::demo::feed::Feed;
-use crate::log::{Escapes, escape};
+use crate::telemetry::log::{Escapes, escape};
 
 /// The flush interval. StatsD's default is ten seconds; a demo shows what happens.
-pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often raw lines are shown.
 const SHOW_INTERVAL: Duration = Duration::from_millis(100);
@@ -32,12 +32,12 @@ struct Fresh {
 }
 
 /// What a page is told first.
-pub fn hello() -> impl Serialize {
+pub(crate) fn hello() -> impl Serialize {
     json!({ "flushInterval": FLUSH_INTERVAL.as_millis() as u64, "version": env!("CARGO_PKG_VERSION") })
 }
 
 /// Receives for ever, or until the socket breaks.
-pub fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Result<()> {
+pub(crate) fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Result<()> {
     let mut buffer = vec![0; MAX_DATAGRAM];
     let mut aggregator = Aggregator::default();
     let mut fresh = Fresh::default();

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// Decimal digits before the point above which a number may exceed an IEEE 754 double, which is what StatsD keeps numbers
 /// in.
-pub const FINITE_DIGITS: usize = 308;
+pub(super) const FINITE_DIGITS: usize = 308;
 
 /// The largest double, 2^1024 - 2^971, as the digits before its point.
 const MAX_DOUBLE: &[u8] = b"\
@@ -22,7 +22,7 @@ const MAX_PLACES: i64 = 324;
 const ENDLESS: i64 = 1_000_000;
 
 /// Whether the number with these digits before its point is within the range of a double.
-pub fn is_finite(whole: &[u8]) -> bool {
+pub(super) fn is_finite(whole: &[u8]) -> bool {
     let significant = &whole[whole.iter().take_while(|digit| **digit == b'0').count()..];
     match significant.len().cmp(&(FINITE_DIGITS + 1)) {
         std::cmp::Ordering::Less => true,
@@ -36,13 +36,13 @@ pub fn is_finite(whole: &[u8]) -> bool {
 /// number, or none within the range of a double, is left as it is.
 ///
 /// The result is at most some 330 bytes longer than `text`.
-pub fn without_exponent(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_exponent(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     if write_without_exponent(&mut plain, text) { Cow::Owned(plain) } else { Cow::Borrowed(text) }
 }
 
 /// Appends what [`without_exponent`] makes of `text`, if that is another text; returns whether it is.
-pub fn write_without_exponent(out: &mut String, text: &str) -> bool {
+pub(crate) fn write_without_exponent(out: &mut String, text: &str) -> bool {
     let Some(at) = text.bytes().position(|byte| matches!(byte, b'e' | b'E')) else { return false };
     let start = out.len();
     let done = read_exponent(&text[at + 1..]).and_then(|exponent| rewrite(out, &text[..at], exponent));

@@ -5,15 +5,15 @@ use crate::metric::decimal::{FINITE_DIGITS, is_finite};
 
 /// A plain finite decimal, kept as the digits that came: no float round trip, no exponent, no `+`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Number<'a>(&'a str);
+pub(crate) struct Number<'a>(&'a str);
 
 impl<'a> Number<'a> {
     /// The number 1, which counts and gauges default to.
-    pub const ONE: Number<'static> = Number("1");
+    pub(crate) const ONE: Number<'static> = Number("1");
 
     /// Reads `[+-]digits[.digits]`, with a digit on both sides of the point, within the range of a double. What is none
     /// is `error`.
-    pub fn parse(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+    pub(crate) fn parse(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         let (text, digits) = match text.as_bytes() {
             [b'+', digits @ ..] => (&text[1..], digits),
             [b'-', digits @ ..] => (text, digits),
@@ -36,7 +36,7 @@ impl<'a> Number<'a> {
 
     /// Reads the digits before the first bar of `text`, and what follows it, in one pass. `None` if the number has a sign or
     /// needs a closer look, for which there is [`Number::parse`].
-    pub fn scan(text: &'a str) -> Option<(Self, &'a str)> {
+    pub(crate) fn scan(text: &'a str) -> Option<(Self, &'a str)> {
         let mut points = 0;
         let bar = text.bytes().position(|byte| {
             points += usize::from(byte == b'.');
@@ -49,7 +49,7 @@ impl<'a> Number<'a> {
     }
 
     /// Reads a number without a point.
-    pub fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+    pub(crate) fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         if text.as_bytes().contains(&b'.') {
             return Err(error);
         }
@@ -57,7 +57,7 @@ impl<'a> Number<'a> {
     }
 
     /// Reads a number that has no minus sign.
-    pub fn parse_unsigned(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+    pub(crate) fn parse_unsigned(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         match Self::parse(text, error)? {
             number if number.is_negative() => Err(error),
             number => Ok(number),
@@ -65,19 +65,19 @@ impl<'a> Number<'a> {
     }
 
     /// Whether a minus sign stands before the digits.
-    pub fn is_negative(&self) -> bool {
+    pub(crate) fn is_negative(&self) -> bool {
         self.0.starts_with('-')
     }
 
     /// The digits, after a minus sign if there is one.
-    pub fn as_str(&self) -> &'a str {
+    pub(crate) fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
 /// One number, or several with `:` between, as DogStatsD's clients pack them into one line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Numbers<'a> {
+pub(crate) struct Numbers<'a> {
     text: &'a str,
     count: u32,
 }
@@ -90,7 +90,7 @@ impl<'a> From<Number<'a>> for Numbers<'a> {
 
 impl<'a> Numbers<'a> {
     /// Takes `text` if every number in it passes `check`.
-    pub fn packed(
+    pub(crate) fn packed(
         text: &'a str,
         check: impl Fn(&'a str) -> Result<Number<'a>, MetricError>,
     ) -> Result<Self, MetricError> {
@@ -103,12 +103,12 @@ impl<'a> Numbers<'a> {
     }
 
     /// The numbers as they came.
-    pub fn as_str(&self) -> &'a str {
+    pub(crate) fn as_str(&self) -> &'a str {
         self.text
     }
 
     /// How many they are.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.count
     }
 }

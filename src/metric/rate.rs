@@ -56,7 +56,7 @@ impl Rate {
     }
 
     /// Draws a lot: whether what has this rate is among what is sent on.
-    pub fn draw(&self) -> bool {
+    pub fn keep(&self) -> bool {
         !self.is_sampled() || self.keeps(fastrand::f64())
     }
 

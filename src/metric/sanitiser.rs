@@ -13,7 +13,7 @@
 ///
 /// No sanitiser changes a letter, nor drops a letter, a digit, `.`, `_` or a single dash, but in tags. So a name made of
 /// these alone becomes one of a daemon's own only if it begins so.
-pub const OWN_BEGINS: &str = "statsd";
+pub(super) const OWN_BEGINS: &str = "statsd";
 
 /// What follows `statsd_` in the names of statsd_exporter's own metrics.
 const EXPORTERS_GO_ON: &str = "exporter_";
@@ -103,12 +103,12 @@ impl Sanitiser {
 }
 
 /// What StatsD's sanitiser makes of `name`: it runs before the name is looked up, so `to%String` is as bad as `toString`.
-pub fn read_by_statsd(name: &str) -> impl Iterator<Item = char> {
+pub(super) fn read_by_statsd(name: &str) -> impl Iterator<Item = char> {
     SANITISERS[0].read(name)
 }
 
 /// Whether a daemon reads `name` as one of its own.
-pub fn is_daemons_own(name: &str) -> bool {
+pub(super) fn is_daemons_own(name: &str) -> bool {
     may_be_own(name) && SANITISERS.iter().any(|sanitiser| sanitiser.makes_own(name))
 }
 
@@ -139,14 +139,14 @@ fn may_begin_own(bytes: &mut dyn Iterator<Item = u8>) -> bool {
 
 /// Whether `text` stands in the way of a daemon wherever it is in a name: statsd_exporter takes what is between the first
 /// `[` and the first `]` for tags, and where the latter comes first it ends with `slice bounds out of range`.
-pub fn ends_a_daemon(text: &str) -> bool {
+pub(super) fn ends_a_daemon(text: &str) -> bool {
     let first = text.bytes().find(|byte| matches!(byte, b'[' | b']'));
     first == Some(b']') && text.contains('[')
 }
 
 /// Whether nothing is left of `name` to a daemon that keeps it nevertheless: statsd_exporter then serves a metric
 /// without a name, which makes its page of metrics an error until it is started anew.
-pub fn is_kept_without_a_name(name: &str) -> bool {
+pub(super) fn is_kept_without_a_name(name: &str) -> bool {
     name.starts_with(['[', '#', ',']) && exporter_parts(name).iter().all(|part| part.is_empty())
 }
 

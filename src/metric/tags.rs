@@ -9,11 +9,11 @@ use crate::metric::{MAX_LINE, MetricError};
 
 /// Tags of one metric, at most: far more than anyone can chart, and few enough that to compare each with the server's
 /// own costs nothing.
-pub const MAX_TAGS: usize = 64;
+pub(crate) const MAX_TAGS: usize = 64;
 
 /// The tags of a metric as a client wrote them: `key:value` or `key=value`, with commas between.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tags<'a> {
+pub(crate) struct Tags<'a> {
     text: &'a str,
     /// `text` is how they stand in a line, the server's own among them.
     written: bool,
@@ -21,7 +21,7 @@ pub struct Tags<'a> {
 
 /// One tag. One without a value stands for itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Tag<'a> {
+pub(crate) struct Tag<'a> {
     /// Not empty, and not yet clean.
     pub key: &'a str,
     /// Not empty, and not yet clean.
@@ -30,10 +30,10 @@ pub struct Tag<'a> {
 
 impl<'a> Tags<'a> {
     /// No tags.
-    pub const NONE: Tags<'static> = Tags { text: "", written: false };
+    pub(crate) const NONE: Tags<'static> = Tags { text: "", written: false };
 
     /// Takes at most [`MAX_TAGS`].
-    pub fn parse(text: &'a str) -> Result<Self, MetricError> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, MetricError> {
         if text.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
@@ -44,22 +44,22 @@ impl<'a> Tags<'a> {
     }
 
     /// Tags that were written already, for a line, with the server's own: several lines that share them cost one cleaning.
-    pub fn from_written(text: &'a str) -> Self {
+    pub(crate) fn from_written(text: &'a str) -> Self {
         Self { text, written: true }
     }
 
     /// The text that [`Tags::from_written`] took.
-    pub fn as_written(&self) -> Option<&'a str> {
+    pub(crate) fn as_written(&self) -> Option<&'a str> {
         self.written.then_some(self.text)
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
     /// The tags that have a key, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Tag<'a>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Tag<'a>> {
         self.text.split(',').filter_map(|tag| {
             let (key, value) = match tag.split_once([':', '=']) {
                 Some((key, value)) => (key.trim(), Some(value.trim())),
@@ -72,7 +72,7 @@ impl<'a> Tags<'a> {
 
 /// Writes keys and values that may hold anything as text that [`Tags`] reads back as the same number of tags.
 #[derive(Debug, Default)]
-pub struct TagsWriter(String);
+pub(crate) struct TagsWriter(String);
 
 impl From<String> for TagsWriter {
     /// Text that is in the form of [`Tags`] already.
@@ -83,7 +83,7 @@ impl From<String> for TagsWriter {
 
 impl TagsWriter {
     /// Adds a tag.
-    pub fn push(&mut self, key: &str, value: &str) {
+    pub(crate) fn push(&mut self, key: &str, value: &str) {
         if !self.0.is_empty() {
             self.0.push(',');
         }
@@ -93,7 +93,7 @@ impl TagsWriter {
     }
 
     /// The text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -135,7 +135,7 @@ fn is_alphanumeric(c: char) -> bool {
 
 /// Appends `text` with every other character made `_`. Colons stay if `colons` says so: daemons that take the first one
 /// for the end of the key leave the others alone, and addresses and times have them.
-pub fn clean(out: &mut Vec<u8>, text: &str, colons: bool) {
+pub(crate) fn clean(out: &mut Vec<u8>, text: &str, colons: bool) {
     if text.bytes().all(is_plain) {
         return out.extend_from_slice(text.as_bytes());
     }
@@ -155,7 +155,7 @@ pub fn clean(out: &mut Vec<u8>, text: &str, colons: bool) {
 }
 
 /// Whether [`clean`] would change nothing, and there is something.
-pub fn is_clean(text: &str, colons: bool) -> bool {
+pub(crate) fn is_clean(text: &str, colons: bool) -> bool {
     let mut cleaned = Vec::new();
     clean(&mut cleaned, text, colons);
     !text.is_empty() && cleaned == text.as_bytes()

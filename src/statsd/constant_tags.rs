@@ -1,14 +1,14 @@
 //! The server's own tags, and which of a client's have the key of one.
 
 /// The server's own tags, at most: one bit each of a `u32`.
-pub const MAX_CONSTANT_TAGS: usize = 32;
+pub(crate) const MAX_CONSTANT_TAGS: usize = 32;
 
 /// Tags that are on every line, written once.
 ///
 /// A client's tag is compared with them before it is written, and a body may hold half a million tags of two bytes. So the
 /// first and the last byte of a key choose the few that it can be.
 #[derive(Clone, Debug)]
-pub struct ConstantTags {
+pub(crate) struct ConstantTags {
     keys: Vec<String>,
     /// Which keys begin with a byte, a bit each.
     by_first: Box<[u32; 256]>,
@@ -27,7 +27,7 @@ impl Default for ConstantTags {
 impl ConstantTags {
     /// Adds a tag; `key` is not empty, and there are fewer than [`MAX_CONSTANT_TAGS`]. `written` is how it stands in a line,
     /// if it does.
-    pub fn push(&mut self, key: &str, written: Option<&str>) {
+    pub(crate) fn push(&mut self, key: &str, written: Option<&str>) {
         if let (Some(first), Some(last)) = (key.bytes().next(), key.bytes().next_back()) {
             self.by_first[usize::from(first)] |= 1 << self.keys.len();
             self.by_last[usize::from(last)] |= 1 << self.keys.len();
@@ -42,12 +42,12 @@ impl ConstantTags {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.keys.len()
     }
 
     /// Whether one has this key.
-    pub fn contains(&self, key: &[u8]) -> bool {
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let (Some(first), Some(last)) = (key.first(), key.last()) else { return false };
         let mut candidates = self.by_first[usize::from(*first)] & self.by_last[usize::from(*last)];
         while candidates != 0 {
@@ -60,7 +60,7 @@ impl ConstantTags {
     }
 
     /// All of them as they stand in a line, without what opens and closes them.
-    pub fn written(&self) -> &str {
+    pub(crate) fn written(&self) -> &str {
         &self.written
     }
 }

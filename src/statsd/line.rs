@@ -7,13 +7,13 @@ use std::io::Write as _;
 
 use crate::metric::{Metric, Rate, Tag, Tags, Value, clean};
 use crate::statsd::dialect::PRESENT;
-use crate::statsd::style::Style;
+use crate::statsd::encoding::Encoding;
 
 /// Appends the line of `metric` to `out`, without a final newline.
 ///
 /// Where a sign makes a gauge a shift, a negative absolute gauge becomes two lines with a newline between: StatsD reads
 /// `g:-5|g` as a shift, so the gauge is set to 0 first. The two must travel in one datagram, in this order.
-pub fn write(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
+pub(crate) fn write(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
     if let Some(line) = metric.as_it_came.filter(|_| style.tags().is_empty()) {
         // Most of a batch's lines: two copies in place of six.
         out.extend_from_slice(style.prefix().as_str().as_bytes());
@@ -48,7 +48,7 @@ pub fn write(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
 }
 
 /// The length of the line of `metric`, in bytes.
-pub fn length(style: &Style, metric: &Metric<'_>) -> usize {
+pub(crate) fn length(style: &Encoding, metric: &Metric<'_>) -> usize {
     let mut line = Vec::new();
     write(&mut line, style, metric);
     line.len()
@@ -56,7 +56,7 @@ pub fn length(style: &Style, metric: &Metric<'_>) -> usize {
 
 /// What stands before the value.
 #[inline]
-fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
+fn open(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
     out.extend_from_slice(style.prefix().as_str().as_bytes());
     out.extend_from_slice(metric.name.as_str().as_bytes());
     if style.dialect().tags.is_some_and(|tags| tags.in_name) && has_tags(style, metric) {
@@ -66,7 +66,7 @@ fn open(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
 }
 
 /// What stands after it.
-fn close(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
+fn close(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
     out.push(b'|');
     out.extend_from_slice(metric.value.kind().as_str().as_bytes());
     sampled(out, metric.value.rate());
@@ -76,12 +76,12 @@ fn close(out: &mut Vec<u8>, style: &Style, metric: &Metric<'_>) {
 }
 
 /// False for most metrics.
-fn has_tags(style: &Style, metric: &Metric<'_>) -> bool {
+fn has_tags(style: &Encoding, metric: &Metric<'_>) -> bool {
     !(metric.tags.is_empty() && style.tags().is_empty())
 }
 
 /// Appends the client's tags and the server's own, as they stand in a line of the dialect.
-pub fn write_tags(out: &mut Vec<u8>, style: &Style, tags: Tags<'_>) {
+pub(crate) fn write_tags(out: &mut Vec<u8>, style: &Encoding, tags: Tags<'_>) {
     if let Some(written) = tags.as_written() {
         return out.extend_from_slice(written.as_bytes());
     }
@@ -125,7 +125,7 @@ mod tests {
     use crate::statsd::dialect::DIALECTS;
     use proptest::prelude::*;
 
-    fn tagged(style: &Style, name: &str, value: Value<'_>, tags: &str) -> String {
+    fn tagged(style: &Encoding, name: &str, value: Value<'_>, tags: &str) -> String {
         let name = style.name(name).expect("a sound name");
         let mut out = Vec::new();
         write(&mut out, style, &Metric { name, value, tags: Tags::parse(tags).expect("few tags"), as_it_came: None });
@@ -133,15 +133,15 @@ mod tests {
     }
 
     fn line(prefix: &str, name: &str, value: Value<'_>) -> String {
-        tagged(&Style::new(prefix.parse().expect("a sound prefix"), DIALECTS[0]), name, value, "")
+        tagged(&Encoding::new(prefix.parse().expect("a sound prefix"), DIALECTS[0]), name, value, "")
     }
 
     fn n(text: &str) -> Number<'_> {
         Number::parse(text, MetricError::Value).expect("a sound number")
     }
 
-    fn style(dialect: &str) -> Style {
-        Style::new(Default::default(), crate::statsd::dialect::Dialect::find(dialect).expect("a dialect"))
+    fn style(dialect: &str) -> Encoding {
+        Encoding::new(Default::default(), crate::statsd::dialect::Dialect::find(dialect).expect("a dialect"))
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
             value in "[+-]?[0-9]{1,9}(\\.[0-9]{1,6})?",
             rate in 0.001f64..1.0,
         ) {
-            let style = Style::default();
+            let style = Encoding::default();
             let Ok(name) = style.name(&text) else { return Ok(()) };
             let rate = Rate::parse(&rate.to_string()).expect("a rate in range");
             let number = n(&value);

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use statsd_http_proxy::cli::CommandLine;
+use statsd_http_proxy::config::arguments::CommandLine;
 use statsd_http_proxy::config::{Config, LogFormat};
-use statsd_http_proxy::log::Log;
+use statsd_http_proxy::telemetry::log::Log;
 use statsd_http_proxy::server::{self, Process, ServeError};
 
 use crate::support::client::{Client, post};

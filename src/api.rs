@@ -1,0 +1,12 @@
+//! The HTTP interface: from the head of a request to its answer.
+
+pub(crate) mod access;
+pub(crate) mod client_script;
+pub(crate) mod context;
+pub(crate) mod cors;
+pub(crate) mod kept_head;
+pub(crate) mod long_batch;
+pub(crate) mod pipeline;
+pub(crate) mod refusals;
+pub(crate) mod request_log;
+pub(crate) mod routes;

@@ -1,0 +1,63 @@
+//! What the requests of one worker share, and nothing outside it touches.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::auth::Verifier;
+use crate::ingest::batch::{self, Sink};
+use crate::config::Config;
+use crate::demo::feed::Feed;
+use crate::conn::budget::Budget;
+use crate::conn::date::AnswerDate;
+use crate::conn::deadlines::Deadlines;
+use crate::api::long_batch::Turns;
+use crate::metric::{Metric, MetricError};
+use crate::telemetry::refusals::Refusals;
+use crate::statsd::line;
+use crate::upstream::queue::Upstream;
+
+/// One worker's state, as its requests see it.
+pub(crate) struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Checks tokens, where they are required.
+    pub verifier: Option<Verifier>,
+    /// The way to StatsD.
+    pub upstream: Upstream,
+    /// The memory for requests that are not there whole.
+    pub budget: Budget,
+    /// Turns of batches that take long.
+    pub turns: Turns,
+    /// What the demo shows, if there is one.
+    pub feed: Option<Feed>,
+    /// Requests that were refused.
+    pub refusals: Refusals,
+    /// The clock.
+    pub deadlines: Rc<Deadlines>,
+    /// The system clock, for answers.
+    pub date: AnswerDate,
+}
+
+impl Shared {
+    /// Forwards the metric of a request unless sampling drops it.
+    pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
+        batch::sample(metric, &self.config.style, &mut &*self).map(|_| ())
+    }
+}
+
+impl Sink for &Shared {
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let mut length = 0;
+        self.upstream.push(metric.value.count(), |out| {
+            let start = out.len();
+            line::write(out, &self.config.style, metric);
+            length = out.len() - start;
+        })?;
+        Ok(length)
+    }
+
+    fn take_line(&mut self, line: &[u8], count: u32) {
+        // Its length was checked when it was written.
+        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
+    }
+}

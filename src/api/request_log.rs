@@ -1,0 +1,83 @@
+//! What the log is told of a request: with `--verbose` a line for each, and always its refusal for the summary.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use http::{Response, StatusCode};
+use tracing::field::{DisplayValue, display};
+use tracing::info;
+
+use crate::api::kept_head::KeptHead;
+use crate::telemetry::log::REQUEST;
+use crate::telemetry::refusals::{Reason, Refusals};
+use crate::api::context::Shared;
+
+/// One request, from its head to its answer.
+#[derive(Debug)]
+pub(crate) struct RequestLog {
+    /// When the head was complete; only where a line is written.
+    begun: Option<Instant>,
+    body_bytes: usize,
+}
+
+impl RequestLog {
+    /// The head is complete.
+    pub(crate) fn begin(verbose: bool) -> Self {
+        Self { begun: verbose.then(Instant::now), body_bytes: 0 }
+    }
+
+    /// So many bytes of the body have come, as they came.
+    pub(crate) fn set_body_bytes(&mut self, count: usize) {
+        self.body_bytes = count;
+    }
+
+    /// The answer is ready. One that refuses has its [`Reason`] among its extensions.
+    pub(crate) fn end<B>(&self, refusals: &Refusals, peer: Option<SocketAddr>, head: &KeptHead, answer: &Response<B>) {
+        let reason = answer.extensions().get::<Reason>().copied();
+        if let Some(reason) = reason.filter(|reason| *reason != Reason::ClientLeft) {
+            refusals.note(reason, peer.map(|peer| peer.ip()));
+        }
+        if let Some(begun) = self.begun {
+            info!(
+                target: REQUEST,
+                method = %head.method,
+                // Not the query, which may hold a token.
+                path = head.uri.path(),
+                status = answer.status().as_u16(),
+                peer = shown(peer),
+                bytes = self.body_bytes,
+                microseconds = begun.elapsed().as_micros() as u64,
+                reason = reason.map(Reason::name),
+                "request"
+            );
+        }
+    }
+}
+
+/// A head that hyper could not read, and has answered by itself: 431 if it was too large, else 400. Other errors are the ends
+/// of connections.
+pub(crate) fn head_refused(shared: &Shared, peer: Option<SocketAddr>, error: &hyper::Error) {
+    let (reason, status) = match error {
+        _ if error.is_parse_too_large() => (Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        _ if error.is_parse() => (Reason::BadHead, StatusCode::BAD_REQUEST),
+        _ => return,
+    };
+    note_head(shared, peer, reason, status);
+}
+
+/// A head that h2 has refused by itself: too large, for which it answers 431, or malformed, for which it resets the stream. It
+/// does not say which.
+pub(crate) fn head_refused_by_h2(shared: &Shared, peer: Option<SocketAddr>) {
+    note_head(shared, peer, Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+}
+
+fn note_head(shared: &Shared, peer: Option<SocketAddr>, reason: Reason, status: StatusCode) {
+    shared.refusals.note(reason, peer.map(|peer| peer.ip()));
+    if shared.config.verbose {
+        info!(target: REQUEST, status = status.as_u16(), peer = shown(peer), reason = reason.name(), "request");
+    }
+}
+
+fn shown(peer: Option<SocketAddr>) -> Option<DisplayValue<SocketAddr>> {
+    peer.map(display)
+}

@@ -1,0 +1,20 @@
+//! Bytes of a connection to bounded requests: hyper and h2 speak the protocols, this module bounds what they take in. It knows
+//! no endpoint.
+
+pub(crate) mod body;
+pub(crate) mod budget;
+pub(crate) mod crowding;
+pub(crate) mod date;
+pub(crate) mod deadlines;
+pub(crate) mod discard;
+pub(crate) mod event_stream;
+pub(crate) mod frames;
+pub(crate) mod head;
+pub(crate) mod http1;
+pub(crate) mod http2;
+pub(crate) mod http2_answer;
+pub(crate) mod inflate;
+pub(crate) mod linger;
+pub(crate) mod metered;
+pub(crate) mod request_body;
+pub(crate) mod wake_slot;

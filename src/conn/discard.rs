@@ -1,0 +1,39 @@
+//! The body of a refused HTTP/2 request, taken in and thrown away.
+//!
+//! A server that answers before it has the whole body, and then drops it, ends the stream with RST_STREAM. RFC 9113
+//! section 8.1 allows that, but curl 7.88 then shows no answer, Java's HttpClient never returns, and httpx raises an error.
+//! So a refused body is read to its end, up to a limit and for a time, and the stream ends as any other.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::task::spawn_local;
+
+use crate::conn::budget::{Budget, ConnectionShare};
+use crate::conn::deadlines::Deadlines;
+use crate::conn::request_body::RequestBody;
+
+/// The most bytes of a refused body that are read: the flow-control window of a stream, so that a client that has sent
+/// all it may is not reset, and one that goes on is.
+pub(crate) const MAX_DISCARDED_BYTES: usize = 64 * 1024;
+
+/// Reads the rest of `body` in a task of its own, for the time that a body may take to arrive, until a shutdown, or until
+/// others need the memory. Without memory to spare, the body is dropped at once.
+pub(crate) fn discard(mut body: RequestBody, deadlines: &Rc<Deadlines>, budget: &Budget, share: &Rc<ConnectionShare>) {
+    if body.is_end_stream() {
+        return;
+    }
+    let Some(holding) = budget.hold_discarded(share) else { return };
+    let guard = deadlines.watch_discarded_body();
+    let mut left = MAX_DISCARDED_BYTES;
+    spawn_local(poll_fn(move |cx| {
+        while let Poll::Ready(piece) = body.poll_piece(cx) {
+            match piece {
+                Some(Ok(piece)) if piece.len() <= left => left -= piece.len(),
+                Some(_) | None => return Poll::Ready(()),
+            }
+        }
+        if guard.expired(cx) || holding.is_refused(cx) { Poll::Ready(()) } else { Poll::Pending }
+    }));
+}

@@ -1,0 +1,302 @@
+//! HTTP/2 frames that cost work but carry no request, counted (RFC 9113 section 10.5).
+//!
+//! hyper answers PING and SETTINGS without limit, and h2 takes PRIORITY, WINDOW_UPDATE and empty DATA as they come. A
+//! browser sends a handful of them for each request; a flood is thousands. Only the 9-byte frame headers are looked at.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use thiserror::Error;
+
+use crate::conn::deadlines::Deadlines;
+
+/// The client's connection preface (RFC 9113 section 3.4), which comes before the first frame.
+const PREFACE_LEN: usize = 24;
+const HEADER_LEN: usize = 9;
+
+/// Frames without use that a connection may send in any [`WINDOW`]. Browsers stay under 50 even on a busy page; at this
+/// rate a flood costs under 1 % of a core.
+const MOST: usize = 1000;
+
+/// Ticks in which [`MOST`] may come: ten seconds.
+const WINDOW: u32 = 100;
+
+/// Frames without use that each request makes up for: many clients end a body with an empty DATA, and answer what they
+/// get with WINDOW_UPDATE.
+const CREDIT: usize = 4;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
+
+/// Flag of HEADERS and CONTINUATION: no CONTINUATION follows.
+const END_HEADERS: u8 = 4;
+
+/// Too many frames that carry no request.
+#[derive(Debug, Error)]
+#[error("HTTP/2 frame flood")]
+pub(crate) struct FrameFlood;
+
+/// Counts the frames of one connection.
+#[derive(Debug)]
+pub(crate) struct FrameMeter {
+    /// Bytes to skip before the next frame header: the preface, then payloads.
+    skip: usize,
+    header: [u8; HEADER_LEN],
+    have: usize,
+    /// Counts of the current and the last tenth of the window, with their ticks. At most eleven entries.
+    counts: VecDeque<(u32, usize)>,
+    /// Frames without use that requests have made up for; never more than [`MOST`].
+    credit: usize,
+    /// Since when the frame, or the block of HEADERS and CONTINUATION, is incomplete that the bytes so far end with.
+    incomplete_since: Option<u32>,
+    /// Bytes of that frame so far.
+    incomplete_bytes: usize,
+    /// True from a HEADERS without END_HEADERS to the CONTINUATION that has it.
+    in_block: bool,
+    /// True while a part of such a block is complete, and the block is not.
+    has_part: bool,
+    /// The highest stream so far: HEADERS of a lower one are trailers.
+    last_stream: u32,
+    deadlines: Rc<Deadlines>,
+}
+
+/// What the bytes so far end with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Incomplete {
+    /// The tick at which it began.
+    pub since: u32,
+    /// Bytes of the frame that came.
+    pub bytes: usize,
+    /// True if a part of a head was decoded already: the rest is in frames to come.
+    pub head: bool,
+}
+
+impl FrameMeter {
+    /// A meter for a connection that has sent nothing yet.
+    pub(crate) fn new(deadlines: Rc<Deadlines>) -> Self {
+        Self {
+            skip: PREFACE_LEN,
+            header: [0; HEADER_LEN],
+            have: 0,
+            counts: VecDeque::new(),
+            credit: 0,
+            incomplete_since: Some(deadlines.now()),
+            incomplete_bytes: 0,
+            in_block: false,
+            has_part: false,
+            last_stream: 0,
+            deadlines,
+        }
+    }
+
+    /// What the bytes so far end with, if it is not the end of a frame. The client's preface counts as a frame.
+    pub(crate) fn incomplete(&self) -> Option<Incomplete> {
+        let (bytes, head) = (self.incomplete_bytes, self.has_part);
+        self.incomplete_since.map(|since| Incomplete { since, bytes, head })
+    }
+
+    /// Counts the frames that begin in `bytes`, up to the payload of the first HEADERS for which `admit` says no, which is
+    /// told whether that begins a request. Returns how many bytes that is; what follows is for a later call.
+    pub(crate) fn count(&mut self, all: &[u8], mut admit: impl FnMut(bool) -> bool) -> Result<usize, FrameFlood> {
+        let mut bytes = all;
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let skipped = self.skip.min(bytes.len());
+                self.skip -= skipped;
+                self.incomplete_bytes += skipped;
+                bytes = &bytes[skipped..];
+                self.note_end();
+                continue;
+            }
+            if self.have == 0 {
+                self.incomplete_bytes = 0;
+                self.incomplete_since.get_or_insert(self.deadlines.now());
+            }
+            let taken = (HEADER_LEN - self.have).min(bytes.len());
+            self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
+            self.have += taken;
+            self.incomplete_bytes += taken;
+            bytes = &bytes[taken..];
+            if self.have == HEADER_LEN && !self.begin_frame(&mut admit)? {
+                return Ok(all.len() - bytes.len());
+            }
+        }
+        Ok(all.len())
+    }
+
+    /// The header of a frame is complete. Returns false if its payload may not be read yet.
+    fn begin_frame(&mut self, admit: &mut impl FnMut(bool) -> bool) -> Result<bool, FrameFlood> {
+        let [high, middle, low, kind, flags, stream @ ..] = self.header;
+        self.have = 0;
+        self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.in_block = flags & END_HEADERS == 0;
+        }
+        self.note_end();
+        let useful = match kind {
+            HEADERS => {
+                self.credit = MOST.min(self.credit + CREDIT);
+                let stream = u32::from_be_bytes(stream);
+                let is_request = stream > self.last_stream;
+                self.last_stream = self.last_stream.max(stream);
+                return Ok(admit(is_request));
+            }
+            DATA | CONTINUATION => self.skip > 0,
+            // No request makes up for one: it begins and ends the same work again and again (CVE-2023-44487).
+            RST_STREAM => {
+                self.count_useless()?;
+                true
+            }
+            _ => false,
+        };
+        if !useful {
+            self.useless()?;
+        }
+        Ok(true)
+    }
+
+    /// Notes that a frame is complete, if it is.
+    fn note_end(&mut self) {
+        if self.skip == 0 && self.have == 0 {
+            self.has_part = self.in_block;
+            if !self.in_block {
+                self.incomplete_since = None;
+            }
+        }
+    }
+
+    fn useless(&mut self) -> Result<(), FrameFlood> {
+        if self.credit > 0 {
+            self.credit -= 1;
+            return Ok(());
+        }
+        self.count_useless()
+    }
+
+    fn count_useless(&mut self) -> Result<(), FrameFlood> {
+        let slot = self.deadlines.now() / (WINDOW / 10);
+        match self.counts.back_mut() {
+            Some((last, count)) if *last == slot => *count += 1,
+            _ => self.counts.push_back((slot, 1)),
+        }
+        while self.counts.front().is_some_and(|(first, _)| slot.wrapping_sub(*first) > 10) {
+            self.counts.pop_front();
+        }
+        if self.counts.iter().map(|(_, count)| count).sum::<usize>() > MOST { Err(FrameFlood) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Timeouts;
+    use std::sync::Arc;
+
+    fn meter() -> (FrameMeter, Rc<Deadlines>) {
+        let timeouts = Timeouts { read: None, write: None, idle: None };
+        let deadlines = Rc::new(Deadlines::new(&timeouts, Arc::default()));
+        let mut meter = FrameMeter::new(Rc::clone(&deadlines));
+        meter.count(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", |_| true).expect("the preface is no frame");
+        (meter, deadlines)
+    }
+
+    fn frame(kind: u8, payload: usize) -> Vec<u8> {
+        let mut frame = vec![0, (payload >> 8) as u8, payload as u8, kind, 0, 0, 0, 0, 1];
+        frame.extend(std::iter::repeat_n(0xff, payload));
+        frame
+    }
+
+    #[test]
+    fn floods_are_noticed_however_they_are_cut() {
+        for (kind, payload) in [(6, 8), (4, 0), (3, 4), (8, 4), (2, 5), (0, 0), (9, 0), (42, 3)] {
+            for size in [1, 7, 9, 4096] {
+                let (mut meter, _) = meter();
+                let flood: Vec<u8> = frame(kind, payload).repeat(MOST + 1);
+                let noticed = flood.chunks(size).any(|chunk| meter.count(chunk, |_| true).is_err());
+                assert!(noticed, "frame {kind} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn requests_that_are_reset_are_a_flood() {
+        let (mut meter, _) = meter();
+        let reset = [frame(HEADERS, 40), frame(RST_STREAM, 4)].concat();
+        let noticed = (0..=MOST).position(|_| meter.count(&reset, |_| true).is_err());
+        assert_eq!(noticed, Some(MOST));
+    }
+
+    #[test]
+    fn requests_are_no_flood() {
+        let (mut meter, _) = meter();
+        for _ in 0..10 * MOST {
+            meter.count(&frame(HEADERS, 40), |_| true).expect("a request");
+            meter.count(&frame(DATA, 7), |_| true).expect("its body");
+            meter.count(&frame(DATA, 0), |_| true).expect("its end");
+            meter.count(&frame(8, 4), |_| true).expect("a window update for the answer");
+        }
+    }
+
+    #[test]
+    fn a_steady_trickle_is_no_flood() {
+        let (mut meter, deadlines) = meter();
+        for _ in 0..20 * WINDOW {
+            for _ in 0..5 {
+                meter.count(&frame(6, 8), |_| true).expect("50 pings a second");
+            }
+            deadlines.sweep();
+        }
+    }
+
+    #[test]
+    fn what_is_incomplete_is_known_however_it_is_cut() {
+        let part = |kind: u8, flags: u8| {
+            let mut frame = frame(kind, 20);
+            frame[4] = flags;
+            frame
+        };
+        let block = [part(HEADERS, 0), part(CONTINUATION, 0), part(CONTINUATION, END_HEADERS)].concat();
+        let all = [part(HEADERS, END_HEADERS), block].concat();
+        for size in 1..=all.len() {
+            let (mut meter, _) = meter();
+            assert_eq!(meter.incomplete(), None);
+            let mut end = 0;
+            for chunk in all.chunks(size) {
+                meter.count(chunk, |_| true).expect("no flood");
+                end += chunk.len();
+                let bytes = (end - 1) % 29 + 1;
+                let expected = (end != 29 && end != all.len()).then_some((bytes, end >= 58));
+                let found = meter.incomplete().map(|found| (found.bytes, found.head));
+                assert_eq!(found, expected, "{end} bytes in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_is_incomplete_since_its_first_byte() {
+        let (mut meter, deadlines) = meter();
+        let ping = frame(6, 8);
+        meter.count(&ping[..3], |_| true).expect("no flood");
+        deadlines.sweep();
+        meter.count(&ping[3..10], |_| true).expect("no flood");
+        assert_eq!(meter.incomplete().map(|found| found.since), Some(0));
+        meter.count(&[&ping[10..], &ping[..1]].concat(), |_| true).expect("no flood");
+        assert_eq!(meter.incomplete().map(|found| found.since), Some(1));
+    }
+
+    #[test]
+    fn a_head_that_is_not_admitted_waits_behind_its_frame_header() {
+        let (mut meter, _) = meter();
+        let both = [frame(HEADERS, 40), frame(DATA, 7), frame(HEADERS, 30), frame(DATA, 7)].concat();
+        let mut admitted = 0;
+        let mut once = |_| {
+            admitted += 1;
+            admitted <= 1
+        };
+        let taken = meter.count(&both, &mut once).expect("no flood");
+        assert_eq!(taken, 49 + 16 + 9);
+        assert_eq!(meter.count(&both[taken..], |_| panic!("no head begins here")).expect("no flood"), 30 + 16);
+    }
+}

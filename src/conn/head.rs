@@ -1,0 +1,209 @@
+//! Rules of a request's head that hyper's parser lets pass, and that a proxy in front could read otherwise.
+
+use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Method, Version};
+use thiserror::Error;
+
+/// The most bytes that a head may have, cookies aside. A request of ours needs some hundred, and a token up to 4 KiB.
+/// Cookies come on top, since browsers send a site's cookies with every beacon: what hyper buffers bounds both together.
+const MAX_HEAD: usize = 8 * 1024;
+
+/// The most header fields that a head may have: hyper's bound for HTTP/1.1, which h2 does not have. Each takes some 110 bytes
+/// in memory, and one byte of an HTTP/2 head names it.
+const MAX_FIELDS: usize = 100;
+
+/// What is wrong with a head.
+#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
+pub(crate) enum HeadError {
+    /// HTTP/1.1 needs exactly one valid `Host` (RFC 9112 section 3.2).
+    #[error("Invalid Host specified")]
+    Host,
+    /// A `Transfer-Encoding` that is not exactly `chunked` (RFC 9112 section 6.1).
+    #[error("Invalid Transfer-Encoding specified")]
+    Framing,
+    /// A transfer coding that is known but not read here.
+    #[error("Transfer coding not supported")]
+    TransferCoding,
+    /// A request target that is no path (RFC 9112 section 3.2).
+    #[error("Invalid request target specified")]
+    Target,
+    /// The request target alone is longer than a head may be.
+    #[error("Request target too long")]
+    TargetTooLong,
+    /// The head is longer than it may be, cookies aside (RFC 6585 section 5).
+    #[error("Request head too large")]
+    TooLarge,
+    /// The head has more than [`MAX_FIELDS`] fields (RFC 6585 section 5).
+    #[error("Too many request header fields")]
+    TooManyFields,
+    /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
+    #[error("Expectation not supported")]
+    Expectation,
+}
+
+/// Checks what hyper does not.
+pub(crate) fn check(head: &Parts) -> Result<(), HeadError> {
+    if head.headers.len() > MAX_FIELDS {
+        return Err(HeadError::TooManyFields);
+    }
+    if head.version < Version::HTTP_2 {
+        host(head)?;
+        transfer_encoding(&head.headers)?;
+    }
+    size(head)?;
+    target(head)?;
+    match head.headers.get(EXPECT) {
+        Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(HeadError::Expectation),
+        _ => Ok(()),
+    }
+}
+
+fn size(head: &Parts) -> Result<(), HeadError> {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_HEAD {
+        return Err(HeadError::TargetTooLong);
+    }
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        if *name == COOKIE { 0 } else { name.as_str().len() + ": ".len() + value.len() + "\r\n".len() }
+    };
+    if target + head.headers.iter().map(line).sum::<usize>() > MAX_HEAD { Err(HeadError::TooLarge) } else { Ok(()) }
+}
+
+fn host(head: &Parts) -> Result<(), HeadError> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host.as_bytes()) => Ok(()),
+        (None, None) if head.version < Version::HTTP_11 => Ok(()),
+        _ => Err(HeadError::Host),
+    }
+}
+
+/// Whether `host` is `uri-host [":" port]` (RFC 9110 section 7.2), or empty, which says that there is no authority.
+fn is_host(host: &[u8]) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    if host.iter().all(plain) {
+        return true;
+    }
+    Authority::try_from(host).is_ok_and(|authority| {
+        let port_sound = match host.rsplit_once_colon() {
+            Some(port) => port.is_empty() || authority.port_u16().is_some(),
+            None => true,
+        };
+        port_sound && !host.contains(&b'@') && !host.contains(&b',')
+    })
+}
+
+/// The text after the colon that begins a port.
+trait PortText {
+    fn rsplit_once_colon(&self) -> Option<&[u8]>;
+}
+
+impl PortText for [u8] {
+    fn rsplit_once_colon(&self) -> Option<&[u8]> {
+        let colon = self.iter().rposition(|b| *b == b':')?;
+        // A colon inside the brackets of an IPv6 address begins no port.
+        let after = &self[colon + 1..];
+        (!after.contains(&b']')).then_some(after)
+    }
+}
+
+fn transfer_encoding(headers: &HeaderMap) -> Result<(), HeadError> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if codings.next().is_some() {
+        return Err(HeadError::Framing);
+    }
+    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    // Known codings before a final chunked are a body that could be read, but is not here.
+    let text = coding.to_str().map_err(|_| HeadError::Framing)?.to_ascii_lowercase();
+    let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
+    let chunked_last = names.pop() == Some("chunked");
+    let known = |name: &&str| matches!(*name, "gzip" | "x-gzip" | "deflate" | "compress" | "x-compress" | "br");
+    if chunked_last && !names.is_empty() && names.iter().all(known) {
+        return Err(HeadError::TransferCoding);
+    }
+    Err(HeadError::Framing)
+}
+
+fn target(head: &Parts) -> Result<(), HeadError> {
+    let path = head.uri.path();
+    let asterisk = path == "*" && head.method == Method::OPTIONS;
+    let userinfo = head.uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    // CONNECT and a bare word come as an authority without a path.
+    if (path.starts_with('/') || asterisk) && !userinfo && head.method != Method::CONNECT {
+        Ok(())
+    } else {
+        Err(HeadError::Target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn with(headers: &[(HeaderName, &str)], target: &str) -> Result<(), HeadError> {
+        let mut request = Request::post(target).version(Version::HTTP_11);
+        for (name, value) in headers {
+            request = request.header(name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        check(&request.body(()).expect("a request").into_parts().0)
+    }
+
+    #[test]
+    fn hosts_are_checked() {
+        for good in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "[::1]", "", "a_b.example", "h:"] {
+            assert_eq!(with(&[(HOST, good)], "/"), Ok(()), "{good}");
+        }
+        for bad in ["u@h", "u:p@h", "h/path", "h?q", "h#f", "a b", "a,b", "h:x", "h:99999", "a:b:c", "[::1", "h\\"] {
+            assert_eq!(with(&[(HOST, bad)], "/"), Err(HeadError::Host), "{bad}");
+        }
+        assert_eq!(with(&[], "/"), Err(HeadError::Host));
+        assert_eq!(with(&[(HOST, "a"), (HOST, "a")], "/"), Err(HeadError::Host));
+    }
+
+    #[test]
+    fn only_chunked_is_a_transfer_encoding() {
+        let te = |value: &str| with(&[(HOST, "h"), (TRANSFER_ENCODING, value)], "/");
+        assert_eq!(te("chunked"), Ok(()));
+        assert_eq!(te("Chunked"), Ok(()));
+        for bad in
+            ["identity, chunked", "chunked, chunked", "chunked, identity", "\"chunked\"", "", "xchunked", ", chunked"]
+        {
+            assert_eq!(te(bad), Err(HeadError::Framing), "{bad:?}");
+        }
+        assert_eq!(te("gzip, chunked"), Err(HeadError::TransferCoding));
+        let twice = [(HOST, "h"), (TRANSFER_ENCODING, "chunked"), (TRANSFER_ENCODING, "chunked")];
+        assert_eq!(with(&twice, "/"), Err(HeadError::Framing));
+    }
+
+    #[test]
+    fn targets_are_paths() {
+        let host = [(HOST, "h")];
+        assert_eq!(with(&host, "/count/a"), Ok(()));
+        assert_eq!(with(&host, "http://h/count/a"), Ok(()));
+        assert_eq!(with(&host, "*"), Err(HeadError::Target));
+        assert_eq!(with(&host, "a"), Err(HeadError::Target));
+        assert_eq!(with(&host, "http://u@h/count/a"), Err(HeadError::Target));
+    }
+
+    #[test]
+    fn heads_are_bounded_but_for_cookies() {
+        let long = "x".repeat(7 * 1024);
+        let longer = "x".repeat(8 * 1024);
+        assert_eq!(with(&[(HOST, "h"), (COOKIE, &long), (http::header::REFERER, &long)], "/"), Ok(()));
+        assert_eq!(with(&[(HOST, "h"), (http::header::REFERER, &longer)], "/"), Err(HeadError::TooLarge));
+        assert_eq!(with(&[(HOST, "h"), (http::header::REFERER, &long)], &format!("/{long}")), Err(HeadError::TooLarge));
+        assert_eq!(with(&[(HOST, "h")], &format!("/{longer}")), Err(HeadError::TargetTooLong));
+    }
+
+    #[test]
+    fn other_expectations_are_refused() {
+        assert_eq!(with(&[(HOST, "h"), (EXPECT, "100-Continue")], "/"), Ok(()));
+        assert_eq!(with(&[(HOST, "h"), (EXPECT, "200-ok")], "/"), Err(HeadError::Expectation));
+    }
+}

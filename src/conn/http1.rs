@@ -1,0 +1,153 @@
+//! One HTTP/1.1 connection, from its first byte to its close.
+//!
+//! An HTTP/1.1 connection holds hyper's state, some 20 KiB with its buffers, only while it has something to do. New and
+//! idle ones are asleep: a socket and a [`Activity`], 1.6 KiB in all. The first bytes wake them. One that was idle for long
+//! goes back to sleep as soon as it is answered; one that sends request after request stays awake in between.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use http::{Request, Response};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tracing::debug;
+
+use crate::api::pipeline::Exchange;
+use crate::conn::deadlines::{Directive, Activity};
+use crate::conn::event_stream::AnswerBody;
+use crate::conn::linger;
+use crate::conn::metered::{Metered, Transport};
+use crate::conn::request_body::RequestBody;
+use crate::api::request_log;
+use crate::api::context::Shared;
+
+/// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
+/// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.
+pub(crate) const MAX_BUFFER: usize = 16 * 1024;
+
+/// Bytes read at most to wake a connection, on the stack: a whole request of a browser, mostly.
+const FIRST_READ: usize = 2048;
+
+/// hyper, configured, with what its requests share: one for each worker.
+pub(crate) struct Http1 {
+    builder: http1::Builder,
+    shared: Rc<Shared>,
+}
+
+impl Http1 {
+    /// HTTP/1.1 with its limits.
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+        let mut builder = http1::Builder::new();
+        // No timer: the sweep keeps the deadlines. Flat writes: an answer is one small buffer and one system call.
+        // Half-close: a script that sends its request and shuts its side down still gets its answer, as from the reference.
+        builder.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false).half_close(true);
+        Self { builder, shared }
+    }
+}
+
+/// Hands requests to the handler.
+struct Handler {
+    shared: Rc<Shared>,
+    watch: Rc<Activity>,
+}
+
+impl Service<Request<Incoming>> for Handler {
+    type Response = Response<AnswerBody>;
+    type Error = std::convert::Infallible;
+    type Future = Exchange;
+
+    fn call(&self, request: Request<Incoming>) -> Exchange {
+        let request = request.map(RequestBody::Http1);
+        Exchange::begin(Rc::clone(&self.shared), Rc::clone(&self.watch), request)
+    }
+}
+
+/// How a waking of HTTP/1.1 ended.
+enum Turn<T> {
+    /// Nothing to do: free hyper's state, and sleep.
+    Sleep(Metered<T>),
+    /// Close, after lingering if the peer may still be sending.
+    Close(Metered<T>, bool),
+    /// Gone already, or to be dropped at once.
+    Gone,
+}
+
+/// Serves HTTP/1.1 until either side closes.
+pub(crate) async fn serve<T: Transport>(transport: T, http1: Rc<Http1>, watch: Rc<Activity>) {
+    let mut metered = Metered::new(transport, Rc::clone(&watch));
+    loop {
+        let Some(first) = asleep(&mut metered, &watch).await else { return };
+        metered.unread(first);
+        // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no room for it.
+        match Box::pin(awake(metered, &http1, &watch)).await {
+            Turn::Sleep(back) => metered = back,
+            Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), watch)).await,
+            Turn::Close(_, false) | Turn::Gone => return,
+        }
+    }
+}
+
+/// Waits for the first bytes of a head. `None` when there will be none.
+async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Activity) -> Option<Bytes> {
+    if let Some(leftover) = metered.take_unread() {
+        return Some(leftover);
+    }
+    poll_fn(|cx| {
+        if watch.order(cx) == Some(Directive::Close) {
+            return Poll::Ready(None);
+        }
+        let mut scrap = [0; FIRST_READ];
+        let mut buf = ReadBuf::new(&mut scrap);
+        Pin::new(&mut *metered).poll_read(cx, &mut buf).map(|read| match (read, buf.filled()) {
+            (Err(_), _) | (Ok(()), []) => None,
+            (Ok(()), first) => Some(Bytes::copy_from_slice(first)),
+        })
+    })
+    .await
+}
+
+async fn awake<T: Transport>(metered: Metered<T>, http1: &Http1, watch: &Rc<Activity>) -> Turn<T> {
+    let handler = Handler { shared: Rc::clone(&http1.shared), watch: Rc::clone(watch) };
+    let mut connection = http1.builder.serve_connection(TokioIo::new(metered), handler);
+    watch.wake();
+    let result = poll_fn(|cx| match watch.order(cx) {
+        Some(Directive::Close | Directive::GoAway) => Poll::Ready(None),
+        // With hyper's shutdown, not without: it is what waits until the last answer is flushed.
+        _ => match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if watch.may_sleep() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        },
+    })
+    .await;
+    let sleep = watch.may_sleep();
+    watch.fall_asleep();
+    let parts = connection.into_parts();
+    let mut metered = parts.io.into_inner();
+    match result {
+        None if sleep => {
+            // Half a head that came with the last request begins its deadline now.
+            if !parts.read_buf.is_empty() {
+                watch.begin_head();
+            }
+            metered.unread(parts.read_buf);
+            Turn::Sleep(metered)
+        }
+        None => Turn::Gone,
+        Some(Ok(())) => {
+            let linger = watch.wants_linger() || !parts.read_buf.is_empty() || metered.has_unread();
+            Turn::Close(metered, linger)
+        }
+        Some(Err(error)) => {
+            debug!("HTTP/1.1 connection ended: {error}");
+            request_log::head_refused(&http1.shared, watch.peer(), &error);
+            // A head that was refused has been answered; the peer may still be sending the rest.
+            if error.is_parse() || watch.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One HTTP/2 connection, from its preface to its close.
+//!
+//! h2 speaks the protocol and enforces its limits. hyper's server on top of it is not used, since it has no way to answer
+//! `Expect: 100-continue`, and resets the stream of each request that is refused before its body has come.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{self, Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream};
+use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, Sleep, sleep};
+use tracing::debug;
+
+use crate::api::pipeline::Exchange;
+use crate::conn::http2_answer::Unsent;
+use crate::conn::budget::Holding;
+use crate::conn::deadlines::{Directive, Activity};
+use crate::conn::event_stream::AnswerBody;
+use crate::conn::frames::{FrameMeter, Incomplete};
+use crate::conn::metered::{Metered, Transport};
+use crate::conn::request_body::{Http2Body, RequestBody};
+use crate::conn::http1::MAX_BUFFER;
+use crate::api::request_log;
+use crate::api::context::Shared;
+
+/// Requests that one connection may have under way: more than any page needs at once.
+const MAX_STREAMS: u32 = 64;
+
+/// Flow-control window, for a stream and for a connection, in bytes: a body of the default cap in one go.
+const WINDOW: u32 = 64 * 1024;
+
+/// How often a peer is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a peer may take to answer a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Heads larger than they may be that a connection may send. Each costs as much as a dozen requests.
+const MAX_OVERSIZED_HEADS: u8 = 8;
+
+/// Bytes of a frame that is there in part from which on it counts in the budget: what every connection has a buffer for.
+const FREE_FRAME: usize = 4 * 1024;
+
+/// Bytes that a head may take while its last frame is awaited: h2 decodes each frame as it comes.
+const DECODED_HEAD: usize = 64 * 1024;
+
+/// h2, configured, with what its requests share: one for each worker.
+pub(crate) struct Http2 {
+    builder: server::Builder,
+    shared: Rc<Shared>,
+}
+
+impl Http2 {
+    /// HTTP/2 with its limits.
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+        let mut builder = server::Builder::new();
+        builder
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_header_list_size(MAX_BUFFER as u32)
+            .max_send_buffer_size(MAX_BUFFER);
+        Self { builder, shared }
+    }
+}
+
+/// Serves HTTP/2 until either side closes.
+pub(crate) async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: Rc<Activity>) {
+    watch.multiplex();
+    let frames = FrameMeter::new(Rc::clone(&http2.shared.deadlines));
+    let metered = Metered::new(transport, Rc::clone(&watch)).with_frames(frames);
+    let mut handshake = Box::pin(http2.builder.handshake::<_, Bytes>(metered));
+    let mut goes_away = false;
+    let connection = poll_fn(|cx| {
+        match watch.order(cx) {
+            Some(Directive::Close) => return Poll::Ready(None),
+            Some(Directive::GoAway) => goes_away = true,
+            Some(Directive::Sleep) | None => {}
+        }
+        handshake.as_mut().poll(cx).map(Result::ok)
+    })
+    .await;
+    drop(handshake);
+    let Some(mut connection) = connection else { return };
+    if goes_away {
+        connection.graceful_shutdown();
+    }
+    let keep_alive = KeepAlive::new(connection.ping_pong());
+    // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
+    let mut serving = Box::new(Serving { connection, keep_alive, incomplete: None, closing: false });
+    poll_fn(|cx| serving.poll(&http2.shared, &watch, cx)).await;
+}
+
+/// A connection after its handshake.
+struct Serving<T> {
+    connection: Connection<Metered<T>, Bytes>,
+    keep_alive: KeepAlive,
+    /// What is held of the budget for a frame that is there in part.
+    incomplete: Option<Holding>,
+    /// It was told to close at once.
+    closing: bool,
+}
+
+impl<T: Transport> Serving<T> {
+    /// Drives the connection, and begins a task for each request.
+    fn poll(&mut self, shared: &Rc<Shared>, watch: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
+        match watch.order(cx) {
+            Some(Directive::Close) => return Poll::Ready(()),
+            Some(Directive::GoAway) => self.connection.graceful_shutdown(),
+            Some(Directive::Sleep) | None => {}
+        }
+        if self.keep_alive.poll_lost(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let exhausted = watch.share().is_exhausted(watch.served_requests(), cx);
+        loop {
+            let accepted = self.connection.poll_accept(cx);
+            if accepted.is_pending() {
+                if !self.closing {
+                    note_undelivered(shared, watch);
+                }
+                if (exhausted || watch.oversized_heads() > MAX_OVERSIZED_HEADS) && !self.closing {
+                    // Only now: the answers to what was refused are on their way.
+                    self.close();
+                    continue;
+                }
+                if watch.accept_heads() {
+                    // The tasks of the requests so far come first, and of those that were refused to make space for them.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                return self.poll_incomplete(shared, watch, cx);
+            }
+            match ready!(accepted) {
+                Some(Ok((request, respond))) => {
+                    watch.note_delivered_head();
+                    begin(request, respond, shared, watch);
+                }
+                Some(Err(error)) => {
+                    debug!("HTTP/2 connection ended: {error}");
+                    return Poll::Ready(());
+                }
+                None => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Counts what came of a frame that is there in part. Ready if others need the memory.
+    fn poll_incomplete(&mut self, shared: &Shared, watch: &Activity, cx: &mut Context<'_>) -> Poll<()> {
+        let size = watch.incomplete().map_or(0, |incomplete| match incomplete {
+            Incomplete { head: true, .. } => DECODED_HEAD,
+            Incomplete { bytes, .. } => bytes,
+        });
+        if size < FREE_FRAME {
+            self.incomplete = None;
+            return Poll::Pending;
+        }
+        let held = match &self.incomplete {
+            Some(holding) => holding.replaced_by(size),
+            None => shared.budget.hold(watch.share(), size).map(|holding| self.incomplete = Some(holding)),
+        };
+        let is_refused = self.incomplete.as_ref().is_some_and(|holding| holding.is_refused(cx));
+        if held.is_err() || is_refused { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Ends all that is under way, and tells the peer that it asks too much.
+    fn close(&mut self) {
+        self.closing = true;
+        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
+}
+
+/// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
+fn note_undelivered(shared: &Shared, watch: &Activity) {
+    let undelivered = watch.take_undelivered_heads();
+    // Heads after a GOAWAY are ignored. A client with many requests under way may have begun more than it may, before it knew
+    // how many that is.
+    if undelivered == 0 || watch.goes_away() || watch.streams() + watch.share().unfinished() > MAX_STREAMS / 2 {
+        return;
+    }
+    for _ in 0..undelivered {
+        watch.note_oversized_head();
+        request_log::head_refused_by_h2(shared, watch.peer());
+    }
+}
+
+/// Takes the steps of a request that need no body, here, so that its head is dropped before the next one is read; the rest
+/// in a task of its own.
+fn begin(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: &Rc<Shared>, watch: &Rc<Activity>) {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let is_head = request.method() == Method::HEAD;
+    let request = request.map(|stream| RequestBody::Http2(Box::new(Http2Body::new(stream, announced))));
+    let exchange = Exchange::begin(Rc::clone(shared), Rc::clone(watch), request);
+    if exchange.awaits_continue() {
+        let mut leave = Response::new(());
+        *leave.status_mut() = StatusCode::CONTINUE;
+        // An error means that the peer has reset the stream, which the task below finds too.
+        let _ = respond.send_informational(leave);
+    }
+    let stream = Stream { exchange: Box::pin(exchange), respond, is_head };
+    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
+    spawn_local(async move {
+        let sent = match stream.await {
+            Ok(Some(unsent)) => Box::pin(unsent.send(shared, watch)).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            debug!("HTTP/2 stream ended: {error}");
+        }
+    });
+}
+
+/// A request until its answer begins. Written out, since an async function would keep space for each of its steps, in each
+/// of the requests that wait for a body.
+struct Stream {
+    exchange: Pin<Box<Exchange>>,
+    respond: SendResponse<Bytes>,
+    is_head: bool,
+}
+
+impl Future for Stream {
+    /// What is left to send of the answer, if anything is; `None` too if the peer has reset the stream.
+    type Output = Result<Option<Box<Unsent>>, h2::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Poll::Ready(answer) = self.exchange.as_mut().poll(cx) else {
+            return self.respond.poll_reset(cx).map(|reset| reset.map(|_| None));
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (mut head, body) = answer.into_parts();
+        describe(&mut head.headers, &body);
+        let is_empty = self.is_head || body.is_end_stream();
+        let stream = self.respond.send_response(Response::from_parts(head, ()), is_empty)?;
+        Poll::Ready(if is_empty { Ok(None) } else { Unsent::begin(body, stream) })
+    }
+}
+
+/// Adds the headers that hyper adds on HTTP/1.1.
+fn describe(headers: &mut HeaderMap, body: &AnswerBody) {
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
+        headers.insert(DATE, date);
+    }
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+}
+
+/// Asks a quiet peer again and again whether it is still there.
+struct KeepAlive {
+    pings: Option<PingPong>,
+    awaits_pong: bool,
+    /// Until the next ping, or until the answer to the last one is late.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl KeepAlive {
+    fn new(pings: Option<PingPong>) -> Self {
+        Self { pings, awaits_pong: false, timer: Box::pin(sleep(PING_INTERVAL)) }
+    }
+
+    /// Ready when a ping was not answered in time.
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pings) = &mut self.pings else { return Poll::Pending };
+        if self.awaits_pong && pings.poll_pong(cx).is_ready() {
+            self.awaits_pong = false;
+            self.timer.as_mut().reset(Instant::now() + PING_INTERVAL);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if self.awaits_pong {
+                return Poll::Ready(());
+            }
+            // An error means that the connection ends, which its next poll tells.
+            self.awaits_pong = pings.send_ping(Ping::opaque()).is_ok() && pings.poll_pong(cx).is_pending();
+            let wait = if self.awaits_pong { PING_TIMEOUT } else { PING_INTERVAL };
+            self.timer.as_mut().reset(Instant::now() + wait);
+        }
+        Poll::Pending
+    }
+}

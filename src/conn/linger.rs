@@ -1,0 +1,52 @@
+//! A close that lets the last answer arrive.
+//!
+//! A socket that is closed with unread bytes in its buffer is reset, and the reset overtakes the answer on the peer's
+//! side. So our side is shut down, and what the peer still sends is thrown away for a while (RFC 9112 section 9.6).
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::conn::deadlines::{Directive, Activity};
+
+/// The most bytes thrown away for one connection: enough for a body of a few seconds over a fast line; a peer that
+/// sends on after that learns it by the reset.
+const MOST: usize = 8 * 1024 * 1024;
+
+/// Shuts our side down and reads until the peer closes, the deadline passes, or [`MOST`] bytes have come.
+pub(crate) async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut transport: T, watch: Rc<Activity>) {
+    watch.begin_linger();
+    let mut shut = false;
+    let mut left = MOST;
+    poll_fn(|cx| {
+        if watch.order(cx) == Some(Directive::Close) {
+            return Poll::Ready(());
+        }
+        if !shut {
+            match Pin::new(&mut transport).poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => shut = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+        }
+        let mut scrap = [0u8; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut scrap);
+            match Pin::new(&mut transport).poll_read(cx, &mut buf) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {
+                    let read = buf.filled().len();
+                    if read == 0 || read > left {
+                        return Poll::Ready(());
+                    }
+                    left -= read;
+                }
+            }
+        }
+    })
+    .await;
+}

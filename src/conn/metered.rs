@@ -1,0 +1,191 @@
+//! The transport as hyper sees it, with an eye on what passes: when bytes came, whether the peer takes what is
+//! written, and, on HTTP/2, what its frames are.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
+
+use crate::conn::deadlines::Activity;
+use crate::conn::frames::FrameMeter;
+use crate::net::socket::Socket;
+
+/// A byte stream: TCP, or TLS over it.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Told before the last answer is written.
+    fn hold_for_end(&mut self) {}
+
+    /// Whether closing says all there is to say, so that a shutdown before it would be a system call for nothing.
+    fn ends_by_closing(&self) -> bool {
+        false
+    }
+
+    /// Whether closing now would be a reset, since bytes came that nobody read.
+    fn has_unread(&self) -> bool {
+        false
+    }
+}
+
+impl Transport for Socket {
+    fn hold_for_end(&mut self) {
+        Socket::hold_for_end(self);
+    }
+
+    fn ends_by_closing(&self) -> bool {
+        true
+    }
+
+    fn has_unread(&self) -> bool {
+        Socket::has_unread(self)
+    }
+}
+
+impl Transport for TlsStream<Socket> {}
+
+impl<T: Transport> Transport for Box<T> {
+    fn hold_for_end(&mut self) {
+        T::hold_for_end(self);
+    }
+
+    fn ends_by_closing(&self) -> bool {
+        T::ends_by_closing(self)
+    }
+
+    fn has_unread(&self) -> bool {
+        T::has_unread(self)
+    }
+}
+
+/// A transport whose traffic is noted in a [`Activity`].
+pub(crate) struct Metered<T> {
+    transport: T,
+    /// Read already, and to be read again first.
+    leftover: Bytes,
+    watch: Rc<Activity>,
+    frames: Option<FrameMeter>,
+}
+
+impl<T: Transport> Metered<T> {
+    /// Notes what passes through `transport` in `watch`.
+    pub(crate) fn new(transport: T, watch: Rc<Activity>) -> Self {
+        Self { transport, leftover: Bytes::new(), watch, frames: None }
+    }
+
+    /// Counts HTTP/2 frames too.
+    pub(crate) fn with_frames(mut self, frames: FrameMeter) -> Self {
+        self.watch.set_incomplete(frames.incomplete());
+        self.frames = Some(frames);
+        self
+    }
+
+    /// Puts back what was read too early.
+    pub(crate) fn unread(&mut self, leftover: Bytes) {
+        // Empty bytes can still hold on to the whole buffer that they were cut from.
+        self.leftover = if leftover.is_empty() { Bytes::new() } else { leftover };
+    }
+
+    /// See [`Transport::has_unread`].
+    pub(crate) fn has_unread(&self) -> bool {
+        self.transport.has_unread()
+    }
+
+    /// The transport, for what is not HTTP any more.
+    pub(crate) fn into_transport(self) -> T {
+        self.transport
+    }
+
+    /// Takes what was put back.
+    pub(crate) fn take_unread(&mut self) -> Option<Bytes> {
+        Some(std::mem::take(&mut self.leftover)).filter(|leftover| !leftover.is_empty())
+    }
+
+    fn note_written(&self, result: &Poll<io::Result<usize>>, wanted: usize) {
+        match result {
+            Poll::Ready(Ok(taken)) if *taken == wanted => self.watch.written(),
+            Poll::Ready(Ok(_)) | Poll::Pending => self.watch.blocked(),
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+/// HTTP/2: counts the frames in `bytes`; returns how many of them may be read now.
+fn count(frames: &mut Option<FrameMeter>, watch: &Activity, bytes: &[u8]) -> io::Result<usize> {
+    match frames {
+        Some(frames) => {
+            let taken = frames.count(bytes, |is_request| watch.admit_head(is_request)).map_err(io::Error::other)?;
+            // What is not read yet is incomplete because of us.
+            watch.set_incomplete(frames.incomplete().filter(|_| taken == bytes.len()));
+            Ok(taken)
+        }
+        None => Ok(bytes.len()),
+    }
+}
+
+impl<T: Transport> AsyncRead for Metered<T> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        // Whoever takes up the heads polls again then.
+        if this.watch.holds_heads() {
+            return Poll::Pending;
+        }
+        if !this.leftover.is_empty() {
+            let offered = this.leftover.len().min(buf.remaining());
+            let taken = count(&mut this.frames, &this.watch, &this.leftover[..offered])?;
+            buf.put_slice(&this.leftover.split_to(taken));
+            if this.leftover.is_empty() {
+                this.leftover = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let result = Pin::new(&mut this.transport).poll_read(cx, buf);
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            this.watch.received();
+            let taken = count(&mut this.frames, &this.watch, read)?;
+            if taken < read.len() {
+                this.leftover = Bytes::copy_from_slice(&read[taken..]);
+                buf.set_filled(before + taken);
+            }
+        }
+        result
+    }
+}
+
+impl<T: Transport> AsyncWrite for Metered<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.watch.is_last() {
+            this.transport.hold_for_end();
+        }
+        let result = Pin::new(&mut this.transport).poll_write(cx, buf);
+        this.note_written(&result, buf.len());
+        result
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.transport).poll_flush(cx);
+        match result {
+            // TLS takes what is written into a buffer of its own: only the flush tells whether the peer took it.
+            Poll::Pending => this.watch.blocked(),
+            Poll::Ready(Ok(())) => this.watch.flushed(),
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.watch.end_with_answer();
+        if this.transport.ends_by_closing() {
+            // A lingering close has a shutdown of its own.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.transport).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,119 @@
+//! The body of a request, as either protocol delivers it.
+
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use thiserror::Error;
+
+/// Why a body ends before its end.
+#[derive(Clone, Copy, Debug, Error)]
+pub(crate) enum BodyBroken {
+    /// Its framing or its length is wrong.
+    #[error("the framing of the request body is broken")]
+    Framing,
+    /// The peer left, or gave the request up.
+    #[error("the peer left within the request body")]
+    Left,
+    /// The connection was closed on our side, since its requests took too much memory.
+    #[error("the connection was closed to make space for others")]
+    Closed,
+}
+
+impl From<hyper::Error> for BodyBroken {
+    fn from(error: hyper::Error) -> Self {
+        // hyper's own errors of framing are of other kinds (`InvalidInput`, `InvalidData`).
+        let is_gone = |error: &io::Error| {
+            matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+        };
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        if error.is_incomplete_message() || source.is_some_and(is_gone) { Self::Left } else { Self::Framing }
+    }
+}
+
+impl From<h2::Error> for BodyBroken {
+    fn from(error: h2::Error) -> Self {
+        if error.is_go_away() && !error.is_remote() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            return Self::Closed;
+        }
+        if error.is_io() || error.is_remote() { Self::Left } else { Self::Framing }
+    }
+}
+
+/// A body that is still to be read.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// HTTP/1.1, with a length or in chunks; hyper reads it.
+    Http1(Incoming),
+    /// HTTP/2, in DATA frames; h2 reads them. In a box, since most requests are HTTP/1.1 and each is moved several times.
+    Http2(Box<Http2Body>),
+}
+
+/// The body of an HTTP/2 stream.
+#[derive(Debug)]
+pub(crate) struct Http2Body {
+    stream: RecvStream,
+    /// The announced length, in bytes. h2 holds the body to it (RFC 9113 section 8.1.1).
+    announced: Option<u64>,
+}
+
+impl Http2Body {
+    /// The body of `stream`, whose head announced a length or none.
+    pub(crate) fn new(stream: RecvStream, announced: Option<u64>) -> Self {
+        Self { stream, announced }
+    }
+}
+
+impl RequestBody {
+    /// True if nothing more will come.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.stream.is_end_stream(),
+        }
+    }
+
+    /// The announced length in bytes; 0 if none was announced.
+    pub(crate) fn announced(&self) -> u64 {
+        match self {
+            Self::Http1(body) => body.size_hint().lower(),
+            Self::Http2(body) => body.announced.unwrap_or(0),
+        }
+    }
+
+    /// True on HTTP/2, where a body does not hold up other requests of its connection.
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    /// The next piece; `None` at the end. Trailers are skipped: nothing here reads them.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyBroken>>> {
+        match self {
+            Self::Http1(body) => loop {
+                match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                    None => return Poll::Ready(None),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                    Some(Ok(frame)) => {
+                        if let Ok(piece) = frame.into_data() {
+                            return Poll::Ready(Some(Ok(piece)));
+                        }
+                    }
+                }
+            },
+            Self::Http2(body) => match ready!(body.stream.poll_data(cx)) {
+                None => Poll::Ready(None),
+                Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(piece)) => {
+                    // The peer may send as much again. An error means that the stream is over: the next poll tells.
+                    let _ = body.stream.flow_control().release_capacity(piece.len());
+                    Poll::Ready(Some(Ok(piece)))
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The body of a request to metrics. Pure: it knows neither sockets nor hyper.
+
+pub(crate) mod batch;
+pub(crate) mod content_type;
+pub(crate) mod form;
+pub(crate) mod json;
+pub(crate) mod params;

@@ -1,0 +1,69 @@
+//! Which format a batch has.
+
+use serde::de::IgnoredAny;
+
+use crate::ingest::content_type::ContentType;
+
+/// The formats of a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Format {
+    /// StatsD lines.
+    Lines,
+    /// A JSON array, or one object.
+    Json,
+    /// JSON objects, one in each line.
+    JsonLines,
+}
+
+impl Format {
+    /// The format that a Content-Type names; where it names none, what `body` looks like. `None` for what holds no metrics.
+    pub(super) fn of(content_type: ContentType, body: &[u8]) -> Option<Self> {
+        match content_type {
+            ContentType::Json => Some(Self::Json),
+            ContentType::JsonLines => Some(Self::JsonLines),
+            ContentType::Form | ContentType::Unnamed => Some(Self::guess(body)),
+            ContentType::Multipart | ContentType::Other => None,
+        }
+    }
+
+    /// What `body` looks like. No metric's name begins with a bracket, so that is JSON; an object that is not all there is
+    /// is the first of many.
+    fn guess(body: &[u8]) -> Self {
+        match body.trim_ascii_start().first() {
+            Some(b'[') => Self::Json,
+            Some(b'{') if is_single(body) => Self::Json,
+            Some(b'{') => Self::JsonLines,
+            _ => Self::Lines,
+        }
+    }
+}
+
+/// Whether one value is all there is. What follows the first is not looked at.
+fn is_single(body: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
+    matches!(values.next(), Some(Ok(_))) && body[values.byte_offset()..].trim_ascii().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_what_they_are_said_to_be_or_look_like() {
+        for (body, expected) in [
+            ("a:1|c\n", Format::Lines),
+            ("", Format::Lines),
+            (" [1]", Format::Json),
+            ("{\n\"metric\": 1\n}\n", Format::Json),
+            ("{\"a\":1}\n{\"a\":2}", Format::JsonLines),
+            ("{\"a\":", Format::JsonLines),
+        ] {
+            for unsaid in [ContentType::Unnamed, ContentType::Form] {
+                assert_eq!(Format::of(unsaid, body.as_bytes()), Some(expected), "{body:?}");
+            }
+            assert_eq!(Format::of(ContentType::Json, body.as_bytes()), Some(Format::Json));
+            assert_eq!(Format::of(ContentType::JsonLines, body.as_bytes()), Some(Format::JsonLines));
+            assert_eq!(Format::of(ContentType::Multipart, body.as_bytes()), None);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! StatsD lines: `name:value|type[|@rate][|#tags]`, with the packed values and further fields of DogStatsD.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use crate::ingest::batch::intake::Intake;
+use crate::ingest::batch::{Sink, plain};
+use crate::metric::{
+    Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value, without_exponent,
+    write_without_exponent,
+};
+use crate::statsd::line::write_tags;
+use crate::statsd::encoding::Encoding;
+
+/// Bytes that the packed values of one line may become where each needs a line of its own: eight times the longest line,
+/// so that one line does not take what the batch may become.
+const MAX_EXPANSION: usize = 64 * 1024;
+
+/// Takes all lines of `text`. An empty one is none.
+pub(super) fn take(text: &[u8], intake: &mut Intake<'_, impl Sink>) {
+    // One look at all of it is cheaper than one for each line.
+    match std::str::from_utf8(text) {
+        Ok(text) => take_text(text, intake),
+        // A broken line must not break its neighbours.
+        Err(_) => {
+            let mut lines = text.split(|byte| *byte == b'\n');
+            while let Some(line) = lines.next() {
+                if let Some(error) = intake.end() {
+                    let left = std::iter::once(line).chain(lines).filter(|line| !line.trim_ascii().is_empty());
+                    return intake.reject(left.count() as u64, error);
+                }
+                match std::str::from_utf8(line) {
+                    Ok(line) => take_text(line, intake),
+                    Err(_) => intake.reject(1, MetricError::Line),
+                }
+            }
+        }
+    }
+}
+
+fn take_text(mut text: &str, intake: &mut Intake<'_, impl Sink>) {
+    while !text.is_empty() {
+        if let Some(error) = intake.end() {
+            let left = text.as_bytes().split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            return intake.reject(left.count() as u64, error);
+        }
+        if let Some((metric, rest)) = plain::read(text, intake.style) {
+            intake.take(&metric);
+            text = rest;
+            continue;
+        }
+        let end = memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+        let line = text[..end].trim_ascii();
+        if !line.is_empty() {
+            take_line(line, intake);
+        }
+        text = text.get(end + 1..).unwrap_or_default();
+    }
+}
+
+/// A line, taken apart.
+struct Fields<'a> {
+    name: Name<'a>,
+    values: &'a str,
+    kind: Kind,
+    rate: Rate,
+    tags: Tags<'a>,
+}
+
+fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
+    let mut fields = match Fields::read(line, intake.style) {
+        Ok(fields) => fields,
+        Err(error) => return intake.reject(1, error),
+    };
+    // No value has a colon, but several of them have.
+    if !fields.values.contains(':') {
+        return fields.take(fields.values, intake);
+    }
+    // Each value is a metric of its own, whichever way they are sent.
+    let sent = intake.style.dialect().kind(fields.kind);
+    if intake.style.dialect().packed
+        && !matches!(sent, Kind::Gauge | Kind::Set)
+        && let Some(values) = without_exponents(fields.values)
+        && let Ok(numbers) = Numbers::packed(&values, |text| intake.style.number(sent, text))
+    {
+        let value = Value::Sampled(sent, numbers, fields.rate);
+        return intake.take(&Metric { name: fields.name, value, tags: fields.tags, as_it_came: None });
+    }
+    // All lines have the same tags: once written, they cost a copy.
+    let mut tags = Vec::new();
+    write_tags(&mut tags, intake.style, fields.tags);
+    let tags = String::from_utf8_lossy(&tags);
+    fields.tags = Tags::from_written(&tags);
+    let fixed = line.len() - fields.values.len() + intake.style.prefix().as_str().len() + intake.style.tags().len();
+    let mut left = MAX_EXPANSION;
+    let mut values = fields.values.split(':');
+    while let Some(text) = values.next() {
+        left = left.saturating_sub(fixed + text.len());
+        if let Some(error) = intake.end().or((left == 0).then_some(MetricError::TooManyValues)) {
+            return intake.reject(1 + values.count() as u64, error);
+        }
+        fields.take(text, intake);
+    }
+}
+
+/// Packed values without exponents. `None` if they are longer than a line may be.
+fn without_exponents(values: &str) -> Option<Cow<'_, str>> {
+    if values.len() > MAX_LINE {
+        return None;
+    }
+    if !values.contains(['e', 'E']) {
+        return Some(Cow::Borrowed(values));
+    }
+    let mut plain = String::new();
+    for (index, value) in values.split(':').enumerate() {
+        if index > 0 {
+            plain.push(':');
+        }
+        if !write_without_exponent(&mut plain, value) {
+            plain.push_str(value);
+        }
+        if plain.len() > MAX_LINE {
+            return None;
+        }
+    }
+    Some(Cow::Owned(plain))
+}
+
+impl<'a> Fields<'a> {
+    fn read(line: &'a str, style: &Encoding) -> Result<Self, MetricError> {
+        let (name, rest) = split(line, b':').ok_or(MetricError::Line)?;
+        let (values, kind) = split(rest, b'|').ok_or(MetricError::Line)?;
+        if line.len() - values.len() > MAX_LINE {
+            return Err(MetricError::TooLong);
+        }
+        let name = style.name(name)?;
+        // Most lines end with their type.
+        if let Some(kind) = Kind::from_type(kind.as_bytes()) {
+            return Ok(Self { name, values, kind, rate: Rate::ALL, tags: Tags::NONE });
+        }
+        let (kind, mut rest) = split(kind, b'|').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
+        // BuckyClient writes `ms@0.5`, without the bar.
+        let (kind, glued) = split(kind, b'@').map_or((kind, None), |(kind, rate)| (kind, Some(rate)));
+        let kind = Kind::from_type(kind.as_bytes()).ok_or(MetricError::Kind)?;
+        let applied = |text: &str| style.applied_rate(style.dialect().kind(kind), Rate::parse(text)?);
+        let mut rate = glued.map_or(Ok(Rate::ALL), applied)?;
+        let mut tags = Tags::NONE;
+        while let Some(fields) = rest {
+            let (field, more) = split(fields, b'|').map_or((fields, None), |(field, more)| (field, Some(more)));
+            rest = more;
+            match field.as_bytes() {
+                [b'@', ..] => rate = applied(&field[1..])?,
+                [b'#', ..] => tags = Tags::parse(&field[1..])?,
+                // Where the client runs (DogStatsD 1.2 and later): the server's to say, not a stranger's.
+                [b'c' | b'e', b':', ..] => {}
+                _ if field.starts_with("card:") => {}
+                // Among them `T`, a time in the past: to count it now would be wrong.
+                _ => return Err(MetricError::Line),
+            }
+        }
+        Ok(Self { name, values, kind, rate, tags })
+    }
+
+    /// Takes one of the values.
+    fn take(&self, text: &str, intake: &mut Intake<'_, impl Sink>) {
+        let plain = if self.kind == Kind::Set { Cow::Borrowed(text) } else { without_exponent(text) };
+        match self.value(&plain, intake.style) {
+            Ok(value) => intake.take(&Metric { name: self.name, value, tags: self.tags, as_it_came: None }),
+            Err(error) => intake.reject(1, error),
+        }
+    }
+
+    /// The value that `text` is in a line of this kind.
+    fn value<'v>(&self, text: &'v str, style: &Encoding) -> Result<Value<'v>, MetricError> {
+        match self.kind {
+            Kind::Gauge => {
+                let number = Number::parse(text, MetricError::Gauge)?;
+                match text.as_bytes().first() {
+                    // A daemon without shifts takes this for a level, and so do its clients.
+                    Some(b'-') if !style.dialect().shifts => Ok(Value::Gauge(number)),
+                    Some(b'+' | b'-') => style.shift(number),
+                    _ => Ok(Value::Gauge(number)),
+                }
+            }
+            Kind::Set => Member::parse(text).map(Value::Set),
+            kind => {
+                let sent = style.dialect().kind(kind);
+                Ok(Value::Sampled(sent, style.number(sent, text)?.into(), self.rate))
+            }
+        }
+    }
+}
+
+fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    // Fields are a few bytes long, too short for a search by blocks to be worth its call.
+    let position = text.bytes().position(|byte| byte == at)?;
+    Some((&text[..position], &text[position + 1..]))
+}

@@ -1,0 +1,76 @@
+//! What a body is said to be.
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+/// The types that are told apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ContentType {
+    /// One JSON document.
+    Json,
+    /// JSON documents, one in each line.
+    JsonLines,
+    /// A URL-encoded form; curl says so of whatever it is given.
+    Form,
+    /// A form in parts.
+    Multipart,
+    /// Text, bytes, or nothing said: what browsers send without a preflight.
+    Unnamed,
+    /// Anything else.
+    Other,
+}
+
+impl ContentType {
+    /// Reads a Content-Type header (RFC 9110 section 8.3); its parameters do not matter here.
+    pub(crate) fn of(header: Option<&[u8]>) -> Self {
+        let Some(header) = header else { return Self::Unnamed };
+        // What nearly all single metrics have, in one comparison.
+        if header == FORM {
+            return Self::Form;
+        }
+        let essence = header.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        let is = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name.as_bytes()));
+        if essence.eq_ignore_ascii_case(FORM) {
+            Self::Form
+        } else if is(&["", "text/plain", "application/octet-stream"]) {
+            Self::Unnamed
+        } else if is(&["application/json", "text/json"]) {
+            Self::Json
+        } else if is(&["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]) {
+            Self::JsonLines
+        } else if essence.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/")) {
+            Self::Multipart
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether the body of a single metric is JSON: it is said to be, or nothing is said of it, and it looks like an object.
+    pub(crate) fn is_object(self, body: &[u8]) -> bool {
+        match self {
+            Self::Json | Self::JsonLines => true,
+            Self::Unnamed => body.trim_ascii_start().first() == Some(&b'{'),
+            Self::Form | Self::Multipart | Self::Other => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_told_apart_whatever_their_case_and_parameters() {
+        for (header, expected) in [
+            (None, ContentType::Unnamed),
+            (Some("text/plain;charset=UTF-8"), ContentType::Unnamed),
+            (Some("application/json; charset=utf-8"), ContentType::Json),
+            (Some("Application/X-NDJSON"), ContentType::JsonLines),
+            (Some("application/x-www-form-urlencoded"), ContentType::Form),
+            (Some("multipart/form-data; boundary=x"), ContentType::Multipart),
+            (Some("application/xml"), ContentType::Other),
+            (Some("multi"), ContentType::Other),
+        ] {
+            assert_eq!(ContentType::of(header.map(str::as_bytes)), expected, "{header:?}");
+        }
+    }
+}

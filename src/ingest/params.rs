@@ -1,0 +1,96 @@
+//! The parameters of a metric, from whatever format they came in, to a validated value.
+
+use std::borrow::Cow;
+
+use crate::metric::{Kind, Member, MetricError, Number, Rate, Value};
+use crate::statsd::encoding::Encoding;
+
+/// One parameter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Param<'a> {
+    /// Not given, or empty.
+    #[default]
+    Absent,
+    /// Given as text.
+    Text(Cow<'a, str>),
+    /// Given as something that is no text and no number.
+    Invalid,
+}
+
+impl<'a> Param<'a> {
+    /// A parameter from text; empty counts as absent.
+    pub(crate) fn new(text: Cow<'a, str>) -> Self {
+        if text.is_empty() { Self::Absent } else { Self::Text(text) }
+    }
+
+    /// The text, if there is one.
+    pub(crate) fn text(&self, error: MetricError) -> Result<Option<&str>, MetricError> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            Self::Invalid => Err(error),
+        }
+    }
+}
+
+/// What a set takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Members {
+    /// Whole numbers, as the reference's resource.
+    Integers,
+    /// Any text that a line can carry.
+    Any,
+}
+
+/// The parameters of one metric.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Params<'a> {
+    /// `value`
+    pub value: Param<'a>,
+    /// `sampleRate`
+    pub sample_rate: Param<'a>,
+    /// `shift`
+    pub shift: Param<'a>,
+    /// `time`
+    pub time: Param<'a>,
+}
+
+impl Params<'_> {
+    /// The value that a metric of `kind` makes of these parameters, as `style`'s daemon takes it.
+    pub(crate) fn value(&self, kind: Kind, style: &Encoding, members: Members) -> Result<Value<'_>, MetricError> {
+        let sent = style.dialect().kind(kind);
+        match kind {
+            Kind::Gauge => {
+                if let Some(shift) = self.shift.text(MetricError::Shift)? {
+                    return style.shift(Number::parse(shift, MetricError::Shift)?);
+                }
+                let value = self.value.text(MetricError::Gauge)?;
+                let value = value.map_or(Ok(Number::ONE), |text| Number::parse(text, MetricError::Gauge))?;
+                Ok(Value::Gauge(value))
+            }
+            Kind::Set => match (self.value.text(MetricError::Set)?, members) {
+                (None, _) => Ok(Value::Set(Member::ONE)),
+                (Some(text), Members::Integers) => Member::parse_integer(text).map(Value::Set),
+                (Some(text), Members::Any) => Member::parse(text).map(Value::Set),
+            },
+            Kind::Count => {
+                let value = self.value.text(MetricError::Value)?;
+                let value = value.map_or(Ok(Number::ONE), |text| style.number(sent, text))?;
+                Ok(Value::Sampled(sent, value.into(), self.rate(sent, style)?))
+            }
+            Kind::Timing => {
+                let time = self.time.text(MetricError::Time)?.ok_or(MetricError::Time)?;
+                Ok(Value::Sampled(sent, style.number(sent, time)?.into(), self.rate(sent, style)?))
+            }
+            Kind::Histogram | Kind::Distribution => {
+                let value = self.value.text(MetricError::Value)?.ok_or(MetricError::Value)?;
+                Ok(Value::Sampled(sent, style.number(sent, value)?.into(), self.rate(sent, style)?))
+            }
+        }
+    }
+
+    fn rate(&self, sent: Kind, style: &Encoding) -> Result<Rate, MetricError> {
+        let rate = self.sample_rate.text(MetricError::Rate)?.map_or(Ok(Rate::ALL), Rate::parse)?;
+        Ok(style.sampling_rate(sent, rate))
+    }
+}

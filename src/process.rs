@@ -1,0 +1,129 @@
+//! The process, from its command line to its exit code.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::config::arguments::{self, CommandLine};
+use crate::config::Config;
+use crate::telemetry::log::Log;
+use crate::server::{self, Process};
+use crate::server::signals::{self, Shutdown};
+use crate::upstream::resolver::Endpoint;
+use crate::net::tls::Tls;
+use crate::api::client_script;
+use crate::demo;
+use crate::net::listener;
+use tracing::{error, info, warn};
+
+/// The exit code for a command line that cannot be read, as Go's flag package has it.
+const USAGE: u8 = 2;
+
+/// Runs the server that the command line asks for, until a signal ends it. Returns the exit code: 0 after a drain, 1 for an
+/// error that the log tells, 2 for a command line that cannot be read.
+pub fn run() -> ExitCode {
+    let mut line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
+    if line.asks("help") {
+        return answer(&arguments::help());
+    }
+    if line.asks("version") {
+        let (name, version, commit) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
+        return answer(&format!("{name} {version} ({commit})\n"));
+    }
+    line.note_unknown_variables(std::env::vars_os());
+    // Before anything that may take its time: from here on no signal ends the process by surprise.
+    let process = Process::default();
+    let started = Log::start(Arc::clone(&process.counters)).and_then(|log| {
+        let shutdown = signals::handle_signals(&log, &process.counters, &process.supervisor)?;
+        Ok((log, shutdown))
+    });
+    let (log, shutdown) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            complain(&format!("cannot start the threads for the log and for signals: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let config = match Config::new(&line) {
+        Ok(config) => config,
+        Err(errors) => {
+            complain(&errors.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    log.init(config.log_format);
+    let result = serve(config, &process, shutdown);
+    if let Err(error) = &result {
+        error!("{}", chain(error.as_ref()));
+    }
+    log.finish();
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes to standard output what was asked for. A reader that has seen enough, such as `head`, is no failure.
+fn answer(text: &str) -> ExitCode {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says before there is a log why nothing can start; the exit code says it too, should nobody read.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Result<(), Box<dyn Error>> {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+    shutdown.listening();
+    let listener = listener::bind(&config.http_host, config.http_port)?;
+    let http = listener.local_addr()?;
+    let demo = if config.demo { Some(demo::start(process.supervisor.clone())?) } else { None };
+    if let Some((receiver, ..)) = &demo {
+        config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
+    }
+    // What the limit on open files leaves, so that the start line says what holds.
+    config.max_connections = server::places(&config);
+    if let Some(warning) = config.exposure(http) {
+        warn!("{warning}");
+    }
+    let start_line = config.start_line(http);
+    let greeting = demo.as_ref().map(|(receiver, ..)| demo::greeting(&config, http, *receiver)).transpose()?;
+    let (feed, console) = demo.map(|(_, feed, console)| (feed, console)).unzip();
+    let shown = console.clone().zip(greeting);
+    client_script::prepare();
+    let asked = async move {
+        info!("{start_line}");
+        if let Some((console, greeting)) = shown {
+            console.show(&greeting);
+        }
+        shutdown.asked().await;
+    };
+    let result = server::serve(Arc::new(config), listener, tls, feed, process.clone(), asked);
+    info!("stopped: {}", process.counters);
+    if let Some(console) = console {
+        console.finish();
+    }
+    Ok(result?)
+}
+
+/// An error with its causes, each told once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

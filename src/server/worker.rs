@@ -1,0 +1,213 @@
+//! One core's share of the work: its connections, its clock, its socket to StatsD. Nothing on a request's way is
+//! shared with another worker.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::{AbortHandle, spawn_local, yield_now};
+use tokio::time::{Instant, interval, timeout_at};
+use tracing::warn;
+
+use crate::auth::Verifier;
+use crate::config::Config;
+use crate::demo::feed::Feed;
+use crate::conn::budget::Budget;
+use crate::conn::deadlines::{Deadlines, Lifecycle, TICK, Activity};
+use crate::conn::http2::{Http2, http2};
+use crate::conn::http1::{self, Http1};
+use crate::net::socket::Socket;
+use crate::api::long_batch::Turns;
+use crate::server::memory;
+use crate::telemetry::refusals::{RefusalSummary, Refusals};
+use crate::api::context::Shared;
+use crate::telemetry::counters::Counters;
+use crate::upstream::outage::Outage;
+use crate::upstream::resolver::Target;
+use crate::upstream::queue::Upstream;
+use crate::server::supervisor::Supervisor;
+use crate::net::tls::{Negotiated, Tls};
+
+/// How long connections have to end once they were all told to, at the end of a shutdown.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
+/// Ticks between two times at which freed memory is given back to the system: a second.
+const MEMORY_TICKS: u32 = 10;
+
+/// A connection that was accepted, on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Non-blocking, and registered with no runtime yet.
+    pub stream: std::net::TcpStream,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// Its place among the connections served at once.
+    pub place: ConnectionPermit,
+}
+
+/// What the accept loop sends to a worker.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Serve a connection.
+    Serve(Accepted),
+    /// Others wait to be accepted: see [`Deadlines::make_space`].
+    MakeSpace,
+}
+
+/// A place among the connections served at once, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct ConnectionPermit {
+    /// Of all workers.
+    pub permit: OwnedSemaphorePermit,
+    /// Of the worker that serves it.
+    pub load: Arc<AtomicUsize>,
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a worker is made of; it can be sent to the worker's thread.
+pub(crate) struct WorkerConfig {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// HTTPS, if so.
+    pub tls: Option<Tls>,
+    /// What the demo shows, if there is one.
+    pub feed: Option<Feed>,
+    /// StatsD's address.
+    pub target: watch::Receiver<Target>,
+    /// What goes wrong on the way to StatsD.
+    pub outage: Arc<Outage>,
+    /// The process's counters.
+    pub counters: Arc<Counters>,
+    /// The process's refusals.
+    pub summary: Arc<RefusalSummary>,
+    /// Notices the end of the worker's tasks.
+    pub supervisor: Supervisor,
+    /// What the accept loop has to say.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Connections to serve, and demands to close some; a shutdown begins when it ends.
+    pub inbox: mpsc::UnboundedReceiver<Message>,
+    /// How long a shutdown may take.
+    pub drain: Duration,
+}
+
+/// One core's worker.
+pub(crate) struct Worker {
+    shared: Rc<Shared>,
+    http1: Rc<Http1>,
+    http2: Rc<Http2>,
+    tls: Option<Tls>,
+}
+
+impl Worker {
+    /// Serves until the inbox ends, then drains.
+    pub(crate) async fn run(worker_config: WorkerConfig) {
+        let WorkerConfig { config, tls, feed, target, outage, counters, summary, supervisor, lifecycle, mut inbox, drain } =
+            worker_config;
+        let shared = Rc::new(Shared {
+            verifier: config.jwt_secret.as_ref().map(Verifier::new),
+            upstream: Upstream::new(config.packet_size, target, outage, counters),
+            budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
+            turns: Turns::default(),
+            refusals: Refusals::new(summary),
+            feed,
+            deadlines: Rc::new(Deadlines::new(&config.timeouts, lifecycle)),
+            date: Default::default(),
+            config,
+        });
+        let worker = Rc::new(Self {
+            http1: Rc::new(Http1::new(Rc::clone(&shared))),
+            http2: Rc::new(Http2::new(Rc::clone(&shared))),
+            shared,
+            tls,
+        });
+        let flusher = supervisor.spawn_endless("flusher", {
+            let shared = Rc::clone(&worker.shared);
+            async move { shared.upstream.run().await }
+        });
+        let sweeper = worker.sweep(&supervisor);
+        while let Some(message) = inbox.recv().await {
+            match message {
+                Message::Serve(accepted) => worker.connect(accepted),
+                Message::MakeSpace if worker.shared.deadlines.is_space_demanded() => {
+                    // Connections that came with the last messages take a look at what their peers have sent first.
+                    yield_now().await;
+                    worker.shared.deadlines.make_space();
+                }
+                Message::MakeSpace => {}
+            }
+        }
+        let deadline = Instant::now() + drain;
+        worker.drain(deadline).await;
+        flusher.abort();
+        worker.shared.upstream.finish(deadline).await;
+        sweeper.abort();
+        worker.shared.refusals.tick();
+    }
+
+    fn sweep(&self, supervisor: &Supervisor) -> AbortHandle {
+        let shared = Rc::clone(&self.shared);
+        supervisor.spawn_endless("sweeper", async move {
+            let mut ticks = interval(TICK);
+            loop {
+                ticks.tick().await;
+                shared.deadlines.sweep();
+                shared.date.look();
+                shared.refusals.tick();
+                if shared.deadlines.now().is_multiple_of(MEMORY_TICKS) {
+                    memory::give_back();
+                }
+            }
+        })
+    }
+
+    /// Serves one connection in a task of its own.
+    fn connect(self: &Rc<Self>, accepted: Accepted) {
+        let Accepted { stream, peer, place } = accepted;
+        let stream = Socket::new(stream);
+        let guard = self.shared.deadlines.watch();
+        guard.watch().set_peer(peer);
+        if self.tls.is_some() {
+            let worker = Rc::clone(self);
+            spawn_local(async move {
+                let _place = place;
+                worker.serve_tls(stream, guard.watch()).await;
+                drop(guard);
+            });
+        } else {
+            let http1 = Rc::clone(&self.http1);
+            spawn_local(async move {
+                let _place = place;
+                http1::serve(stream, http1, Rc::clone(guard.watch())).await;
+                drop(guard);
+            });
+        }
+    }
+
+    async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Activity>) {
+        let Some(tls) = &self.tls else { return };
+        let watch = Rc::clone(watch);
+        match Box::pin(tls.handshake(stream, &watch)).await {
+            Some((stream, Negotiated::Http2)) => Box::pin(http2(stream, Rc::clone(&self.http2), watch)).await,
+            Some((stream, Negotiated::Http1)) => http1::serve(Box::new(stream), Rc::clone(&self.http1), watch).await,
+            None => {}
+        }
+    }
+
+    async fn drain(&self, deadline: Instant) {
+        self.shared.deadlines.drain();
+        if timeout_at(deadline, self.shared.deadlines.drained()).await.is_err() {
+            warn!("{} connections cut at the end of the shutdown", self.shared.deadlines.connections());
+            self.shared.deadlines.close_all();
+            // Whoever does not end now ends with the process.
+            let _ = timeout_at(Instant::now() + LAST_MOMENT, self.shared.deadlines.drained()).await;
+        }
+    }
+}

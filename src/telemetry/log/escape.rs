@@ -1,0 +1,108 @@
+//! Log lines without characters that could forge, hide or reorder what a reader sees: a path in a log comes from anyone.
+
+/// How a character is written that may not stand for itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Escapes {
+    /// As in Rust: `\n`, `\u{202e}`.
+    Text,
+    /// The same, but escape sequences pass: those of the log's own colours. In fields and messages the formatter has
+    /// escaped them already.
+    ColouredText,
+    /// As in JSON, where such a character can only stand in a string: `\u202e` (RFC 8259 section 7).
+    Json,
+}
+
+/// A finished log line with all that is not printable escaped, except for its last line feed. `None` if there is nothing to
+/// escape, as nearly always.
+///
+/// Not printable are control characters (C0, C1, DEL), Unicode's format characters, which reorder or hide text (Cf:
+/// bidirectional controls, zero widths, tags), line and paragraph separators, spaces but the common one, private and
+/// unassigned characters, and marks that join the character before: what `char::escape_debug` escapes.
+pub(crate) fn escape(line: &str, escapes: Escapes) -> Option<String> {
+    let text = line.strip_suffix('\n').unwrap_or(line);
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return None;
+    }
+    let mut escaped = String::with_capacity(line.len() + 32);
+    for character in text.chars() {
+        if may_stand(character) || (character == '\x1b' && escapes == Escapes::ColouredText) {
+            escaped.push(character);
+        } else if escapes == Escapes::Json {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.extend(character.escape_debug());
+        }
+    }
+    escaped.push_str(&line[text.len()..]);
+    Some(escaped)
+}
+
+fn may_stand(character: char) -> bool {
+    if character.is_ascii() { !character.is_ascii_control() } else { character.escape_debug().len() == 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of each kind: C0, DEL, C1, bidirectional controls and isolates, zero widths, separators, tags, a private one.
+    const BAD: [char; 20] = [
+        '\0',
+        '\r',
+        '\t',
+        '\u{7}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{ad}',
+        '\u{61c}',
+        '\u{200b}',
+        '\u{200e}',
+        '\u{202e}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{feff}',
+        '\u{fff9}',
+        '\u{e0041}',
+        '\u{e000}',
+    ];
+
+    #[test]
+    fn what_is_printable_stays() {
+        for line in ["plain\n", "", "\n", "\"quoted\" \\ {}\n"] {
+            assert_eq!(escape(line, Escapes::Json), None);
+        }
+        assert_eq!(escape("größe 大小\n", Escapes::Text).as_deref(), Some("größe 大小\n"));
+    }
+
+    #[test]
+    fn what_is_not_is_escaped() {
+        for bad in BAD.into_iter().chain(['\n', '\x1b']) {
+            let line = format!("{{\"path\":\"/a{bad}b\"}}\n");
+            for escapes in [Escapes::Text, Escapes::ColouredText, Escapes::Json] {
+                if bad == '\x1b' && escapes == Escapes::ColouredText {
+                    continue;
+                }
+                let escaped = escape(&line, escapes).expect("something to escape");
+                let text = escaped.strip_suffix('\n').expect("the line's own line feed");
+                assert!(!text.contains(bad) && text.chars().all(may_stand), "{bad:?} in {escaped:?}");
+                if escapes == Escapes::Json {
+                    let read: serde_json::Value = serde_json::from_str(text).expect("still JSON");
+                    assert_eq!(read["path"], format!("/a{bad}b"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_pass_where_they_are_the_logs_own() {
+        assert_eq!(
+            escape("\x1b[32m INFO\x1b[0m a\n", Escapes::ColouredText).as_deref(),
+            Some("\x1b[32m INFO\x1b[0m a\n")
+        );
+    }
+}

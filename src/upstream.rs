@@ -1,0 +1,9 @@
+//! Datagrams to the wire: the queue of each worker, its pacing, and the path to StatsD.
+
+pub(crate) mod backoff;
+pub(crate) mod in_flight;
+pub(crate) mod outage;
+pub(crate) mod path;
+pub(crate) mod queue;
+pub(crate) mod resolver;
+pub(crate) mod udp;

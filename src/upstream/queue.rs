@@ -1,0 +1,259 @@
+//! The socket towards StatsD: one for each worker, with the lines that wait for it.
+//!
+//! A line is handed over by [`Upstream::push`] and leaves when the worker has polled everything that was ready: the
+//! flusher is a task like the others, woken by the first line, so it runs after those that were woken before it.
+//! When idle that is at once; under load the turns of a millisecond share their datagrams.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::metric::MetricError;
+use crate::telemetry::counters::Counters;
+use crate::statsd::packer::{Packer, Push};
+use crate::upstream::outage::{Outage, Trouble};
+use crate::upstream::path::{Flush, Path};
+use crate::upstream::resolver::Target;
+use crate::upstream::udp::BURST;
+
+/// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
+/// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
+/// woken by each datagram: one for every turn of a busy loop made a request cost 1.48 times the bare epoll loop, not 1.23.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// The most bytes that wait for the end of a turn, whatever the size of datagrams: two of the largest, and a quarter of the
+/// queue, so that a long turn fills the queue only when the kernel takes no more.
+const FLUSH_BYTES: usize = 128 * 1024;
+
+/// One worker's way to StatsD.
+pub(crate) struct Upstream {
+    queue: RefCell<Packer>,
+    path: Path,
+    /// Set while the flusher waits for lines.
+    flusher: Cell<Option<Waker>>,
+    /// How many datagrams must wait for the flusher to be woken.
+    wanted: Cell<usize>,
+    /// Whether the last flush left something behind: only the flusher tries again.
+    stalled: Cell<bool>,
+    /// Metrics that found the queue full, and are not counted yet.
+    overflow: Cell<u64>,
+}
+
+impl Upstream {
+    /// An upstream that sends datagrams of at most `packet_size` bytes to where `target` says.
+    pub(crate) fn new(
+        packet_size: usize,
+        target: watch::Receiver<Target>,
+        outage: Arc<Outage>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            queue: RefCell::new(Packer::new(packet_size)),
+            path: Path::new(target, outage, counters),
+            flusher: Cell::new(None),
+            wanted: Cell::new(1),
+            stalled: Cell::new(false),
+            overflow: Cell::new(0),
+        }
+    }
+
+    /// Hands over the line of `count` measurements that `write` appends. Never waits: when the queue is full, it is dropped
+    /// and counted.
+    ///
+    /// The one error is a line that is too long.
+    pub(crate) fn push(&self, count: u32, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), MetricError> {
+        let (push, waiting, bytes) = {
+            let mut queue = self.queue.borrow_mut();
+            (queue.push(count, write), queue.len(), queue.bytes())
+        };
+        match push {
+            Push::TooLong => return Err(MetricError::TooLong),
+            // Counted by the flusher, which tries again soon: a lock for each would be dear in an overload.
+            Push::Full => self.overflow.set(self.overflow.get() + u64::from(count)),
+            // A very long turn must not overrun the bound of a queue that could have been sent.
+            Push::Taken if (waiting >= BURST || bytes >= FLUSH_BYTES) && !self.stalled.get() => {
+                self.flush();
+            }
+            Push::Taken if waiting >= self.wanted.get() => {
+                if let Some(flusher) = self.flusher.take() {
+                    flusher.wake();
+                }
+            }
+            Push::Taken => {}
+        }
+        Ok(())
+    }
+
+    /// Sends what is pushed, and takes in what comes back, for ever.
+    pub(crate) async fn run(&self) {
+        tokio::select! {
+            biased;
+            () = self.send_for_ever() => {}
+            () = self.path.watch_errors() => {}
+        }
+    }
+
+    async fn send_for_ever(&self) {
+        let mut target = self.path.target();
+        loop {
+            match self.flush() {
+                Flush::Empty => {
+                    tokio::select! {
+                        biased;
+                        () = self.gathered() => {}
+                        changed = target.changed() => match changed {
+                            Ok(()) => self.path.start_anew(&self.queue),
+                            // The resolver has ended: the last address it gave stays.
+                            Err(_) => self.gathered().await,
+                        }
+                    }
+                }
+                Flush::Blocked => {
+                    tokio::select! {
+                        () = self.path.writable() => {}
+                        Ok(()) = target.changed() => self.path.start_anew(&self.queue),
+                    }
+                }
+                Flush::NoBuffers(until) | Flush::NoPath(until, _) => {
+                    tokio::select! {
+                        () = sleep_until(until) => {}
+                        Ok(()) = target.changed() => self.path.start_anew(&self.queue),
+                    }
+                }
+                Flush::NoTarget => {
+                    if target.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what waits, until `deadline`; then drops and counts the rest. A path that fails is tried once more.
+    pub(crate) async fn finish(&self, deadline: Instant) {
+        let mut last_attempt = false;
+        loop {
+            let waited = match self.flush() {
+                Flush::Empty => break,
+                Flush::Blocked => timeout_at(deadline, self.path.writable()).await.is_ok(),
+                Flush::NoBuffers(until) => timeout_at(deadline, sleep_until(until)).await.is_ok(),
+                Flush::NoPath(..) if !last_attempt => {
+                    last_attempt = true;
+                    self.path.end_pause();
+                    true
+                }
+                Flush::NoPath(_, errno) => {
+                    self.path.drop_all(&self.queue, Trouble::Failed(errno));
+                    break;
+                }
+                Flush::NoTarget => {
+                    let mut target = self.path.target();
+                    matches!(timeout_at(deadline, target.changed()).await, Ok(Ok(())))
+                }
+            };
+            if !waited {
+                self.path.drop_all(&self.queue, Trouble::NoTimeLeft);
+                break;
+            }
+        }
+        self.path.close();
+    }
+
+    /// Waits for something to send: a first line, and if lines have just left, a full datagram or the end of [`GATHER`].
+    async fn gathered(&self) {
+        self.waiting(1).await;
+        if let Some(due) = self.path.flushed().map(|flushed| flushed + GATHER)
+            && Instant::now() < due
+        {
+            // Either way it is time.
+            let _ = timeout_at(due, self.waiting(2)).await;
+        }
+    }
+
+    /// Waits until so many datagrams wait; all but the last are full.
+    async fn waiting(&self, wanted: usize) {
+        self.wanted.set(wanted);
+        poll_fn(|cx| {
+            if self.queue.borrow().len() >= wanted {
+                return Poll::Ready(());
+            }
+            self.flusher.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Sends all that waits, without ever waiting itself.
+    fn flush(&self) -> Flush {
+        let overflow = self.overflow.take();
+        if overflow > 0 {
+            self.path.count_overflow(overflow);
+        }
+        let result = self.path.send_all(&self.queue);
+        self.stalled.set(result != Flush::Empty);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use proptest::prelude::*;
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    /// Pushes lines of these lengths in one go, as a long turn does, and gives the counters after all was sent.
+    fn push_all(packet_size: usize, lengths: &[usize]) -> (Arc<Counters>, u64) {
+        // A socket that takes everything: what its buffer does not hold the kernel throws away, and the sender never waits.
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket on loopback");
+        let address = receiver.local_addr().expect("a bound socket has an address");
+        let counters = Arc::new(Counters::default());
+        let outage = Arc::new(Outage::new(address.to_string()));
+        let (_sender, target) = watch::channel(Target::At(address));
+        let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
+        runtime.block_on(async {
+            let upstream = Upstream::new(packet_size, target, outage, Arc::clone(&counters));
+            for length in lengths {
+                upstream.push(1, |out| out.resize(out.len() + length, b'x')).expect("no line is too long");
+            }
+            upstream.finish(Instant::now() + Duration::from_secs(60)).await;
+        });
+        (counters, lengths.len() as u64)
+    }
+
+    fn assert_all_sent(packet_size: usize, lengths: &[usize]) {
+        let (counters, pushed) = push_all(packet_size, lengths);
+        let totals = counters.totals();
+        assert_eq!((totals.sent, totals.dropped, totals.refused), (pushed, 0, 0), "{packet_size}: {counters}");
+    }
+
+    #[test]
+    fn a_long_turn_drops_nothing_at_any_packet_size() {
+        // 4 MiB of each.
+        for packet_size in [64, 512, 1432, 8190, 8191, 8192, 9000, 16_384, 32_768, 65_506, 65_507] {
+            for length in [5, 100, 1400, 8192] {
+                assert_all_sent(packet_size, &vec![length; (4 << 20) / (length + 1)]);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_long_turn_of_any_lines_drops_nothing(
+            packet_size in prop_oneof![64usize..=65_507, 8000usize..=9000, 65_000usize..=65_507],
+            pattern in prop::collection::vec(prop_oneof![1usize..60, 1usize..=8192, 8000usize..=8192], 1..40),
+        ) {
+            let total: usize = pattern.iter().sum();
+            let lengths = pattern.repeat((2 << 20) / total + 1);
+            assert_all_sent(packet_size, &lengths);
+        }
+    }
+}
