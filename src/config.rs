@@ -24,7 +24,7 @@ const DEMO_PORT: u16 = 8080;
 /// The largest body of a single metric that can be allowed, in bytes.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
 
-/// The largest batch that can be allowed, in bytes: a quarter of the room that a worker has for all bodies.
+/// The largest batch that can be allowed, in bytes: a quarter of the memory for incomplete requests is then one body.
 const MAX_BATCH: u64 = 16 * 1024 * 1024;
 
 /// The longest time a deadline can be given, in seconds: a day. Anything longer is a mistake in the unit.

@@ -209,5 +209,9 @@ impl Worker {
             // Whoever does not end now ends with the process.
             let _ = timeout_at(Instant::now() + LAST_MOMENT, self.shared.deadlines.drained()).await;
         }
+        // Those whose clients have left.
+        if timeout_at(deadline, self.shared.turns.drained()).await.is_err() {
+            warn!("{} long batches cut at the end of the shutdown", self.shared.turns.under_way());
+        }
     }
 }

@@ -102,7 +102,7 @@ pub struct Watch {
     oversized_heads: Cell<u8>,
     /// HTTP/2: heads of requests that were read, less those that h2 handed over.
     undelivered_heads: Cell<u32>,
-    /// HTTP/2: the frame that is there in part.
+    /// HTTP/2: the partial frame that the bytes so far end with.
     incomplete: Cell<Option<Incomplete>>,
     /// True once the connection's task has waited: what the peer had sent until then was read.
     has_waited: Cell<bool>,
@@ -234,12 +234,12 @@ impl Watch {
         undelivered.saturating_sub(last)
     }
 
-    /// HTTP/2: notes the frame that is there in part.
+    /// HTTP/2: notes the partial frame that the bytes so far end with.
     pub fn set_incomplete(&self, incomplete: Option<Incomplete>) {
         self.incomplete.set(incomplete);
     }
 
-    /// HTTP/2: the frame that is there in part.
+    /// HTTP/2: the partial frame that the bytes so far end with.
     pub fn incomplete(&self) -> Option<Incomplete> {
         self.incomplete.get()
     }
@@ -247,11 +247,6 @@ impl Watch {
     /// HTTP/2: true if the peer was told that no further request is served.
     pub fn goes_away(&self) -> bool {
         self.goodbye.get().is_some()
-    }
-
-    /// HTTP/2: how many requests are under way.
-    pub fn streams(&self) -> u32 {
-        self.streams.get().unwrap_or(0)
     }
 
     /// HTTP/2: the answer of a request goes on after the request has ended for its handler.
@@ -413,10 +408,12 @@ impl Watch {
         {
             return Some(Order::Close);
         }
-        if let Some(incomplete) = self.incomplete.get()
-            && late(incomplete.since, limits.read)
-        {
-            return Some(Order::Close);
+        if let Some(incomplete) = self.incomplete.get() {
+            // The request that the frame belongs to is answered first.
+            let limit = if incomplete.is_other { limits.read.map(|read| read + LINGER) } else { limits.read };
+            if late(incomplete.since, limit) {
+                return Some(Order::Close);
+            }
         }
         if let Some(goodbye) = self.goodbye.get() {
             return late(goodbye, limits.write.or(limits.read)).then_some(Order::Close);

@@ -75,9 +75,12 @@ impl Coding {
 /// Why a body cannot be inflated.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum InflateError {
-    /// More comes out than the cap allows, or it is made of more blocks than any compressor makes.
+    /// More comes out than the cap allows.
     #[error("more than the cap")]
     TooLarge,
+    /// It is made of more blocks than any compressor makes.
+    #[error("too many blocks")]
+    TooManyBlocks,
     /// It is damaged or cut.
     #[error("damaged or cut")]
     Broken,
@@ -155,7 +158,7 @@ impl Blocks {
             }
             self.count += 1;
             if self.count > MAX_BLOCKS + self.stream.total_in() / PIECE as u64 {
-                return Err(InflateError::TooLarge);
+                return Err(InflateError::TooManyBlocks);
             }
             if input.is_empty() {
                 break;
