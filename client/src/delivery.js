@@ -149,12 +149,14 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     // Half of it is jitter, so that pages do not come back all at once.
     wait += Math.min(BACKOFF * 2 ** attempts, MAX_BACKOFF) * (0.5 + Math.random() / 2);
     paused = Date.now() + wait;
-    if (++attempts < ATTEMPTS) {
+    // It goes on rising when a batch is dropped: the next one has as little hope, and waits as long.
+    if (++attempts % ATTEMPTS) {
       putBack(lines);
     } else {
       dropped += lines.length;
-      attempts = 0;
     }
+    // By the next attempt the token may have expired.
+    renewed = false;
     clearTimeout(timer);
     timer = 0;
     schedule(wait);
@@ -285,8 +287,10 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       }
     },
     online() {
-      paused = 0;
-      flush();
+      // Until the time that the proxy asked for, the timer stands.
+      if (Date.now() >= asked) {
+        wake();
+      }
     },
     pageshow({ persisted }) {
       if (persisted) {

@@ -387,6 +387,87 @@ test('a network that is back ends the backoff', async (t) => {
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
 });
 
+test('a backoff that the network has ended does not hold the next metrics up', async (t) => {
+  const world = page(t, { answers: [500, 500, 500, 500, 200] });
+  const client = world.client();
+  client.count('a');
+  await world.pass(2_000);
+  for (const wait of [500, 1_000, 2_000]) {
+    await world.pass(wait);
+  }
+  assert.equal(world.requests.length, 4, 'and the fourth backoff takes four seconds or more');
+  await world.fire('online');
+  client.count('b');
+  await world.pass(1_999);
+  assert.deepEqual(world.lines().slice(4), ['a:1|c']);
+  await world.pass(1);
+  assert.deepEqual(world.lines().slice(4), ['a:1|c', 'b:1|c']);
+});
+
+test('a network that comes back with an event leaves no long timer behind', async (t) => {
+  const world = page(t);
+  const client = world.client();
+  navigator.onLine = false;
+  client.count('a');
+  await world.pass(2_000);
+  navigator.onLine = true;
+  await world.fire('online');
+  client.count('b');
+  await world.pass(2_000);
+  assert.deepEqual(world.lines(), ['a:1|c', 'b:1|c']);
+});
+
+test('a batch that is dropped does not shorten the backoff of the next one', async (t) => {
+  const world = page(t, { answers: [503] });
+  const client = world.client();
+  client.count('first');
+  await client.flush();
+  for (let attempt = 1; attempt < 10; attempt++) {
+    await world.pass(60_000);
+  }
+  assert.equal(client.dropped, 1);
+  client.count('next');
+  await world.pass(30_000);
+  assert.equal(world.requests.length, 11);
+  // The proxy is still down: the second request waits for as long as the one before it.
+  await world.pass(29_999);
+  assert.equal(world.requests.length, 11);
+  await world.pass(1);
+  assert.equal(world.requests.length, 12);
+  world.answers = [200];
+  await world.pass(30_000);
+  assert.deepEqual([world.requests[12].body, client.dropped], ['next:1|c', 1]);
+});
+
+test('each further batch of an outage has ten attempts of its own', async (t) => {
+  const world = page(t, { answers: [503] });
+  const client = world.client();
+  for (const name of ['first', 'second']) {
+    client.count(name);
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await world.pass(60_000);
+    }
+  }
+  assert.deepEqual([client.dropped, world.requests.length], [2, 20]);
+  assert.deepEqual(world.requests.map((request) => request.body).slice(9, 11), ['first:1|c', 'second:1|c']);
+});
+
+test('a token that is refused again after a failure is renewed again', async (t) => {
+  const failure = new TypeError('Failed to fetch');
+  const world = page(t, { answers: [answer(401), failure, answer(401), 200] });
+  let calls = 0;
+  const client = world.client({ token: () => 'jwt' + ++calls });
+  client.count('c');
+  await client.flush();
+  // The computer slept for longer than the second token is valid.
+  await world.pass(3_600_000);
+  assert.deepEqual(
+    world.requests.map((request) => request.headers['X-JWT-Token']),
+    ['jwt1', 'jwt2', 'jwt2', 'jwt3'],
+  );
+  assert.deepEqual([world.errors, client.dropped], [[failure], 0]);
+});
+
 test('close sends what is queued, and nothing more', async (t) => {
   const world = page(t, { answers: [200, 500] });
   const [client, failing] = [world.client(), world.client()];
