@@ -363,6 +363,18 @@ test('close tries at once what waits for a backoff', async (t) => {
   assert.equal(world.requests.length, 2);
 });
 
+test('a close that failed can be repeated, and nothing else sends its metrics', async (t) => {
+  const world = page(t, { answers: [500, 200] });
+  const client = world.client();
+  client.count('a');
+  await client.close();
+  await world.pass(3_600_000);
+  await client.flush();
+  assert.equal(world.requests.length, 1);
+  await client.close();
+  assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
+});
+
 test('offline, metrics wait for the network', async (t) => {
   const world = page(t, { answers: [new TypeError('Failed to fetch'), 200] });
   const client = world.client();
