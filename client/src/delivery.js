@@ -10,6 +10,8 @@ const MAX_BODY = 60_000;
 const MIN_BEACON = 100;
 /** Queued metrics that are sent at once, before `flushInterval` is over. */
 const FULL_QUEUE = 500;
+/** Metrics that the queue holds at most, unless `maxQueue` is a number. */
+const DEFAULT_MAX_QUEUE = 10_000;
 /** Consecutive failures after which a batch is dropped: two to four minutes, or five to ten if others failed before. */
 const ATTEMPTS = 10;
 /** First and longest backoff, in milliseconds. */
@@ -86,9 +88,11 @@ export const listen = (listeners, action = 'add') => {
  *
  * @param {DeliveryOptions} options
  */
-export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, onError }) {
+export function deliver({ url, token, flushInterval = 2_000, maxQueue, onError }) {
   const target = `${url ?? ''}`.replace(/\/*$/, '/batch');
   const isRenewable = typeof token == 'function';
+  // Infinity and NaN would be no bound.
+  const limit = /** @type {number} */ (Number.isFinite(maxQueue) ? maxQueue : DEFAULT_MAX_QUEUE);
 
   /** @type {string[]} */
   const queue = [];
@@ -151,7 +155,7 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
   /** Drops the oldest lines that are over the limit. */
   const trim = () => {
     // `splice` takes a negative number for none.
-    dropped += queue.splice(0, queue.length - maxQueue).length;
+    dropped += queue.splice(0, queue.length - limit).length;
   };
 
   /** Removes the oldest lines that fit in a body. */

@@ -76,6 +76,18 @@ test('the queue is bounded, and what it drops is counted', async (t) => {
   assert.deepEqual(world.lines(), ['c:2|c', 'c:3|c', 'c:4|c']);
 });
 
+for (const maxQueue of [NaN, Infinity, 'many', null]) {
+  test(`the queue is bounded by default if maxQueue is ${maxQueue}`, (t) => {
+    const world = page(t);
+    navigator.onLine = false;
+    const client = world.client({ maxQueue });
+    for (let i = 0; i < 10_001; i++) {
+      client.count('c');
+    }
+    assert.deepEqual([client.dropped, world.errors], [1, []]);
+  });
+}
+
 for (const failure of [new TypeError('Failed to fetch'), 500, 408]) {
   test(`after ${failure} the next request is later and later, and at last the metrics are dropped`, async (t) => {
     const world = page(t, { answers: [failure] });
