@@ -1,4 +1,4 @@
-// Requests: when they leave, what is in them, and what becomes of those that fail.
+// Requests: their times, their contents, and their failures.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -237,7 +237,7 @@ test('refused and renewed tokens: each batch may renew once', async (t) => {
   const world = page(t, { answers: [answer(401), 200, answer(401), 200] });
   let calls = 0;
   const client = world.client({ token: () => 'jwt' + ++calls });
-  // Two batches of one flush.
+  // These lines make two batches in one flush.
   client.count('x'.repeat(7_000));
   for (let i = 0; i < 8; i++) {
     client.count('y'.repeat(7_000));
@@ -255,7 +255,7 @@ test('a success ends a row of failures', async (t) => {
     await client.flush();
     await world.pass(500);
   }
-  // Else the second failure would have waited for longer.
+  // Otherwise the backoff of the second failure would be longer.
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c', 'b:1|c', 'b:1|c']);
 });
 
@@ -290,7 +290,7 @@ test('a request that hangs is given up after 30 seconds, and sent again', async 
   globalThis.fetch = (...request) => {
     globalThis.fetch = fetch;
     fetch(...request);
-    // As of a page that was frozen: no signal ends it.
+    // A request of a frozen page is like this: no signal ends it.
     return new Promise(() => {});
   };
   const client = world.client();
@@ -370,7 +370,7 @@ test('close tries at once what waits for a backoff', async (t) => {
   await client.flush();
   await client.close();
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
-  // And its timer is gone.
+  // No timer is left.
   await world.pass(3_600_000);
   assert.equal(world.requests.length, 2);
 });
@@ -453,7 +453,7 @@ test('a batch that is dropped does not shorten the backoff of the next one', asy
   client.count('next');
   await world.pass(30_000);
   assert.equal(world.requests.length, 11);
-  // The proxy is still down: the second request waits for as long as the one before it.
+  // The proxy is still down, so the next backoff is as long as the last one.
   await world.pass(29_999);
   assert.equal(world.requests.length, 11);
   await world.pass(1);
@@ -483,7 +483,7 @@ test('a token that is refused again after a failure is renewed again', async (t)
   const client = world.client({ token: () => 'jwt' + ++calls });
   client.count('c');
   await client.flush();
-  // The computer slept for longer than the second token is valid.
+  // The computer sleeps until the second token has expired.
   await world.pass(3_600_000);
   assert.deepEqual(
     world.requests.map((request) => request.headers['X-JWT-Token']),
