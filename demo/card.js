@@ -1,14 +1,14 @@
 // A metric: its name, its current value, and a chart of the last minutes.
 
-/** Flushes, one a second, that a chart shows at first, and at most. */
+/** Points of a chart at first, and at most. Each flush adds one, once a second. */
 const MIN_POINTS = 60;
 const MAX_POINTS = 180;
 
-/** Size of a chart in its own units; the page stretches it. */
+/** Size of a chart in units of its own; the page stretches it. */
 const WIDTH = 300;
 const HEIGHT = 60;
 
-/** Units by what a name says; StatsD knows of none but milliseconds. */
+/** Unit of a metric. StatsD has milliseconds only; a timer whose name ends in `.cls` has none. */
 const unit = (name, kind) => (kind === 'timer' && !name.endsWith('.cls') ? 'ms' : '');
 
 const short = (number) => Number(number.toFixed(2)).toLocaleString('en');
@@ -27,7 +27,7 @@ function svg(tag, attributes) {
   return node;
 }
 
-/** The parts of a list that have no gap between them, as [index, point] pairs. */
+/** Splits a list at its gaps. Each part is a list of [index, point] pairs. */
 function runs(points) {
   const parts = [[]];
   points.forEach((point, index) => (point === undefined ? parts.push([]) : parts.at(-1).push([index, point])));
@@ -46,7 +46,7 @@ export class Card {
   #top = element('span', 'top');
   #since = element('span', '');
 
-  /** In `own`, which has its title already, or in a new element. */
+  /** Fills `own`, which has a title already, or makes a new element. */
   constructor(name, kind, own) {
     this.name = name;
     this.kind = kind;
@@ -62,7 +62,9 @@ export class Card {
     this.#draw();
   }
 
-  /** Takes what a flush says: a point of the chart, or none for a gap; the value to show large; and more in words. */
+  /**
+   * Shows a flush: `point` extends the chart, undefined leaves a gap; `value` is shown large, and `details` below it.
+   */
   show(point, value, details = '') {
     this.#points.push(point);
     this.#points.splice(0, this.#points.length - MAX_POINTS);
@@ -71,17 +73,17 @@ export class Card {
     this.#draw();
   }
 
-  /** Takes a counter, which begins anew with every flush. */
+  /** Shows a counter, which starts at zero after every flush. */
   count({ value, rate, total }) {
     this.show(value, total, `${short(rate)}/s · ${short(total)} total`);
   }
 
-  /** Takes a set: its different members in this second, and since the start. */
+  /** Shows a set: its distinct members in this second, and since the start. */
   members({ value, total }) {
     this.show(value, total, `${short(value)}/s · ${short(total)} total`);
   }
 
-  /** Takes a timer. Without a value in this second the last ones stand. */
+  /** Shows a timer. If this second has no value, the previous figures stay. */
   time({ fresh, mean, median, upper_90, total }) {
     const details = `median ${short(median)} · p90 ${short(upper_90)} · ${short(total)} total`;
     this.show(fresh ? mean : undefined, mean, details);
@@ -98,7 +100,7 @@ export class Card {
     const at = ([index, point]) => `${x(index)},${y(point)}`;
     const parts = runs(points);
     this.#line.setAttribute('d', parts.map((part) => `M${part.map(at).join('L')}`).join(''));
-    // A point with no other beside it is a dot: a line of no length, with round ends.
+    // A point without a neighbour becomes a dot: a line of length zero, with round ends.
     const alone = parts.filter((part) => part.length === 1);
     this.#dots.setAttribute('d', alone.map(([point]) => `M${at(point)}Z`).join(''));
     const areas = parts.map((part) => {

@@ -1,10 +1,10 @@
-// Shows live what the demo's StatsD receives, and what it makes of it.
+// Shows live the lines that the demo's StatsD receives, and the metrics that it computes from them.
 import { Card } from './card.js';
 import { token } from './send.js';
 
 const byId = (id) => document.getElementById(id);
 
-/** Cards and lines kept: more than anyone looks at. */
+/** Most cards and lines on the page: more than anyone looks at. */
 const MAX_CARDS = 60;
 const MAX_LINES = 200;
 
@@ -13,7 +13,7 @@ const MAX_LINES = 200;
 /** @type {Map<string, Card>} */
 const cards = new Map();
 
-/** Those of the page's own metrics are there from the beginning, with what sends them. */
+/** The cards of the page's own metrics, with their buttons, are in the document from the beginning. */
 for (const element of byId('own').children) {
   const { name, kind } = element.dataset;
   cards.set(`${kind} ${name}`, new Card(name, kind, element));
@@ -24,7 +24,7 @@ function card(name, kind) {
   if (!cards.has(key) && cards.size < MAX_CARDS) {
     const fresh = new Card(name, kind);
     cards.set(key, fresh);
-    // At the end, so that nothing that is there already moves.
+    // A new card goes to the end, so that no other card moves.
     byId('others').append(fresh.element);
   }
   return cards.get(key);

@@ -1,8 +1,8 @@
-// Sends metrics by button, as any page would: the client comes from the proxy's /client.js.
+// Sends metrics when a button is pressed, with the client from the proxy's /client.js, as any page would.
 
 const byId = (id) => document.getElementById(id);
 
-/** The token that the page was opened with: the proxy prints an address that has one, where one is needed. */
+/** Token in the page's address. A proxy that needs tokens prints an address with one. */
 export const token = new URLSearchParams(location.search).get('token');
 
 /* global StatsDHttpProxy */
@@ -14,7 +14,7 @@ const metrics = new StatsDHttpProxy.Client({
   onError: (error) => byId('call').replaceChildren(`refused: ${error.message}`),
 });
 
-/** Calls the client, and shows the call, and the whole card of the metric: on a small screen part of it may be hidden. */
+/** Calls the client, shows the call, and scrolls to the metric's card, which a small screen may hide in part. */
 function call(method, name, ...more) {
   const values = [name, ...more];
   metrics[method](...values);
@@ -42,7 +42,7 @@ temperature.oninput = () => {
   call('gauge', 'demo.temperature', temperature.valueAsNumber);
 };
 const shift = (step) => {
-  // A shift is from what StatsD has, which is to be what the slider shows.
+  // StatsD adds a shift to its own value, so that value has to be the slider's.
   if (!set) {
     temperature.oninput();
   }

@@ -18,7 +18,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use thiserror::Error;
 
-use crate::config::Secret;
+use crate::auth::secret::Secret;
 
 /// The longest token that is looked at, in bytes: half of what a request's head may have, and ten times what a token of
 /// ours needs.

@@ -9,16 +9,19 @@ pub(crate) mod summary;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::suggestion::{nearest, question};
+use crate::api::routes::Routes;
 use crate::auth;
+use crate::auth::secret::Secret;
 use crate::config::arguments::{CommandLine, Given, parse_switch};
 use crate::config::quantity::Range;
-pub(crate) use crate::auth::secret::Secret;
+use crate::config::suggestion::{nearest, question};
+use crate::conn::deadlines::Timeouts;
 use crate::metric::Prefix;
-use crate::api::routes::Routes;
+use crate::net::tls::TlsFiles;
 use crate::statsd::dialect::{DIALECTS, Dialect};
-use crate::upstream::resolver::Endpoint;
 use crate::statsd::encoding::Encoding;
+use crate::telemetry::log::Format;
+use crate::upstream::resolver::Endpoint;
 
 /// The port of `--demo`, which needs no root.
 const DEMO_PORT: u16 = 8080;
@@ -26,22 +29,11 @@ const DEMO_PORT: u16 = 8080;
 /// The largest body of a single metric that can be allowed, in bytes.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
 
-/// The largest batch that can be allowed, in bytes: a quarter of the room that a worker has for all bodies.
+/// The largest batch that can be allowed, in bytes: a quarter of the memory for incomplete requests is then one body.
 const MAX_BATCH: u64 = 16 * 1024 * 1024;
 
 /// The longest time a deadline can be given, in seconds: a day. Anything longer is a mistake in the unit.
 const TIMEOUT_MAX: u64 = 86_400;
-
-/// The deadlines of a connection; `None` where there is none.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Timeouts {
-    /// For a request to arrive, from its first byte to its body's last; also for the first byte of a new connection.
-    pub read: Option<Duration>,
-    /// For a peer to take a response.
-    pub write: Option<Duration>,
-    /// Between two requests.
-    pub idle: Option<Duration>,
-}
 
 /// Other names of daemons, with the dialect that is right for them (see `docs/dialects.md`).
 const DIALECT_SYNONYMS: [(&str, &str); 11] = [
@@ -57,24 +49,6 @@ const DIALECT_SYNONYMS: [(&str, &str); 11] = [
     ("statsite", "plain"),
     ("netdata", "plain"),
 ];
-
-/// Files with the certificate chain and its key.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct TlsFiles {
-    /// PEM.
-    pub cert: PathBuf,
-    /// PEM.
-    pub key: PathBuf,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]
@@ -110,7 +84,7 @@ pub(crate) struct Config {
     /// Log every request.
     pub verbose: bool,
     /// How log lines look.
-    pub log_format: LogFormat,
+    pub log_format: Format,
     /// What is odd but no error, to be logged at start.
     pub warnings: Vec<String>,
 }
@@ -347,15 +321,15 @@ impl Check<'_> {
         Some(secret)
     }
 
-    fn log_format(&mut self) -> LogFormat {
-        let Some(given) = self.line.value("log-format") else { return LogFormat::Text };
+    fn log_format(&mut self) -> Format {
+        let Some(given) = self.line.value("log-format") else { return Format::Text };
         match given.value.as_str() {
-            "text" => LogFormat::Text,
-            "json" => LogFormat::Json,
+            "text" => Format::Text,
+            "json" => Format::Json,
             other => {
                 let names = ["text", "json"];
                 self.bad(&given, &one_of(&names, &nearest(other, &names)));
-                LogFormat::Text
+                Format::Text
             }
         }
     }

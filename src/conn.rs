@@ -9,6 +9,7 @@ pub(crate) mod deadlines;
 pub(crate) mod discard;
 pub(crate) mod event_stream;
 pub(crate) mod frames;
+pub(crate) mod handshake;
 pub(crate) mod head;
 pub(crate) mod http1;
 pub(crate) mod http2;

@@ -16,8 +16,8 @@ use thiserror::Error;
 use crate::auth;
 use crate::config::Config;
 use crate::demo::feed::Feed;
-use crate::telemetry::log::{BoundedWriter, Priority};
 use crate::server::supervisor::Supervisor;
+use crate::telemetry::log::{BoundedWriter, Priority};
 
 /// How long the sample token is valid, in seconds: a day of trying things out.
 const TOKEN_SECONDS: u64 = 86_400;

@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::config::arguments::{self, CommandLine};
-use crate::config::Config;
-use crate::telemetry::log::Log;
-use crate::server::{self, Process};
-use crate::server::signals::{self, Shutdown};
-use crate::upstream::resolver::Endpoint;
-use crate::net::tls::Tls;
 use crate::api::client_script;
+use crate::config::Config;
+use crate::config::arguments::{self, CommandLine};
 use crate::demo;
 use crate::net::listener;
+use crate::net::tls::Tls;
+use crate::server::signals::{self, Shutdown};
+use crate::server::{self, Process};
+use crate::telemetry::log::Log;
+use crate::upstream::resolver::Endpoint;
 use tracing::{error, info, warn};
 
 /// The exit code for a command line that cannot be read, as Go's flag package has it.

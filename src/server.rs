@@ -22,18 +22,18 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::config::Config;
-use crate::demo::feed::Feed;
-use crate::telemetry::throttle::Throttle;
 use crate::conn::crowding::Pressure;
 use crate::conn::deadlines::Lifecycle;
+use crate::demo::feed::Feed;
 use crate::net::listener::Listener;
-use crate::telemetry::refusals::RefusalSummary;
+use crate::net::tls::Tls;
+use crate::server::supervisor::Supervisor;
+use crate::server::worker::{Accepted, ConnectionPermit, Message, Worker, WorkerConfig};
 use crate::telemetry::counters::Counters;
+use crate::telemetry::refusals::RefusalSummary;
+use crate::telemetry::throttle::Throttle;
 use crate::upstream::outage::Outage;
 use crate::upstream::resolver::{self, Target};
-use crate::server::supervisor::Supervisor;
-use crate::net::tls::Tls;
-use crate::server::worker::{Accepted, WorkerConfig, Message, ConnectionPermit, Worker};
 
 /// How long a shutdown may take, from the signal to the exit: half of what Kubernetes and systemd grant at the least.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -304,7 +304,7 @@ impl Acceptor {
     fn admit(&self, permit: OwnedSemaphorePermit, stream: TcpStream, peer: Option<SocketAddr>) {
         let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
         worker.load.fetch_add(1, Ordering::Relaxed);
-        let place = ConnectionPermit { permit, load: Arc::clone(&worker.load) };
+        let place = ConnectionPermit { _permit: permit, load: Arc::clone(&worker.load) };
         self.lifecycle.demand.add_unserved();
         if worker.sender.send(Message::Serve(Accepted { stream, peer, place })).is_err() {
             // Only a panic ends a worker early. The others drain, and this worker looks full until then.
@@ -322,3 +322,6 @@ fn is_about_one_connection(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests;

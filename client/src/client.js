@@ -3,15 +3,15 @@ import { lines, tagged } from './line.js';
 
 /**
  * @typedef {import('./delivery.js').DeliveryOptions & ChildOptions & { sampleRate?: number }} Options
- *   `sampleRate` is that of counts and timings that have none of their own (1)
+ *   `sampleRate` applies to counts and timings that are called without one (1)
  *
  * @typedef {object} ChildOptions
- * @property {string} [prefix] Put before every name, with or without its final dot
- * @property {Record<string, string | number | boolean | null | undefined>} [tags] On every metric
+ * @property {string} [prefix] Start of every name, with or without its final dot
+ * @property {Record<string, string | number | boolean | null | undefined>} [tags] Tags of every metric
  *
  * @typedef {(report: (metric: { name: string, value: number }) => void) => void} Measure
  *
- * @typedef {object} WebVitals What is used of the package web-vitals
+ * @typedef {object} WebVitals The functions of the package web-vitals that are called
  * @property {Measure} [onLCP]
  * @property {Measure} [onINP]
  * @property {Measure} [onCLS]
@@ -19,13 +19,13 @@ import { lines, tagged } from './line.js';
  * @property {Measure} [onTTFB]
  */
 
-/** Where a client keeps what is its own. A private field could not be reached through a Proxy, as Vue makes one. */
+/** Key of a client's state. A Proxy, such as Vue makes, has no access to a private field. */
 const STATE = Symbol();
 
-/** Takes metrics, and delivers them to a statsd-http-proxy. Nothing here throws: see `onError`. */
+/** Queues metrics, and delivers them to a statsd-http-proxy. No method throws: errors go to `onError`. */
 export class Client {
   /**
-   * @param {string | URL | Options} host Where the proxy is, or all options
+   * @param {string | URL | Options} host Address of the proxy, or an object of all options
    * @param {Options['token']} [token]
    */
   constructor(host, token) {
@@ -33,8 +33,8 @@ export class Client {
     /** @type {any} */
     const options = /** @type {any} */ (host)?.href || Object(host) !== host ? { url: host, token } : host;
     const parent = options[STATE] ?? { ...deliver(options), prefix: '', sampleRate: options.sampleRate };
-    const { attempt, push, sampleRate } = parent;
-    // With one dot at its end.
+    const { _attempt: attempt, _push: push, sampleRate } = parent;
+    // Ends with exactly one dot, or is empty.
     const prefix = (parent.prefix + (options.prefix || '')).replace(/([^.])\.*$/, '$1.');
     const tags = { ...parent.tags, ...options.tags };
     const end = tagged(tags);
@@ -54,8 +54,8 @@ export class Client {
         attempt(() => push(lines(prefix + name, type, value, end, rate, shift)));
       },
     };
-    // So that a method works without its client, as in `const { count } = client`. The constructor comes first, and
-    // `dropped`, which is no method, last.
+    // A bound method works without its client, as in `const { count } = client`. The first key is the constructor, and
+    // the last is `dropped`, a getter.
     for (const name of Reflect.ownKeys(Client.prototype).slice(1, -1)) {
       /** @type {any} */ (this)[name] = /** @type {any} */ (this)[name].bind(this);
     }
@@ -84,10 +84,10 @@ export class Client {
   }
 
   /**
-   * Measures a time.
+   * Sends a time.
    *
    * @param {string} name
-   * @param {number} time Milliseconds, of which three decimals are sent
+   * @param {number} time Milliseconds; three decimals are sent
    * @param {number} [sampleRate] Share of the calls that is sent, 0 to 1
    */
   timing(name, time, sampleRate) {
@@ -95,7 +95,7 @@ export class Client {
   }
 
   /**
-   * Adds a member to a set, of which StatsD counts the different ones.
+   * Adds a member to a set. StatsD counts its distinct members.
    *
    * @param {string} name
    * @param {string | number} value
@@ -105,10 +105,10 @@ export class Client {
   }
 
   /**
-   * Starts a time.
+   * Starts a timer.
    *
    * @param {string} name
-   * @returns {() => number} Sends the time and returns its milliseconds
+   * @returns {() => number} Sends the time since the start, and returns it in milliseconds
    */
   timer(name) {
     const clock = globalThis.performance ?? Date;
@@ -121,12 +121,12 @@ export class Client {
   }
 
   /**
-   * Measures how long a function or promise takes. Its result is returned, also when that is an error.
+   * Measures how long a function or a promise takes, and returns its result or throws its error.
    *
    * @template T
    * @param {string} name
    * @param {T | (() => T)} work
-   * @returns {T} For a promise or a thenable a promise
+   * @returns {T} A promise if the work is a promise or a thenable
    */
   time(name, work) {
     const stop = this.timer(name);
@@ -135,9 +135,9 @@ export class Client {
     /** @type {any} */
     let promise;
     try {
-      // @ts-ignore: a T that is a function itself is one to call
+      // @ts-ignore: if T is a function type, the value is a function to call
       result = typeof work == 'function' ? work() : work;
-      promise = this[STATE].attempt(
+      promise = this[STATE]._attempt(
         () => typeof result?.then == 'function' && Promise.resolve(result).finally(stop),
       );
     } finally {
@@ -149,24 +149,24 @@ export class Client {
   }
 
   /**
-   * A client with a prefix and tags of its own, which shares queue and delivery with this one.
+   * Makes a client with a further prefix and more tags, which shares the queue and the delivery of this one.
    *
-   * @param {ChildOptions} [options] If they cannot be read, this client is returned
+   * @param {ChildOptions} [options] If reading them throws, the result is this client
    * @returns {Client}
    */
   child(options) {
     const state = this[STATE];
-    return state.attempt(() => new Client(/** @type {any} */ ({ ...options, [STATE]: state }))) ?? this;
+    return state._attempt(() => new Client(/** @type {any} */ ({ ...options, [STATE]: state }))) ?? this;
   }
 
   /**
-   * Sends the Web Vitals of the page as timings `web_vitals.lcp` and so on. CLS, which is no time, is sent in
-   * thousandths.
+   * Sends the Web Vitals of the page as the timings `web_vitals.lcp`, `.inp`, `.cls`, `.fcp` and `.ttfb`. CLS, which is
+   * not a time, is sent in thousandths.
    *
-   * @param {WebVitals} [module] The package web-vitals; from a script tag it is the global `webVitals`
+   * @param {WebVitals} [module] The package web-vitals. A script tag makes it the global `webVitals`, the default
    */
   webVitals(module) {
-    const { attempt } = this[STATE];
+    const { _attempt: attempt } = this[STATE];
     for (const name of ['LCP', 'INP', 'CLS', 'FCP', 'TTFB']) {
       attempt(() =>
         (module ?? /** @type {any} */ (globalThis).webVitals)?.['on' + name]?.((/** @type {any} */ metric) =>
@@ -181,7 +181,7 @@ export class Client {
   /**
    * Counts uncaught errors as `errors.uncaught`, and unhandled rejections as `errors.unhandled_rejection`.
    *
-   * @returns {() => void} Stops it
+   * @returns {() => void} Stops the counting
    */
   errors() {
     return listen({
@@ -190,17 +190,20 @@ export class Client {
     });
   }
 
-  /** Sends what is queued now. Settles when it has left, or could not; never rejects. */
+  /** Sends the queue now. The promise settles after the last attempt that is possible now, and never rejects. */
   flush() {
     return this[STATE].flush();
   }
 
-  /** Sends what is queued, and stops: later metrics are not taken. Children are closed too. */
+  /**
+   * Sends the queue, and refuses later metrics, of children too. If the queue could not be sent, a second call tries
+   * again.
+   */
   close() {
     return this[STATE].close();
   }
 
-  /** Metrics that were lost, because the queue was full or because they were refused or failed too often. */
+  /** Metrics that were lost: the queue was full, or their batch was refused, or it failed too often. */
   get dropped() {
     return this[STATE].dropped();
   }

@@ -1,43 +1,65 @@
-// The queue of lines, and its way to the proxy. Globals are read when they are used, so that they can be replaced.
+// The queue of lines and its delivery to the proxy.
+//
+// Globals such as `fetch` are read at each use, so a page can replace them. The state of a delivery is the variables of
+// one function, not the fields of a class: a minifier shortens variables, but `this.` stays. As a class, with its
+// property names shortened too, the script had 112 bytes more, gzipped.
 
-/** Bytes of a body: all beacons and keepalive requests of a page have 64 KiB in flight together. */
-const BUDGET = 60_000;
-/** Queued metrics that do not wait for the interval. */
-const FULL = 500;
-/** Failures in a row after which a batch is dropped: two to four minutes. */
+/** Largest body, in bytes. All beacons and keepalive requests of a page share 64 KiB. */
+const MAX_BODY = 60_000;
+/** Smallest body, in bytes, that is tried as a beacon once the browser has refused larger ones. */
+const MIN_BEACON = 100;
+/** Queued metrics that are sent at once, before `flushInterval` is over. */
+const FULL_QUEUE = 500;
+/** Metrics that the queue holds at most, unless `maxQueue` is a number. */
+const DEFAULT_MAX_QUEUE = 10_000;
+/** Consecutive failures after which a batch is dropped: two to four minutes, or five to ten if others failed before. */
 const ATTEMPTS = 10;
-/** The shortest and the longest backoff, in milliseconds. */
-const BACKOFF = 1_000;
+/** First and longest backoff, in milliseconds. */
+const MIN_BACKOFF = 1_000;
 const MAX_BACKOFF = 60_000;
-/** Milliseconds that a request, its answer or a token function may take: one that hangs keeps the others from leaving. */
+/** Longest wait for an answer, its body or a token, in milliseconds. One that hangs would block all later requests. */
 const TIMEOUT = 30_000;
 
-/** Bytes of a text in UTF-8, or a few more if it has emoji. Not every engine has a TextEncoder. */
-const bytes = (/** @type {string} */ text) =>
+/** Size of a text in UTF-8, or slightly more if it has emoji. Some engines have no TextEncoder. */
+const byteLength = (/** @type {string} */ text) =>
   text.replace(/[\u0800-\uffff]/g, '$&x').replace(/[\x80-\uffff]/g, 'xx').length;
 
+/** Milliseconds until the next attempt. Half of them are random, so that pages do not return all at once. */
+const backoff = (/** @type {number} */ failures) =>
+  Math.min(MIN_BACKOFF * 2 ** failures, MAX_BACKOFF) * (0.5 + Math.random() / 2);
+
+const isUnauthorized = (/** @type {number} */ status) => status == 401 || status == 403;
+
+const isTemporary = (/** @type {number} */ status) => status > 499 || status == 408 || status == 429;
+
+/** Time before which the proxy wants no request. `Retry-After` has seconds or a date; if it is missing, it is null. */
+const retryTime = (/** @type {any} */ retryAfter) => Date.now() + retryAfter * 1_000 || Date.parse(retryAfter) || 0;
+
 /**
- * Settles as `work` does, or rejects after `TIMEOUT`. No signal does that for a request that the back/forward cache has
- * frozen, nor for a token.
+ * Settles as `work` does, or rejects after `TIMEOUT`. No abort signal ends a request that the back/forward cache has
+ * frozen, nor a call for a token.
  *
  * @template T
  * @param {T | Promise<T>} work
  * @returns {Promise<T>}
  */
-const within = (work) =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('Timed out')), TIMEOUT);
-    Promise.resolve(work)
-      .finally(() => clearTimeout(timer))
-      .then(resolve, reject);
+const withTimeout = (work) => {
+  /** @type {any} */
+  let timer;
+  /** @type {Promise<never>} */
+  const timeout = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error('Timed out')), TIMEOUT);
   });
+  return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
+};
 
 /**
- * Listens to events of the page, where there are any. What is returned stops it. They bubble: what other listeners count
- * when the page is hidden is still in the beacon.
+ * Adds listeners to the page, if there is one, and returns a function that removes them. They listen while events
+ * bubble: other listeners have then counted what they count when the page is hidden, and the beacon includes it.
  *
  * @param {Record<string, (event: any) => void>} listeners
  * @param {'add' | 'remove'} [action]
+ * @returns {() => void}
  */
 export const listen = (listeners, action = 'add') => {
   for (const type in listeners) {
@@ -52,51 +74,70 @@ export const listen = (listeners, action = 'add') => {
  * @typedef {string | null | undefined} Token
  *
  * @typedef {object} DeliveryOptions
- * @property {string} url Where the proxy is, with its base path if it has one
- * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that gets one; it is called
- *   first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
- * @property {number} [flushInterval] Longest time for which a metric waits, in milliseconds (2000)
- * @property {number} [maxQueue] Metrics that are kept at most; the oldest are dropped (10000)
- * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Is told of what was refused, and of
- *   every failed request
+ * @property {string} url Address of the proxy, with its base path if it has one
+ * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that returns one. The
+ *   function is called before the first request, and again when the proxy refuses the token or a call takes 30 seconds
+ * @property {number} [flushInterval] Longest time that a metric waits, in milliseconds (2000)
+ * @property {number} [maxQueue] Most metrics in the queue; the oldest are dropped (10000)
+ * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Called with every failed request
+ *   and every refused metric
  */
 
-/** @param {DeliveryOptions} options */
-export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, onError }) {
-  const target = String(url ?? '').replace(/\/+$/, '') + '/batch';
-  const renewable = typeof token == 'function';
+/**
+ * Makes a queue, and delivers its lines until it is closed.
+ *
+ * @param {DeliveryOptions} options
+ */
+export function deliver({ url, token, flushInterval = 2_000, maxQueue, onError }) {
+  const target = `${url ?? ''}`.replace(/\/*$/, '/batch');
+  const isRenewable = typeof token == 'function';
+  // Infinity and NaN would be no bound.
+  const limit = /** @type {number} */ (Number.isFinite(maxQueue) ? maxQueue : DEFAULT_MAX_QUEUE);
+
   /** @type {string[]} */
   const queue = [];
-  let dropped = 0;
-  let attempts = 0;
-  // Bytes of the keepalive requests in flight.
-  let flying = 0;
-  // Of the queue, what is to leave now: what comes while a request is in flight waits for its own interval.
+  /** Lines of the queue to send now. A line that comes while a request is in flight waits for its own interval. */
   let due = 0;
-  // No request before these times: `paused` for a backoff, `asked` by the proxy.
-  let paused = 0;
-  let asked = 0;
-  // Whether the token was renewed for the batch that is sent.
+  /** Lines lost so far. */
+  let dropped = 0;
+
+  let jwt = isRenewable ? null : token;
+  /** The token was renewed for the current batch. */
   let renewed = false;
-  // 1 when it is, and 2 when `onError` was told that metrics came after that.
-  let closed = 0;
+
+  /** Consecutive failures. */
+  let failures = 0;
+  /** A backoff runs. It ends with its timer: compared with a clock, a timer that the browser rounds down is early. */
+  let backingOff = false;
+  /** Time before which the proxy has asked for no request. */
+  let notBefore = 0;
+
   /** @type {any} */
   let timer;
-  /** @type {Promise<void> | null} */
+  /**
+   * The current run of `drain`. A page that is restored starts another one: the old one may never go on.
+   *
+   * @type {Promise<void> | null}
+   */
   let running = null;
-  let jwt = renewable ? null : token;
+  /** Bytes of the keepalive request in flight. */
+  let keepaliveBytes = 0;
+  /** 1 once closed, and 2 once `onError` was told about a later metric. */
+  let closed = 0;
+
+  // --- Errors --------------------------------------------------------------------------------------------------------
 
   const report = (/** @type {any} */ error) => {
-    // Without it while it runs: what it calls in turn may fail too, and so on without end.
-    const tell = onError;
+    // `onError` may call the client, and cause errors without end. It does not hear of those.
+    const callback = onError;
     onError = undefined;
-    // A promise takes in what it throws, and what it rejects if it is asynchronous.
-    new Promise((resolve) => resolve(tell?.(error))).catch(() => {});
-    onError = tell;
+    // An async function turns what `onError` throws into a rejection.
+    (async () => callback?.(error))().catch(() => {});
+    onError = callback;
   };
 
   /**
-   * Whatever the page hands over, or its getters throw, is reported, and not thrown into it.
+   * Runs `work`, and reports what it throws: bad arguments and getters of the page must not throw into it.
    *
    * @template T
    * @param {() => T} work
@@ -109,143 +150,152 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     }
   };
 
-  const take = (/** @type {number} */ budget) => {
+  // --- Queue ---------------------------------------------------------------------------------------------------------
+
+  /** Drops the oldest lines that are over the limit. */
+  const trim = () => {
+    // `splice` takes a negative number for none.
+    dropped += queue.splice(0, queue.length - limit).length;
+  };
+
+  /** Removes the oldest lines that fit in a body. */
+  const take = (/** @type {number} */ maxBytes) => {
     let count = 0;
-    while (count < queue.length && (budget -= bytes(queue[count]) + 1) >= 0) {
+    while (count < queue.length && (maxBytes -= byteLength(queue[count]) + 1) >= 0) {
       count++;
     }
     return queue.splice(0, count);
   };
 
-  const bound = () => {
-    // A negative number is none.
-    dropped += queue.splice(0, queue.length - maxQueue).length;
-  };
-
   const putBack = (/** @type {string[]} */ lines) => {
     queue.unshift(...lines);
     due += lines.length;
-    bound();
+    trim();
   };
 
+  // --- Timer ---------------------------------------------------------------------------------------------------------
+
+  /** Ends the timer and the backoff, and sends the queue. */
   const wake = () => {
     clearTimeout(timer);
-    // Browsers round: a backoff ends with its timer, not with the clock.
-    timer = paused = 0;
-    flush();
+    timer = 0;
+    backingOff = false;
+    return flush();
   };
 
+  /** Sends the queue after `delay` milliseconds, or when a timer that runs already ends. */
   const schedule = (/** @type {number} */ delay) => {
     if (!timer && !closed) {
       timer = setTimeout(wake, delay);
-      // Node would wait for it.
+      // A Node process does not wait for it.
       timer.unref?.();
     }
   };
 
-  const ready = () => queue.length && Date.now() >= asked && globalThis.navigator?.onLine !== false;
+  // --- Requests ------------------------------------------------------------------------------------------------------
 
-  const retry = (/** @type {string[]} */ lines, wait = 0) => {
-    // Half of it is jitter, so that pages do not come back all at once.
-    wait += Math.min(BACKOFF * 2 ** attempts, MAX_BACKOFF) * (0.5 + Math.random() / 2);
-    paused = Date.now() + wait;
-    if (++attempts < ATTEMPTS) {
+  const canSend = () => queue.length && Date.now() >= notBefore && globalThis.navigator?.onLine !== false;
+
+  /** Queues the lines of a failed request again, or drops them after too many failures, and starts a backoff. */
+  const retry = (/** @type {string[]} */ lines) => {
+    clearTimeout(timer);
+    timer = 0;
+    schedule(Math.max(0, notBefore - Date.now()) + backoff(failures));
+    backingOff = true;
+    // By the next attempt, the token may have expired again.
+    renewed = false;
+    // A dropped batch does not reset the count: the proxy is still down for the next one.
+    if (++failures % ATTEMPTS) {
       putBack(lines);
     } else {
       dropped += lines.length;
-      attempts = 0;
     }
-    clearTimeout(timer);
-    timer = 0;
-    schedule(wait);
   };
 
   /**
-   * What becomes of the lines of a request that was answered.
+   * Handles an answer.
    *
    * @param {string[]} lines
    * @param {Response} response
    * @param {string} text
    */
   const conclude = (lines, { status, ok, headers }, text) => {
-    renewed = (status == 401 || status == 403) && renewable && !renewed;
+    renewed = isRenewable && isUnauthorized(status) && !renewed;
     if (renewed) {
       jwt = null;
       putBack(lines);
+      return;
+    }
+    // The answer to a batch that is accepted in part lists the lines that are not.
+    if (!ok || text.includes('"error"')) {
+      report(Object.assign(new Error(status + ' ' + text), { status, text }));
+    }
+    if (isTemporary(status)) {
+      notBefore = retryTime(headers.get('Retry-After'));
+      retry(lines);
     } else {
-      // Of a batch that is accepted in part, the answer lists what is not.
-      if (!ok || text.includes('"error"')) {
-        report(Object.assign(new Error(status + ' ' + text), { status, text }));
-      }
-      if (status > 499 || status == 408 || status == 429) {
-        // Seconds or a date; without the header, which is null then, no wait.
-        /** @type {any} */
-        const after = headers.get('Retry-After');
-        const wait = Math.max(0, after * 1_000 || Date.parse(after) - Date.now()) || 0;
-        asked = Date.now() + wait;
-        retry(lines, wait);
-      } else {
-        attempts = 0;
-        dropped += ok ? 0 : lines.length;
-      }
+      failures = 0;
+      dropped += ok ? 0 : lines.length;
     }
   };
 
   const post = async (/** @type {string[]} */ lines, /** @type {boolean} */ keepalive) => {
     const body = lines.join('\n');
-    flying = keepalive ? bytes(body) : 0;
-    const response = await within(
+    keepaliveBytes = keepalive ? byteLength(body) : 0;
+    const response = await withTimeout(
       fetch(target, {
         method: 'POST',
         body,
         keepalive,
-        // A custom header costs a preflight, which the browser may then keep. Text is text/plain by itself.
+        // This header takes a preflight, whose answer browsers cache. A text body is text/plain, which takes none.
         headers: jwt ? { 'X-JWT-Token': jwt } : {},
-        // Gives its connection back. Safari before 16 has no such signal.
+        // Closes the connection of a request that hangs. Safari before 16 has no such signal.
         signal: globalThis.AbortSignal?.timeout?.(TIMEOUT),
       }),
     );
-    conclude(lines, response, await within(response.text()).catch(() => ''));
+    conclude(lines, response, await withTimeout(response.text()).catch(() => ''));
   };
 
   const sendBatch = async () => {
     const mine = running;
-    // So it survives the page. When other requests have used up the budget, it fails: then without.
-    const keepalive = !attempts;
+    // A keepalive request survives its page. It fails if other requests have used up the 64 KiB, so a repeated request
+    // is an ordinary one.
+    const keepalive = !failures;
     /** @type {string[]} */
     let lines = [];
     try {
-      if (renewable) {
-        jwt ??= await within(token());
+      if (isRenewable) {
+        jwt ??= await withTimeout(token());
       }
-      // Else the next drain has taken over.
+      // Otherwise the page was restored meanwhile, and another drain sends the lines.
       if (mine == running) {
-        lines = take(BUDGET);
+        lines = take(MAX_BODY);
         due -= lines.length;
         await post(lines, keepalive);
       }
     } catch (error) {
-      // What was sent with keepalive when the page was left has arrived, unless the network failed, a TypeError: only the
-      // answer may be lost.
+      // A keepalive request from before a restoration has arrived, and only its answer is lost. A TypeError says that
+      // the network failed.
       if (mine == running || !keepalive || error instanceof TypeError) {
         report(error);
         retry(lines);
       }
     }
-    flying = 0;
+    keepaliveBytes = 0;
   };
 
+  /** Sends the lines that are due, one batch after the other. */
   const drain = async () => {
-    // So that `running` is set before anything of the page is called: that may flush, too.
+    // Sets `running` before any function of the page is called, which may flush too.
     await 0;
     const mine = running;
-    while (mine == running && due > 0 && ready() && Date.now() >= paused) {
+    while (mine == running && due > 0 && canSend() && !backingOff) {
       await sendBatch();
     }
     if (mine == running) {
       running = null;
       if (queue.length) {
-        // Should nothing else wake it: the network may be back without an event.
+        // The network may return without an event.
         schedule(MAX_BACKOFF);
       }
     }
@@ -256,28 +306,34 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
     return (running ??= drain());
   };
 
-  // The page may be gone after this: what is queued leaves now, with no answer awaited and no preflight needed.
+  // --- Page ----------------------------------------------------------------------------------------------------------
+
+  /** Hands lines to the browser, and returns true if it takes them. */
+  const sendBeacon = (/** @type {string[]} */ lines) => {
+    try {
+      return (
+        lines[0] &&
+        navigator.sendBeacon(target + (jwt ? '?token=' + encodeURIComponent(jwt) : ''), lines.join('\n'))
+      );
+    } catch {}
+  };
+
+  /** Sends the queue by beacons: the page may end now, so no answer can be awaited and no preflight completed. */
   const leave = () => {
-    let budget = BUDGET - flying;
-    // Without its token a beacon would be lost. What is refused may be too much beside what others of the page send.
-    while (budget > 99 && ready() && (jwt || !renewable)) {
-      const lines = take(budget);
-      let sent;
-      try {
-        sent =
-          lines[0] &&
-          navigator.sendBeacon(target + (jwt ? '?token=' + encodeURIComponent(jwt) : ''), lines.join('\n'));
-      } catch {}
-      if (!sent) {
+    let maxBytes = MAX_BODY - keepaliveBytes;
+    // Without its token a beacon would be lost.
+    while (maxBytes >= MIN_BEACON && canSend() && (jwt || !isRenewable)) {
+      const lines = take(maxBytes);
+      if (!sendBeacon(lines)) {
+        // Other senders of the page may have used up part of the 64 KiB.
         putBack(lines);
-        budget /= 2;
+        maxBytes /= 2;
       }
     }
     flush();
   };
 
-  /** @type {Record<string, (event: any) => void>} */
-  const listeners = {
+  const unlisten = listen({
     pagehide: leave,
     visibilitychange() {
       if (globalThis.document?.visibilityState == 'hidden') {
@@ -285,49 +341,51 @@ export function deliver({ url, token, flushInterval = 2_000, maxQueue = 10_000, 
       }
     },
     online() {
-      paused = 0;
-      flush();
+      // Otherwise the timer goes on to the time that the proxy has asked for.
+      if (Date.now() >= notBefore) {
+        wake();
+      }
     },
     pageshow({ persisted }) {
       if (persisted) {
-        // The answer or the token that this waits for may never come.
+        // The answer or the token that `running` waits for may never come.
         running = null;
         wake();
       }
     },
-  };
-
-  const deafen = listen(listeners);
+  });
 
   return {
-    attempt,
+    _attempt: attempt,
     flush,
     dropped: () => dropped,
 
-    /** @param {string} line */
-    push(line) {
+    /**
+     * Queues a line; an empty one is a metric that sampling has dropped.
+     *
+     * @param {string} line
+     */
+    _push(line) {
       if (!line) {
         return;
       }
       if (!closed) {
         queue.push(line);
-        bound();
+        trim();
         schedule(flushInterval);
-        if (queue.length >= FULL) {
+        if (queue.length >= FULL_QUEUE) {
           flush();
         }
       } else if (closed++ < 2) {
-        // Said once.
+        // Thrown once, so `onError` is called once.
         throw new Error('Closed');
       }
     },
 
     close() {
       closed = closed || 1;
-      paused = 0;
-      clearTimeout(timer);
-      deafen();
-      return flush();
+      unlisten();
+      return wake();
     },
   };
 }

@@ -1,29 +1,31 @@
 // StatsD lines: `name:value|type[|@rate][|#key:value,…]`.
 
-/** The longest line that the proxy takes. */
+/** Longest line that the proxy accepts. */
 const MAX_LINE = 8192;
-/** Decimals of a time: microseconds, beyond which no clock of a page counts. */
+/** Decimals of a time: microseconds, the finest resolution of a page's clock. */
 const PLACES = 3;
 
 /**
- * Text that cannot end its line or be read as another field. A name that begins like JSON would make JSON of its batch.
+ * Replaces the characters that would end a line or a field. The proxy reads a batch that begins like JSON as JSON, so
+ * the first character of a name is replaced too if it is a bracket or a brace.
  *
  * @param {unknown} text
  */
 export const clean = (text) => String(text).replace(/^\s*[[{]|[\0-\x1f\x7f-\x9f:|]/g, '_');
 
 /**
- * A plain decimal: StatsD daemons read no exponents, which JavaScript writes from 1e21 up and 1e-7 down.
+ * Writes a plain decimal. JavaScript writes an exponent from 1e21 up and from 1e-7 down, which StatsD daemons do not
+ * read.
  *
  * @param {unknown} value
- * @param {number} [places] At most so many decimals
+ * @param {number} [places] Most decimals that are kept; 0 keeps all
  */
 export function decimal(value, places) {
-  // An empty text would be zero.
+  // JavaScript would read an empty text as zero.
   /** @type {any} */
   const number = typeof value == 'string' && value ? +value : value;
   if (!Number.isFinite(number)) {
-    throw new Error('No number');
+    throw new Error('Not a number');
   }
   const text = String(places ? +number.toFixed(places) : number);
   return text.replace(/(\d)\.?(\d*)e(.+)/, (_, digit, digits, exponent) =>
@@ -32,8 +34,8 @@ export function decimal(value, places) {
 }
 
 /**
- * The tags as the end of a line, with what could break it replaced as the proxy would. Beyond ASCII the proxy alone
- * tells letters from signs: Hermes, the engine of React Native, cannot read a pattern with `\p`.
+ * Writes tags as the end of a line, and replaces the ASCII characters that the proxy would replace. The proxy does the
+ * same to other characters, which takes a pattern with `\p`: Hermes, the engine of React Native, cannot read one.
  *
  * @param {Record<string, unknown>} tags
  */
@@ -49,7 +51,8 @@ export function tagged(tags) {
 }
 
 /**
- * The lines of a metric, or none when it is not drawn. A negative gauge takes two, since a sign makes it a shift.
+ * Writes the lines of a metric, or an empty text if sampling drops it. A negative gauge takes two lines, since a sign
+ * would make it a shift.
  *
  * @param {string} name
  * @param {'c' | 'g' | 'ms' | 's'} type

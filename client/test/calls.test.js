@@ -1,11 +1,11 @@
-// How a page may call the client: methods on their own, behind a Proxy, in a subclass, and with whatever it likes.
+// The ways of a page to call the client: detached methods, behind a Proxy, in a subclass, and with any arguments.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Client } from '../src/index.js';
 import { page } from './page.js';
 
-/** Makes objects that are observed, all the way down, as Vue's `reactive` does. */
+/** Makes a Proxy of an object and of every object in it, as Vue's `reactive` does. */
 const reactive = (object) =>
   new Proxy(object, {
     get: (target, name, receiver) => {
@@ -112,7 +112,7 @@ const bad = () => {
   throw new Error('of the page');
 };
 
-/** Whatever a page may have at hand, by mistake or ill will. */
+/** Values that a page may pass, by mistake or on purpose. */
 const odd = [
   undefined, null, true, '', 'x', '\ud800', '[', 0, -0, -1, 1e-9, 1e300, NaN, Infinity, 10n, Symbol('s'), Symbol.iterator,
   [], [1], {}, Object.freeze({ a: 1 }), Object.create(null), new Date(NaN), /x/g, () => {}, bad, class {}, async () => 1,
@@ -125,7 +125,7 @@ const odd = [
   Promise.resolve(1), new Error('x'), new Map(), new Uint8Array(2), globalThis,
 ];
 
-/** Not chance, so that what fails fails again. */
+/** Chooses values in a fixed order, so that a failure can be repeated. */
 function* chosen(seed) {
   for (;;) {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
@@ -177,7 +177,7 @@ for (const [name, prepare] of Object.entries(worlds)) {
         const work = next();
         const result = maker.time(next(), () => work);
         if (!Object.is(result, work)) {
-          // Of a promise or what is like one; that it is rejected is what the page's own would be.
+          // The work was a promise or a thenable. Its rejection is not a fault of the client.
           result.catch(() => {});
         }
       }

@@ -1,4 +1,4 @@
-// Requests: when they leave, what is in them, and what becomes of those that fail.
+// Requests: their times, their contents, and their failures.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -75,6 +75,18 @@ test('the queue is bounded, and what it drops is counted', async (t) => {
   await client.flush();
   assert.deepEqual(world.lines(), ['c:2|c', 'c:3|c', 'c:4|c']);
 });
+
+for (const maxQueue of [NaN, Infinity, 'many', null]) {
+  test(`the queue is bounded by default if maxQueue is ${maxQueue}`, (t) => {
+    const world = page(t);
+    navigator.onLine = false;
+    const client = world.client({ maxQueue });
+    for (let i = 0; i < 10_001; i++) {
+      client.count('c');
+    }
+    assert.deepEqual([client.dropped, world.errors], [1, []]);
+  });
+}
 
 for (const failure of [new TypeError('Failed to fetch'), 500, 408]) {
   test(`after ${failure} the next request is later and later, and at last the metrics are dropped`, async (t) => {
@@ -225,7 +237,7 @@ test('refused and renewed tokens: each batch may renew once', async (t) => {
   const world = page(t, { answers: [answer(401), 200, answer(401), 200] });
   let calls = 0;
   const client = world.client({ token: () => 'jwt' + ++calls });
-  // Two batches of one flush.
+  // These lines make two batches in one flush.
   client.count('x'.repeat(7_000));
   for (let i = 0; i < 8; i++) {
     client.count('y'.repeat(7_000));
@@ -243,7 +255,7 @@ test('a success ends a row of failures', async (t) => {
     await client.flush();
     await world.pass(500);
   }
-  // Else the second failure would have waited for longer.
+  // Otherwise the backoff of the second failure would be longer.
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c', 'b:1|c', 'b:1|c']);
 });
 
@@ -278,7 +290,7 @@ test('a request that hangs is given up after 30 seconds, and sent again', async 
   globalThis.fetch = (...request) => {
     globalThis.fetch = fetch;
     fetch(...request);
-    // As of a page that was frozen: no signal ends it.
+    // A request of a frozen page is like this: no signal ends it.
     return new Promise(() => {});
   };
   const client = world.client();
@@ -358,9 +370,21 @@ test('close tries at once what waits for a backoff', async (t) => {
   await client.flush();
   await client.close();
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
-  // And its timer is gone.
+  // No timer is left.
   await world.pass(3_600_000);
   assert.equal(world.requests.length, 2);
+});
+
+test('a close that failed can be repeated, and nothing else sends its metrics', async (t) => {
+  const world = page(t, { answers: [500, 200] });
+  const client = world.client();
+  client.count('a');
+  await client.close();
+  await world.pass(3_600_000);
+  await client.flush();
+  assert.equal(world.requests.length, 1);
+  await client.close();
+  assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
 });
 
 test('offline, metrics wait for the network', async (t) => {
@@ -385,6 +409,87 @@ test('a network that is back ends the backoff', async (t) => {
   await client.flush();
   await world.fire('online');
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
+});
+
+test('a backoff that the network has ended does not hold the next metrics up', async (t) => {
+  const world = page(t, { answers: [500, 500, 500, 500, 200] });
+  const client = world.client();
+  client.count('a');
+  await world.pass(2_000);
+  for (const wait of [500, 1_000, 2_000]) {
+    await world.pass(wait);
+  }
+  assert.equal(world.requests.length, 4, 'and the fourth backoff takes four seconds or more');
+  await world.fire('online');
+  client.count('b');
+  await world.pass(1_999);
+  assert.deepEqual(world.lines().slice(4), ['a:1|c']);
+  await world.pass(1);
+  assert.deepEqual(world.lines().slice(4), ['a:1|c', 'b:1|c']);
+});
+
+test('a network that comes back with an event leaves no long timer behind', async (t) => {
+  const world = page(t);
+  const client = world.client();
+  navigator.onLine = false;
+  client.count('a');
+  await world.pass(2_000);
+  navigator.onLine = true;
+  await world.fire('online');
+  client.count('b');
+  await world.pass(2_000);
+  assert.deepEqual(world.lines(), ['a:1|c', 'b:1|c']);
+});
+
+test('a batch that is dropped does not shorten the backoff of the next one', async (t) => {
+  const world = page(t, { answers: [503] });
+  const client = world.client();
+  client.count('first');
+  await client.flush();
+  for (let attempt = 1; attempt < 10; attempt++) {
+    await world.pass(60_000);
+  }
+  assert.equal(client.dropped, 1);
+  client.count('next');
+  await world.pass(30_000);
+  assert.equal(world.requests.length, 11);
+  // The proxy is still down, so the next backoff is as long as the last one.
+  await world.pass(29_999);
+  assert.equal(world.requests.length, 11);
+  await world.pass(1);
+  assert.equal(world.requests.length, 12);
+  world.answers = [200];
+  await world.pass(30_000);
+  assert.deepEqual([world.requests[12].body, client.dropped], ['next:1|c', 1]);
+});
+
+test('each further batch of an outage has ten attempts of its own', async (t) => {
+  const world = page(t, { answers: [503] });
+  const client = world.client();
+  for (const name of ['first', 'second']) {
+    client.count(name);
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await world.pass(60_000);
+    }
+  }
+  assert.deepEqual([client.dropped, world.requests.length], [2, 20]);
+  assert.deepEqual(world.requests.map((request) => request.body).slice(9, 11), ['first:1|c', 'second:1|c']);
+});
+
+test('a token that is refused again after a failure is renewed again', async (t) => {
+  const failure = new TypeError('Failed to fetch');
+  const world = page(t, { answers: [answer(401), failure, answer(401), 200] });
+  let calls = 0;
+  const client = world.client({ token: () => 'jwt' + ++calls });
+  client.count('c');
+  await client.flush();
+  // The computer sleeps until the second token has expired.
+  await world.pass(3_600_000);
+  assert.deepEqual(
+    world.requests.map((request) => request.headers['X-JWT-Token']),
+    ['jwt1', 'jwt2', 'jwt2', 'jwt3'],
+  );
+  assert.deepEqual([world.errors, client.dropped], [[failure], 0]);
 });
 
 test('close sends what is queued, and nothing more', async (t) => {

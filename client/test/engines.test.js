@@ -1,4 +1,4 @@
-// Engines that lack something: old browsers, workers, React Native, Node.
+// Engines that lack a feature: old browsers, workers, React Native, Node.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ import { page } from './page.js';
 
 const SCRIPT = readFileSync(new URL('../dist/statsd-http-proxy-client.min.js', import.meta.url), 'utf8');
 
-/** Takes globals away, or methods of them, until the test ends. */
+/** Removes globals, or methods of them, until the test ends. */
 function without(t, ...paths) {
   for (const path of paths) {
     const [name, method] = path.split('.');
@@ -39,7 +39,7 @@ for (const missing of [
   ['navigator.sendBeacon'],
   ['document'],
   events,
-  // A worker, React Native, and all of it.
+  // These are the features that a worker and React Native lack, and all of them.
   ['document', 'navigator.sendBeacon'],
   ['document', 'navigator.onLine', 'navigator.sendBeacon', 'AbortSignal.timeout', 'TextEncoder', ...events],
   ['document', 'navigator', 'AbortSignal', 'AbortController', 'TextEncoder', 'performance', ...events],
@@ -122,6 +122,6 @@ test('the script needs nothing but fetch and timers', async () => {
 test('the script has no syntax that is younger than ES2020', () => {
   const written = (target) => transformSync(SCRIPT, { target, minifyWhitespace: true }).code;
   assert.equal(written('es2020'), written('esnext'));
-  // Of patterns esbuild makes calls, and leaves it to the engine. Hermes has no \\p.
+  // esbuild turns a pattern that is too young into a call of RegExp, which fails in the engine. Hermes has no \\p.
   assert.doesNotMatch(written('es2020'), /\\p\{|\(\?<|RegExp\(/);
 });

@@ -1,4 +1,4 @@
-// What each call becomes in the body.
+// The lines that each call writes to the body.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
@@ -44,7 +44,7 @@ test('the host may be a URL', async (t) => {
 test('a negative gauge is set to zero first, and both lines stay in one request', async (t) => {
   const world = page(t);
   const client = world.client({ tags: { env: 'x' } });
-  // Ends one byte short of the budget, so that only the first of the two lines would fit.
+  // The first line of the gauge fits in the body, and the second does not.
   const line = 'n'.repeat(7_994) + ':1|c|#env:x'; // 8,005 bytes, and a newline
   for (let i = 0; i < 7; i++) {
     client.count(line.slice(0, 7_994));

@@ -1,16 +1,16 @@
-// A page as the client sees it: a clock, a proxy behind fetch, beacons, and events.
+// The client's view of a page: a clock, a proxy behind fetch, beacons, and events.
 import { mock } from 'node:test';
 
 import { Client } from '../src/index.js';
 
-/** Lets promises settle; `setImmediate` is not of the fake clock. */
+/** Lets promises settle. The fake clock does not replace `setImmediate`. */
 export async function settle() {
   for (let i = 0; i < 5; i++) {
     await new Promise(setImmediate);
   }
 }
 
-/** The test's globals, which are put back after it. `answers` are given in turn, the last one from then on. */
+/** Replaces globals until the test ends. `fetch` gives the `answers` in turn, and then repeats the last one. */
 export function page(test, { answers = [200], beacon = true } = {}) {
   const world = { requests: [], beacons: [], errors: [], beacon, events: new EventTarget(), answers };
   const replaced = {

@@ -1,4 +1,4 @@
-// What the client does as a part of a page, and without one.
+// The client in a page, and without one.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';

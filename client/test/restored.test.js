@@ -1,10 +1,10 @@
-// Pages that come back from the back/forward cache: there Firefox and WebKit never settle what was in flight.
+// Pages that are restored from the back/forward cache, where Firefox and WebKit never settle a request in flight.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { page } from './page.js';
 
-/** A page whose requests from now on are sent, and answered when the test says so, if ever. */
+/** A page that can be frozen: its requests are sent, and get an answer only if the test gives one. */
 function frozen(t, options) {
   const world = page(t, options);
   const { fetch } = globalThis;
@@ -33,7 +33,7 @@ test('a page that is restored sends what it counts, though its last request neve
   client.count('after');
   await client.flush();
   assert.deepEqual(world.lines(), ['before:1|c', 'after:1|c']);
-  // And goes on so, and who waited for the old request waits no longer than any request takes.
+  // Later metrics are sent too, and a `flush` from before the restoration settles within a request's time limit.
   client.count('later');
   await world.pass(2_000);
   await world.pass(28_000);

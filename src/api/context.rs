@@ -3,17 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::api::long_batch::Turns;
 use crate::auth::Verifier;
-use crate::ingest::batch::{self, Sink};
 use crate::config::Config;
-use crate::demo::feed::Feed;
 use crate::conn::budget::Budget;
 use crate::conn::date::AnswerDate;
 use crate::conn::deadlines::Deadlines;
-use crate::api::long_batch::Turns;
+use crate::demo::feed::Feed;
+use crate::ingest::batch::{self, Sink};
 use crate::metric::{Metric, MetricError};
-use crate::telemetry::refusals::Refusals;
 use crate::statsd::line;
+use crate::telemetry::refusals::Refusals;
 use crate::upstream::queue::Upstream;
 
 /// One worker's state, as its requests see it.

@@ -5,7 +5,7 @@
 //! few turns; a batch that waits for one is kept as it came, compressed.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,11 +13,13 @@ use std::task::{Context, Poll};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use crate::ingest::batch::{Batch, Report, SLICE};
-use crate::ingest::content_type::ContentType;
+use crate::api::context::Shared;
 use crate::api::refusals::Refusal;
 use crate::conn::body::{Body, BodyError, Limits};
-use crate::api::context::Shared;
+use crate::conn::budget::ConnectionShare;
+use crate::conn::wake_slot::WakeSlot;
+use crate::ingest::batch::{Batch, Report, SLICE};
+use crate::ingest::content_type::ContentType;
 
 /// Long batches of a worker that are worked on at once, slice by slice in turn: two, so that one of a megabyte does not hold
 /// up all others.
@@ -27,37 +29,69 @@ const TURNS: usize = 2;
 /// the last one waits for some seconds, as long as a client has patience.
 const MAX_WAITING: usize = 256;
 
+/// Those of one connection: one client must not keep others from all turns.
+const MAX_WAITING_OF_CONNECTION: usize = 16;
+
 /// The turns of one worker.
 #[derive(Debug)]
 pub(crate) struct Turns {
     free: Semaphore,
-    waiting: Cell<usize>,
+    under_way: Cell<usize>,
+    /// Wakes who waits for the last one to end.
+    empty: WakeSlot,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { free: Semaphore::new(TURNS), waiting: Cell::new(0) }
+        Self { free: Semaphore::new(TURNS), under_way: Cell::new(0), empty: WakeSlot::default() }
     }
 }
 
-/// Counts a batch among those that wait, until it is dropped.
-struct Waiting(Rc<Shared>);
+impl Turns {
+    /// Waits until no long batch is left.
+    pub(crate) async fn drained(&self) {
+        poll_fn(|cx| {
+            if self.under_way.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.empty.set(cx);
+            Poll::Pending
+        })
+        .await;
+    }
 
-impl Waiting {
-    fn begin(shared: &Rc<Shared>) -> Result<Self, BodyError> {
-        let waiting = &shared.turns.waiting;
-        if waiting.get() >= MAX_WAITING {
+    /// How many long batches wait or are worked on.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.get()
+    }
+}
+
+/// Counts a batch as under way until it is dropped.
+struct UnderWay {
+    shared: Rc<Shared>,
+    share: Rc<ConnectionShare>,
+}
+
+impl UnderWay {
+    fn begin(shared: &Rc<Shared>, share: &Rc<ConnectionShare>) -> Result<Self, BodyError> {
+        let turns = &shared.turns;
+        if turns.under_way.get() >= MAX_WAITING || share.long_batches.get() >= MAX_WAITING_OF_CONNECTION {
             return Err(BodyError::Crowded);
         }
-        waiting.set(waiting.get() + 1);
-        Ok(Self(Rc::clone(shared)))
+        turns.under_way.set(turns.under_way.get() + 1);
+        share.long_batches.set(share.long_batches.get() + 1);
+        Ok(Self { shared: Rc::clone(shared), share: Rc::clone(share) })
     }
 }
 
-impl Drop for Waiting {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        let waiting = &self.0.turns.waiting;
-        waiting.set(waiting.get() - 1);
+        let turns = &self.shared.turns;
+        self.share.long_batches.set(self.share.long_batches.get() - 1);
+        turns.under_way.set(turns.under_way.get() - 1);
+        if turns.under_way.get() == 0 {
+            turns.empty.wake();
+        }
     }
 }
 
@@ -92,12 +126,10 @@ pub(crate) fn take(
 }
 
 fn begin(shared: &Rc<Shared>, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
-    let waiting = Waiting::begin(shared)?;
+    let under_way = UnderWay::begin(shared, limits.watch.share())?;
     let (Work::Body(_, body) | Work::Batch(_, body)) = &mut work;
     body.keep(limits)?;
-    let begun = Rc::new(Cell::new(matches!(&work, Work::Batch(..))));
-    let task = spawn_local(run(Rc::clone(shared), work, waiting, limits.cap, Rc::clone(&begun)));
-    Ok(FirstSlice::Long(LongBatch { task, begun }))
+    Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, work, limits.cap)))))
 }
 
 /// What is left to do.
@@ -110,42 +142,23 @@ enum Work {
 
 /// A long batch as its request sees it: a future of its report.
 ///
-/// If the client does not stay for the answer, a batch that still waits is given up, and one that has begun is taken to its
-/// end, as a short one would have been.
+/// The batch came whole, so it is taken even if the client does not stay for the answer, as a short one is.
 #[derive(Debug)]
-pub(crate) struct LongBatch {
-    task: JoinHandle<Result<Report, Refusal>>,
-    begun: Rc<Cell<bool>>,
-}
+pub(crate) struct LongBatch(JoinHandle<Result<Report, Refusal>>);
 
 impl Future for LongBatch {
     type Output = Result<Report, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(cx).map(|done| done.unwrap_or(Err(Refusal::Internal)))
-    }
-}
-
-impl Drop for LongBatch {
-    fn drop(&mut self) {
-        if !self.begun.get() {
-            self.task.abort();
-        }
+        Pin::new(&mut self.0).poll(cx).map(|done| done.unwrap_or(Err(Refusal::Internal)))
     }
 }
 
 /// Waits for a turn, and takes what is left of a batch slice by slice.
-async fn run(
-    shared: Rc<Shared>,
-    work: Work,
-    waiting: Waiting,
-    cap: usize,
-    begun: Rc<Cell<bool>>,
-) -> Result<Report, Refusal> {
+async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refusal> {
+    let shared = &under_way.shared;
     // Nobody closes the semaphore.
     let _turn = shared.turns.free.acquire().await.map_err(|_| Refusal::Internal)?;
-    drop(waiting);
-    begun.set(true);
     // The body holds its share of the budget for as long.
     let (mut batch, _body) = match work {
         Work::Body(content_type, mut body) => {
@@ -156,7 +169,7 @@ async fn run(
     };
     loop {
         yield_now().await;
-        if batch.advance(&shared.config.style, &mut &*shared)? {
+        if batch.advance(&shared.config.style, &mut &**shared)? {
             return Ok(batch.into_report());
         }
     }

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use http::StatusCode;
 use thiserror::Error;
 
-use crate::auth::AuthError;
-use crate::ingest::batch::BatchError;
 use crate::api::access::AccessError;
-use crate::ingest::form::FormError;
+use crate::api::routes::RouteError;
+use crate::auth::AuthError;
 use crate::conn::body::BodyError;
 use crate::conn::head::HeadError;
 use crate::conn::inflate::UnknownCoding;
+use crate::ingest::batch::BatchError;
+use crate::ingest::form::FormError;
 use crate::metric::MetricError;
 use crate::telemetry::refusals::Reason;
-use crate::api::routes::RouteError;
 
 /// Why a request is not answered with 200. When it is not, no datagram leaves.
 #[derive(Debug, Error)]
@@ -70,7 +70,7 @@ impl Refusal {
             Self::Route(RouteError::MethodNotAllowed(_)) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Auth(AuthError::Missing) => StatusCode::UNAUTHORIZED,
             Self::Auth(AuthError::Invalid) => StatusCode::FORBIDDEN,
-            Self::Body(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::TooLarge | BodyError::TooManyBlocks) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Coding(_) | Self::Batch(BatchError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body(BodyError::Timeout) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::Crowded) | Self::Viewers => StatusCode::SERVICE_UNAVAILABLE,
@@ -96,7 +96,7 @@ impl Refusal {
             Self::Auth(AuthError::Missing) => Reason::NoToken,
             Self::Auth(AuthError::Invalid) => Reason::BadToken,
             Self::Demo(_) => Reason::ForeignSite,
-            Self::Body(BodyError::TooLarge) => Reason::BodyTooLarge,
+            Self::Body(BodyError::TooLarge | BodyError::TooManyBlocks) => Reason::BodyTooLarge,
             Self::Body(BodyError::Timeout) => Reason::BodyTimeout,
             Self::Body(BodyError::Crowded) | Self::Viewers => Reason::Crowded,
             Self::Body(BodyError::Left) => Reason::ClientLeft,

@@ -7,10 +7,10 @@ use http::{Response, StatusCode};
 use tracing::field::{DisplayValue, display};
 use tracing::info;
 
+use crate::api::context::Shared;
 use crate::api::kept_head::KeptHead;
 use crate::telemetry::log::REQUEST;
 use crate::telemetry::refusals::{Reason, Refusals};
-use crate::api::context::Shared;
 
 /// One request, from its head to its answer.
 #[derive(Debug)]

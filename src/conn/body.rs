@@ -7,7 +7,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::conn::budget::{Budget, Holding, NoSpace};
-use crate::conn::deadlines::{BodyGuard, Activity};
+use crate::conn::deadlines::{Activity, BodyGuard};
 use crate::conn::inflate::{Coding, Inflate, InflateError};
 use crate::conn::request_body::{BodyBroken, RequestBody};
 
@@ -18,9 +18,9 @@ const FREE_PIECES: usize = 4096;
 /// wire: a body of 1 MiB in chunks of one byte would cost 0.2 s.
 const BYTES_A_PIECE: usize = 32;
 
-/// Bytes of a compressed body that are collected before it is inflated as it comes; most bodies are there whole before. A
-/// sixth of what a decoder takes, so that a peer has to send something for it.
-const INFLATED_FROM: usize = 16 * 1024;
+/// Bytes of a compressed body at which its beginning is inflated to look at its size, and forgotten: a gigabyte of zeros is
+/// then refused before most of it has come.
+const PROBED_AT: usize = 16 * 1024;
 
 /// Why there is no body to read.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -28,6 +28,9 @@ pub(crate) enum BodyError {
     /// It is longer than the cap, as it comes or inflated.
     #[error("Request body too large")]
     TooLarge,
+    /// It is compressed in more blocks than any compressor makes.
+    #[error("Request body too large")]
+    TooManyBlocks,
     /// It did not arrive in time.
     #[error("Request body not received in time")]
     Timeout,
@@ -52,6 +55,7 @@ impl From<InflateError> for BodyError {
     fn from(error: InflateError) -> Self {
         match error {
             InflateError::TooLarge => Self::TooLarge,
+            InflateError::TooManyBlocks => Self::TooManyBlocks,
             InflateError::Broken => Self::Encoding,
         }
     }
@@ -72,22 +76,22 @@ pub(crate) fn check_length(body: &RequestBody, cap: usize) -> Result<(), BodyErr
 #[derive(Debug)]
 pub(crate) struct Limits {
     /// The most bytes, as they come and inflated.
-    pub cap: usize,
+    pub(crate) cap: usize,
     /// The tick at which the request began.
-    pub since: u32,
+    pub(crate) since: u32,
     /// Its connection.
-    pub watch: Rc<Activity>,
+    pub(crate) watch: Rc<Activity>,
     /// The memory for it.
-    pub budget: Budget,
+    pub(crate) budget: Budget,
     /// Bytes that are held of the request's head while the body comes.
-    pub head: usize,
+    pub(crate) head: usize,
 }
 
 /// A body that came whole.
 #[derive(Debug)]
 pub(crate) struct Body {
     /// The bytes as they came, until they are inflated.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     coding: Coding,
     /// What it holds of the budget, if it did not come in one piece.
     holding: Option<Holding>,
@@ -110,7 +114,12 @@ impl Body {
         }
         let mut inflate = Inflate::new(self.coding, cap);
         inflate.write(&self.bytes)?;
-        self.replace(inflate.finish()?)
+        let inflated = inflate.finish()?;
+        if let Some(holding) = &self.holding {
+            holding.replaced_by(inflated.capacity())?;
+        }
+        (self.bytes, self.coding) = (Bytes::from(inflated), Coding::Identity);
+        Ok(())
     }
 
     /// As [`Body::inflate`], if no more than `limit` bytes come out. Returns false, and leaves the body as it is, if it is
@@ -124,12 +133,12 @@ impl Body {
 
     /// Holds memory of the budget from now on, for a body that is not used at once.
     pub(crate) fn keep(&mut self, limits: &Limits) -> Result<(), BodyError> {
+        if self.coding != Coding::Identity {
+            // It may be a few bytes of a large buffer.
+            self.bytes = Bytes::copy_from_slice(&self.bytes);
+        }
         if self.holding.is_none() {
             let holding = limits.budget.hold(limits.watch.share(), limits.head)?;
-            if self.coding != Coding::Identity {
-                // It may be a few bytes of a large buffer.
-                self.bytes = Bytes::copy_from_slice(&self.bytes);
-            }
             holding.replaced_by(self.bytes.len())?;
             holding.finish()?;
             self.holding = Some(holding);
@@ -138,20 +147,12 @@ impl Body {
         }
         Ok(())
     }
-
-    fn replace(&mut self, inflated: Vec<u8>) -> Result<(), BodyError> {
-        if let Some(holding) = &self.holding {
-            holding.replaced_by(inflated.capacity())?;
-        }
-        (self.bytes, self.coding) = (Bytes::from(inflated), Coding::Identity);
-        Ok(())
-    }
 }
 
 /// Collects a body. Its memory is bounded by the cap and one read of the transport.
 ///
-/// A compressed body is inflated when it is there whole, or has grown to [`INFLATED_FROM`]: a decoder takes 96 KiB, and what
-/// comes out of it up to a thousand times what went in, which a peer that begins and stops could make a worker hold.
+/// A compressed body is inflated when it is complete: a decoder takes 96 KiB, and what comes out of it up to a thousand times
+/// what went in, which a peer that begins and stops could make a worker hold.
 #[derive(Debug)]
 pub(crate) struct Collect {
     body: RequestBody,
@@ -165,7 +166,6 @@ pub(crate) struct Collect {
     holding: Option<Holding>,
     /// There was no space for its head. It is served only if the whole body is there already.
     is_crowded_out: bool,
-    inflate: Option<Box<Inflate>>,
     guard: Option<BodyGuard>,
 }
 
@@ -186,7 +186,6 @@ impl Collect {
             limits,
             holding: None,
             is_crowded_out: false,
-            inflate: None,
             guard: None,
         };
         if collect.body.is_http2() && !collect.body.is_end_stream() {
@@ -241,29 +240,21 @@ impl Collect {
         if self.pieces > FREE_PIECES + self.length / BYTES_A_PIECE {
             return Err(BodyError::Fragmented);
         }
-        if self.inflate.is_some() {
-            return self.inflate_piece(&piece);
-        }
         if self.length == piece.len() {
             self.first = piece;
             return Ok(());
         }
+        if self.is_crowded_out {
+            return Err(BodyError::Crowded);
+        }
         self.copy_first()?;
         let expected = self.expected;
-        self.hold()?.append(&piece, expected)?;
-        if self.coding != Coding::Identity && self.length >= INFLATED_FROM {
-            let compressed = self.hold()?.take();
-            self.inflate = Some(Box::new(Inflate::new(self.coding, self.limits.cap)));
-            return self.inflate_piece(&compressed);
-        }
-        Ok(())
-    }
-
-    fn inflate_piece(&mut self, piece: &[u8]) -> Result<(), BodyError> {
-        if let (Some(inflate), Some(holding)) = (&mut self.inflate, &self.holding) {
-            inflate.write(piece)?;
-            holding.note_progress(piece.len());
-            holding.replaced_by(inflate.size())?;
+        let holding = self.hold()?;
+        holding.append(&piece, expected)?;
+        let before = self.length - piece.len();
+        if self.coding != Coding::Identity && (before..self.length).contains(&PROBED_AT) {
+            let (coding, cap) = (self.coding, self.limits.cap);
+            self.hold()?.look(|content| Inflate::new(coding, cap).write(content))?;
         }
         Ok(())
     }
@@ -297,11 +288,7 @@ impl Collect {
             }
             None => std::mem::take(&mut self.first),
         };
-        let mut body = Body { bytes, coding: self.coding, holding };
-        if let Some(inflate) = self.inflate.take() {
-            body.replace(inflate.finish()?)?;
-        }
-        Ok(body)
+        Ok(Body { bytes, coding: self.coding, holding })
     }
 
     /// Waits until the body is late, or was refused to make space for others. Until then it counts as unfinished.

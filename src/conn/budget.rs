@@ -1,11 +1,11 @@
 //! The memory that the unfinished requests of one worker may hold: what is kept of their heads, and their bodies.
 //!
 //! Without this bound, connections that each begin a request and never end it would fill the memory: 10,000 batches of
-//! which the last byte is missing would be 10 GB. When the memory is taken, the unfinished request is refused of which nothing
-//! has come for longest, not the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot
-//! shut others out. One connection may hold a small share of the memory; past it, one of its own requests is refused.
+//! which the last byte is missing would be 10 GB. When the budget is used up, the request that has been idle longest is refused,
+//! not the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot shut others out. One
+//! connection may hold a small share of the memory; past it, one of its own requests is refused.
 //!
-//! A request that came whole in one piece is never counted: it is served before anything else is read.
+//! A request over HTTP/1.1 that came in one piece is not counted: it is served before anything else is read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -31,8 +31,7 @@ const CONNECTION_EXTRA: usize = 256 * 1024;
 /// tables of its HTTP/2 connection. Measured with 38,400 unfinished requests on 600 connections, rounded up.
 const REQUEST_OVERHEAD: usize = 3 * 1024;
 
-/// Bytes that have to come of a body for it to count as new again: a slow upload goes on for seconds beside a crowd of requests
-/// that only begin.
+/// Bytes of a body that reset its idle time: a slow upload goes on for seconds beside a crowd of requests that only begin.
 const PROGRESS: usize = 1024;
 
 /// The part of the total that refused requests may hold until their tasks have run. Past it newcomers are refused, since
@@ -56,7 +55,7 @@ struct Ledger {
     /// Bytes that refused requests hold until their tasks have run.
     leaving: Cell<usize>,
     next: Cell<u64>,
-    /// Requests that may be refused to make space; first the one of which nothing has come for longest. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
+    /// Requests that may be refused for others; first the one that has been idle longest. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
     unfinished: RefCell<BTreeMap<u64, Rc<Entry>>>,
 }
 
@@ -66,6 +65,8 @@ pub(crate) struct ConnectionShare {
     held: Cell<usize>,
     /// Requests that were refused to make space.
     refused: Cell<u32>,
+    /// Its batches that wait for a turn, or have one.
+    pub(crate) long_batches: Cell<usize>,
     wake: WakeSlot,
     /// As in [`Ledger`], of this connection.
     unfinished: RefCell<BTreeMap<u64, Rc<Entry>>>,
@@ -86,11 +87,6 @@ impl ConnectionShare {
         }
     }
 
-    /// How many requests of the connection are not there whole, or have answers that are not taken.
-    pub(crate) fn unfinished(&self) -> u32 {
-        self.unfinished.borrow().len() as u32
-    }
-
     /// True if a request of the connection is not there whole.
     pub(crate) fn has_unfinished(&self) -> bool {
         !self.unfinished.borrow().is_empty()
@@ -107,11 +103,32 @@ struct Entry {
     /// Bytes that are held for the request but lie elsewhere: its head.
     elsewhere: usize,
     content: RefCell<Vec<u8>>,
-    /// True if it was refused before, and its body is only discarded.
-    discarded: bool,
+    kind: Kind,
     refused: Cell<bool>,
     wake: WakeSlot,
     share: Rc<ConnectionShare>,
+}
+
+impl Entry {
+    fn counts_in_share(&self) -> bool {
+        self.kind != Kind::PartialFrame
+    }
+
+    fn note_refused(&self) {
+        if self.kind == Kind::Request {
+            self.share.note_refused();
+        }
+    }
+}
+
+/// What memory is held for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Request,
+    /// The body of a request that was refused.
+    Discarded,
+    /// A frame of HTTP/2 of which a part has come: of no request, and too small to count in its connection's share.
+    PartialFrame,
 }
 
 /// The budget has no space, even after older requests were refused.
@@ -133,24 +150,29 @@ impl Budget {
 
     /// Begins to hold memory for a request that is not there whole: `head` bytes now, and what [`Holding::append`] adds.
     pub(crate) fn hold(&self, share: &Rc<ConnectionShare>, head: usize) -> Result<Holding, NoSpace> {
-        self.hold_as(share, head, false)
+        self.hold_as(share, head, Kind::Request)
     }
 
-    fn hold_as(&self, share: &Rc<ConnectionShare>, head: usize, discarded: bool) -> Result<Holding, NoSpace> {
+    /// Holds `size` bytes for a frame of which a part has come.
+    pub(crate) fn hold_partial_frame(&self, share: &Rc<ConnectionShare>, size: usize) -> Result<Holding, NoSpace> {
+        self.hold_as(share, size, Kind::PartialFrame)
+    }
+
+    fn hold_as(&self, share: &Rc<ConnectionShare>, head: usize, kind: Kind) -> Result<Holding, NoSpace> {
         let entry = Rc::new(Entry {
             number: Cell::new(0),
             progress: Cell::new(0),
             size: Cell::new(0),
-            elsewhere: head + REQUEST_OVERHEAD,
+            elsewhere: if kind == Kind::PartialFrame { head } else { head + REQUEST_OVERHEAD },
             content: RefCell::default(),
-            discarded,
+            kind,
             refused: Cell::new(false),
             wake: WakeSlot::default(),
             share: Rc::clone(share),
         });
         self.0.put_last(&entry);
         let holding = Holding { budget: self.clone(), entry };
-        holding.resize().inspect_err(|_| share.note_refused())?;
+        holding.resize().inspect_err(|_| holding.entry.note_refused())?;
         Ok(holding)
     }
 }
@@ -161,7 +183,7 @@ impl Budget {
     pub(crate) fn hold_discarded(&self, share: &Rc<ConnectionShare>) -> Option<Holding> {
         let fits = |held: &Cell<usize>, most: usize| held.get() + REQUEST_OVERHEAD <= most;
         let free = fits(&self.0.held, self.0.total) && fits(&share.held, self.0.per_connection);
-        if free { self.hold_as(share, 0, true).ok() } else { None }
+        if free { self.hold_as(share, 0, Kind::Discarded).ok() } else { None }
     }
 }
 
@@ -176,7 +198,9 @@ impl Ledger {
         self.set_size(&entry, entry.size.get().saturating_sub(content));
         self.leaving.set(self.leaving.get() + entry.size.get());
         self.held.set(self.held.get() - entry.size.get());
-        entry.share.held.set(entry.share.held.get() - entry.size.get());
+        if entry.counts_in_share() {
+            entry.share.held.set(entry.share.held.get() - entry.size.get());
+        }
         entry.refused.set(true);
         entry.wake.wake();
         true
@@ -188,7 +212,9 @@ impl Ledger {
         self.next.set(number + 1);
         entry.number.set(number);
         self.unfinished.borrow_mut().insert(number, Rc::clone(entry));
-        entry.share.unfinished.borrow_mut().insert(number, Rc::clone(entry));
+        if entry.counts_in_share() {
+            entry.share.unfinished.borrow_mut().insert(number, Rc::clone(entry));
+        }
     }
 
     /// From now on `entry` is not refused for others.
@@ -200,7 +226,9 @@ impl Ledger {
     fn set_size(&self, entry: &Entry, size: usize) {
         let before = entry.size.replace(size);
         self.held.set(self.held.get() - before + size);
-        entry.share.held.set(entry.share.held.get() - before + size);
+        if entry.counts_in_share() {
+            entry.share.held.set(entry.share.held.get() - before + size);
+        }
     }
 }
 
@@ -250,9 +278,9 @@ impl Holding {
         }
     }
 
-    /// Takes out what came so far. It counts until [`Holding::replaced_by`] says otherwise.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        self.entry.content.take()
+    /// Looks at what came so far.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.entry.content.borrow())
     }
 
     /// Takes the body out, which came whole. It counts until the holding is dropped, and the request is not refused for
@@ -273,8 +301,20 @@ impl Holding {
         self.set(self.entry.elsewhere + size)
     }
 
+    /// From now on the partial frame takes `size` bytes.
+    pub(crate) fn resize_partial_frame(&self, size: usize) -> Result<(), NoSpace> {
+        if self.entry.refused.get() {
+            return Err(NoSpace);
+        }
+        let before = self.entry.size.get();
+        // Fewer are of another frame.
+        self.note_progress(if size < before { PROGRESS } else { size - before });
+        self.set(size)
+    }
+
     fn resize(&self) -> Result<(), NoSpace> {
-        self.set(self.entry.elsewhere + self.entry.content.borrow().capacity())
+        let capacity = self.entry.content.borrow().capacity();
+        self.set(self.entry.elsewhere + capacity)
     }
 
     fn set(&self, size: usize) -> Result<(), NoSpace> {
@@ -286,7 +326,7 @@ impl Holding {
         }
         while entry.share.held.get() > ledger.per_connection {
             if !ledger.refuse_first(&entry.share.unfinished, entry) {
-                break;
+                return Err(NoSpace);
             }
         }
         while ledger.held.get() > ledger.total {
@@ -304,9 +344,7 @@ impl Drop for Holding {
         if entry.refused.get() {
             ledger.leaving.set(ledger.leaving.get() - entry.size.get());
             // Only now: the answer comes before the connection is closed.
-            if !entry.discarded {
-                entry.share.note_refused();
-            }
+            entry.note_refused();
         } else {
             ledger.forget(entry);
             ledger.set_size(entry, 0);
@@ -370,6 +408,41 @@ mod tests {
             }
         }
         assert!(refused(&lies) && !refused(&slow));
+    }
+
+    #[test]
+    fn a_partial_frame_is_not_in_the_share_of_its_connection() {
+        let budget = Budget::new(BODY, 1);
+        let greedy = share();
+        let partial = budget.hold_partial_frame(&greedy, 8000).expect("space");
+        let uploads: Vec<Holding> = (0..4)
+            .map(|_| {
+                let holding = budget.hold(&greedy, 0).expect("space");
+                holding.append(&vec![b'x'; BODY - 1], BODY).expect("space");
+                holding
+            })
+            .collect();
+        assert!(uploads.iter().any(refused) && !refused(&partial));
+        partial.resize_partial_frame(16_000).expect("space");
+        drop(uploads);
+        assert_eq!((greedy.held.get(), budget.0.held.get()), (0, 16_000));
+    }
+
+    #[test]
+    fn a_share_that_nothing_can_leave_takes_no_more() {
+        let budget = Budget::new(BODY, 1);
+        let greedy = share();
+        let whole: Vec<Holding> = (0..2)
+            .map(|_| {
+                let holding = budget.hold(&greedy, 0).expect("space");
+                holding.append(&vec![b'x'; BODY], BODY).expect("space");
+                holding.finish().expect("not refused");
+                holding
+            })
+            .collect();
+        let third = budget.hold(&greedy, 0).expect("space for a head");
+        assert!(third.append(&vec![b'x'; BODY], BODY).is_err());
+        assert_eq!(whole.len(), 2);
     }
 
     #[test]

@@ -56,13 +56,13 @@ impl Clock {
 
     /// The time of a test.
     #[cfg(test)]
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.passed.get()
     }
 
     /// Lets time pass in a test.
     #[cfg(test)]
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.passed.set(self.passed.get() + time);
     }
 }
@@ -160,9 +160,9 @@ impl Idleness {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Pressure {
     /// Others have waited for long, so that hardly a connection has a grace any more.
-    pub urgent: bool,
+    pub(crate) urgent: bool,
     /// Connections that were served may go although others were not: those cannot be closed, it seems.
-    pub served_too: bool,
+    pub(crate) served_too: bool,
 }
 
 impl Pressure {

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::config::Timeouts;
 use crate::conn::budget::ConnectionShare;
 use crate::conn::crowding::{Clock, Idleness, PlaceDemand, Pressure, Progress, Step};
 use crate::conn::event_stream::Ongoing;
@@ -49,6 +48,17 @@ pub(crate) const LINGER: u32 = ticks(Duration::from_secs(2));
 /// deadline may come early.
 const fn ticks(time: Duration) -> u32 {
     time.as_millis().div_ceil(TICK.as_millis()) as u32 + 1
+}
+
+/// The deadlines of a connection; `None` where there is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Timeouts {
+    /// For a request to arrive, from its first byte to its body's last; also for the first byte of a new connection.
+    pub read: Option<Duration>,
+    /// For a peer to take a response.
+    pub write: Option<Duration>,
+    /// Between two requests.
+    pub idle: Option<Duration>,
 }
 
 /// What a connection is doing.
@@ -102,7 +112,7 @@ pub(crate) struct Activity {
     oversized_heads: Cell<u8>,
     /// HTTP/2: heads of requests that were read, less those that h2 handed over.
     undelivered_heads: Cell<u32>,
-    /// HTTP/2: the frame that is there in part.
+    /// HTTP/2: the partial frame that the bytes so far end with.
     incomplete: Cell<Option<Incomplete>>,
     /// True once the connection's task has waited: what the peer had sent until then was read.
     has_waited: Cell<bool>,
@@ -234,12 +244,12 @@ impl Activity {
         undelivered.saturating_sub(last)
     }
 
-    /// HTTP/2: notes the frame that is there in part.
+    /// HTTP/2: notes the partial frame that the bytes so far end with.
     pub(crate) fn set_incomplete(&self, incomplete: Option<Incomplete>) {
         self.incomplete.set(incomplete);
     }
 
-    /// HTTP/2: the frame that is there in part.
+    /// HTTP/2: the partial frame that the bytes so far end with.
     pub(crate) fn incomplete(&self) -> Option<Incomplete> {
         self.incomplete.get()
     }
@@ -247,11 +257,6 @@ impl Activity {
     /// HTTP/2: true if the peer was told that no further request is served.
     pub(crate) fn goes_away(&self) -> bool {
         self.goodbye.get().is_some()
-    }
-
-    /// HTTP/2: how many requests are under way.
-    pub(crate) fn streams(&self) -> u32 {
-        self.streams.get().unwrap_or(0)
     }
 
     /// HTTP/2: the answer of a request goes on after the request has ended for its handler.
@@ -413,10 +418,12 @@ impl Activity {
         {
             return Some(Directive::Close);
         }
-        if let Some(incomplete) = self.incomplete.get()
-            && late(incomplete.since, limits.read)
-        {
-            return Some(Directive::Close);
+        if let Some(incomplete) = self.incomplete.get() {
+            // The request that the frame belongs to is answered first.
+            let limit = if incomplete.is_other { limits.read.map(|read| read + LINGER) } else { limits.read };
+            if late(incomplete.since, limit) {
+                return Some(Directive::Close);
+            }
         }
         if let Some(goodbye) = self.goodbye.get() {
             return late(goodbye, limits.write.or(limits.read)).then_some(Directive::Close);
@@ -437,9 +444,8 @@ impl Activity {
                 Some(0) if idle(since) => Some(Directive::GoAway),
                 Some(_) => None,
                 None if idle(since) => Some(Directive::Close),
-                None => {
-                    (self.wakefulness.get() == Wakefulness::Lasting && late(since, Some(AWAKE))).then_some(Directive::Sleep)
-                }
+                None => (self.wakefulness.get() == Wakefulness::Lasting && late(since, Some(AWAKE)))
+                    .then_some(Directive::Sleep),
             },
             Phase::New | Phase::Request => None,
         }
@@ -497,11 +503,11 @@ struct Limits {
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
     /// Set while all places are taken.
-    pub crowded: AtomicBool,
+    pub(crate) crowded: AtomicBool,
     /// What the accept loop wants of the workers while all places are taken.
-    pub demand: PlaceDemand,
+    pub(crate) demand: PlaceDemand,
     /// Set once a shutdown has begun.
-    pub closing: AtomicBool,
+    pub(crate) closing: AtomicBool,
 }
 
 /// One worker's clock, and all that it watches. Bounded by the connection limit, and 64 bodies for each HTTP/2

@@ -28,10 +28,20 @@ const CREDIT: usize = 4;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 
 /// Flag of HEADERS and CONTINUATION: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
+
+/// Flag of SETTINGS: the peer follows ours.
+const ACK: u8 = 1;
+
+/// The bits of a frame header's last four bytes that are the stream (RFC 9113 section 4.1).
+const STREAM_BITS: u32 = 0x7fff_ffff;
+
+/// Requests that a client may begin before it has read our settings, and so the limit on streams. Browsers begin with 100.
+const MAX_EARLY_REQUESTS: u32 = 128;
 
 /// Too many frames that carry no request.
 #[derive(Debug, Error)]
@@ -59,6 +69,10 @@ pub(crate) struct FrameMeter {
     has_part: bool,
     /// The highest stream so far: HEADERS of a lower one are trailers.
     last_stream: u32,
+    /// Requests that may still begin before the peer has acknowledged our settings; 0 from then on.
+    early_requests: u32,
+    /// True for a frame that is no part of a head.
+    is_other: bool,
     deadlines: Rc<Deadlines>,
 }
 
@@ -66,11 +80,13 @@ pub(crate) struct FrameMeter {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Incomplete {
     /// The tick at which it began.
-    pub since: u32,
+    pub(crate) since: u32,
     /// Bytes of the frame that came.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// True if a part of a head was decoded already: the rest is in frames to come.
-    pub head: bool,
+    pub(crate) head: bool,
+    /// True if it is no part of a head or of the preface: a request's own deadline may come first.
+    pub(crate) is_other: bool,
 }
 
 impl FrameMeter {
@@ -87,18 +103,20 @@ impl FrameMeter {
             in_block: false,
             has_part: false,
             last_stream: 0,
+            early_requests: MAX_EARLY_REQUESTS,
+            is_other: false,
             deadlines,
         }
     }
 
     /// What the bytes so far end with, if it is not the end of a frame. The client's preface counts as a frame.
     pub(crate) fn incomplete(&self) -> Option<Incomplete> {
-        let (bytes, head) = (self.incomplete_bytes, self.has_part);
-        self.incomplete_since.map(|since| Incomplete { since, bytes, head })
+        let (bytes, head, is_other) = (self.incomplete_bytes, self.has_part, self.is_other);
+        self.incomplete_since.map(|since| Incomplete { since, bytes, head, is_other })
     }
 
     /// Counts the frames that begin in `bytes`, up to the payload of the first HEADERS for which `admit` says no, which is
-    /// told whether that begins a request. Returns how many bytes that is; what follows is for a later call.
+    /// told whether that begins a request, of a peer that knows how many it may begin. Returns how many bytes that is; what follows is for a later call.
     pub(crate) fn count(&mut self, all: &[u8], mut admit: impl FnMut(bool) -> bool) -> Result<usize, FrameFlood> {
         let mut bytes = all;
         while !bytes.is_empty() {
@@ -131,17 +149,23 @@ impl FrameMeter {
         let [high, middle, low, kind, flags, stream @ ..] = self.header;
         self.have = 0;
         self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        if matches!(kind, HEADERS | CONTINUATION) {
+        self.is_other = !matches!(kind, HEADERS | CONTINUATION);
+        if !self.is_other {
             self.in_block = flags & END_HEADERS == 0;
+        }
+        if kind == SETTINGS && flags & ACK != 0 {
+            self.early_requests = 0;
         }
         self.note_end();
         let useful = match kind {
             HEADERS => {
                 self.credit = MOST.min(self.credit + CREDIT);
-                let stream = u32::from_be_bytes(stream);
+                let stream = u32::from_be_bytes(stream) & STREAM_BITS;
                 let is_request = stream > self.last_stream;
                 self.last_stream = self.last_stream.max(stream);
-                return Ok(admit(is_request));
+                let is_early = self.early_requests > 0;
+                self.early_requests = self.early_requests.saturating_sub(1);
+                return Ok(admit(is_request && !is_early));
             }
             DATA | CONTINUATION => self.skip > 0,
             // No request makes up for one: it begins and ends the same work again and again (CVE-2023-44487).
@@ -191,7 +215,7 @@ impl FrameMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Timeouts;
+    use crate::conn::deadlines::Timeouts;
     use std::sync::Arc;
 
     fn meter() -> (FrameMeter, Rc<Deadlines>) {
@@ -272,6 +296,31 @@ mod tests {
                 assert_eq!(found, expected, "{end} bytes in pieces of {size}");
             }
         }
+    }
+
+    #[test]
+    fn heads_are_requests_but_trailers_and_early_ones() {
+        let (mut meter, _) = meter();
+        let head = |stream: u32| {
+            let mut frame = frame(HEADERS, 3);
+            frame[4] = END_HEADERS;
+            frame[5..9].copy_from_slice(&stream.to_be_bytes());
+            frame
+        };
+        let mut requests = Vec::new();
+        let mut count = |bytes: Vec<u8>| {
+            meter.count(&bytes, |is_request| {
+                requests.push(is_request);
+                true
+            })
+        };
+        count(head(1)).expect("before the settings are known");
+        count(vec![0, 0, 0, SETTINGS, ACK, 0, 0, 0, 0]).expect("an acknowledgement");
+        // The highest bit is reserved, and no part of the number.
+        for bytes in [head(3), head(0x8000_0005), head(7), head(3)] {
+            count(bytes).expect("no flood");
+        }
+        assert_eq!(requests, [false, true, true, true, false]);
     }
 
     #[test]

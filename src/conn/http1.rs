@@ -17,14 +17,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tracing::debug;
 
+use crate::api::context::Shared;
 use crate::api::pipeline::Exchange;
-use crate::conn::deadlines::{Directive, Activity};
+use crate::api::request_log;
+use crate::conn::deadlines::{Activity, Directive};
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::linger;
 use crate::conn::metered::{Metered, Transport};
 use crate::conn::request_body::RequestBody;
-use crate::api::request_log;
-use crate::api::context::Shared;
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
 /// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.

@@ -19,17 +19,17 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
+use crate::api::context::Shared;
 use crate::api::pipeline::Exchange;
-use crate::conn::http2_answer::Unsent;
+use crate::api::request_log;
 use crate::conn::budget::Holding;
-use crate::conn::deadlines::{Directive, Activity};
+use crate::conn::deadlines::{Activity, Directive};
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::frames::{FrameMeter, Incomplete};
+use crate::conn::http1::MAX_BUFFER;
+use crate::conn::http2_answer::Unsent;
 use crate::conn::metered::{Metered, Transport};
 use crate::conn::request_body::{Http2Body, RequestBody};
-use crate::conn::http1::MAX_BUFFER;
-use crate::api::request_log;
-use crate::api::context::Shared;
 
 /// Requests that one connection may have under way: more than any page needs at once.
 const MAX_STREAMS: u32 = 64;
@@ -46,7 +46,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Heads larger than they may be that a connection may send. Each costs as much as a dozen requests.
 const MAX_OVERSIZED_HEADS: u8 = 8;
 
-/// Bytes of a frame that is there in part from which on it counts in the budget: what every connection has a buffer for.
+/// Bytes of a partial frame from which on it counts in the budget: what every connection has a buffer for.
 const FREE_FRAME: usize = 4 * 1024;
 
 /// Bytes that a head may take while its last frame is awaited: h2 decodes each frame as it comes.
@@ -103,7 +103,7 @@ pub(crate) async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: R
 struct Serving<T> {
     connection: Connection<Metered<T>, Bytes>,
     keep_alive: KeepAlive,
-    /// What is held of the budget for a frame that is there in part.
+    /// What is held of the budget for a partial frame.
     incomplete: Option<Holding>,
     /// It was told to close at once.
     closing: bool,
@@ -137,7 +137,12 @@ impl<T: Transport> Serving<T> {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                return self.poll_incomplete(shared, watch, cx);
+                ready!(self.poll_incomplete(shared, watch, cx));
+                if self.closing {
+                    return Poll::Ready(());
+                }
+                self.close();
+                continue;
             }
             match ready!(accepted) {
                 Some(Ok((request, respond))) => {
@@ -153,7 +158,7 @@ impl<T: Transport> Serving<T> {
         }
     }
 
-    /// Counts what came of a frame that is there in part. Ready if others need the memory.
+    /// Counts the bytes of a partial frame in the budget. Ready if others need the memory.
     fn poll_incomplete(&mut self, shared: &Shared, watch: &Activity, cx: &mut Context<'_>) -> Poll<()> {
         let size = watch.incomplete().map_or(0, |incomplete| match incomplete {
             Incomplete { head: true, .. } => DECODED_HEAD,
@@ -164,8 +169,10 @@ impl<T: Transport> Serving<T> {
             return Poll::Pending;
         }
         let held = match &self.incomplete {
-            Some(holding) => holding.replaced_by(size),
-            None => shared.budget.hold(watch.share(), size).map(|holding| self.incomplete = Some(holding)),
+            Some(holding) => holding.resize_partial_frame(size),
+            None => {
+                shared.budget.hold_partial_frame(watch.share(), size).map(|holding| self.incomplete = Some(holding))
+            }
         };
         let is_refused = self.incomplete.as_ref().is_some_and(|holding| holding.is_refused(cx));
         if held.is_err() || is_refused { Poll::Ready(()) } else { Poll::Pending }
@@ -181,9 +188,8 @@ impl<T: Transport> Serving<T> {
 /// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
 fn note_undelivered(shared: &Shared, watch: &Activity) {
     let undelivered = watch.take_undelivered_heads();
-    // Heads after a GOAWAY are ignored. A client with many requests under way may have begun more than it may, before it knew
-    // how many that is.
-    if undelivered == 0 || watch.goes_away() || watch.streams() + watch.share().unfinished() > MAX_STREAMS / 2 {
+    // Heads after a GOAWAY are ignored.
+    if watch.goes_away() {
         return;
     }
     for _ in 0..undelivered {

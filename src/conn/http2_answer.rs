@@ -12,9 +12,12 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
+use crate::api::context::Shared;
 use crate::conn::deadlines::Activity;
 use crate::conn::event_stream::AnswerBody;
-use crate::api::context::Shared;
+
+/// Bytes that a peer has to take in the time for writing. Most answers are shorter as a whole.
+const TIMED_BYTES: usize = 4 * 1024;
 
 /// An answer whose head is sent, and its body not yet.
 pub(crate) struct Unsent {
@@ -69,7 +72,7 @@ impl Unsent {
         shared: &Shared,
         watch: &Rc<Activity>,
     ) -> Result<(), h2::Error> {
-        let mut waiting = None;
+        let (mut waiting, mut sent) = (None, 0);
         while !data.is_empty() {
             self.stream.reserve_capacity(data.len());
             let capacity = poll_fn(|cx| {
@@ -77,7 +80,7 @@ impl Unsent {
                     return Poll::Ready(capacity);
                 }
                 if waiting.is_none() {
-                    // Without space the peer has lost: it is what holds it.
+                    // Without memory for it the stream is reset: its peer is the one that does not read.
                     let Ok(holding) = shared.budget.hold(watch.share(), data.len()) else {
                         return Poll::Ready(Err(Reason::ENHANCE_YOUR_CALM.into()));
                     };
@@ -95,6 +98,10 @@ impl Unsent {
                 }
             };
             let piece = data.split_to(capacity.min(data.len()));
+            sent += piece.len();
+            if sent >= TIMED_BYTES {
+                (waiting, sent) = (None, 0);
+            }
             self.stream.send_data(piece, ends && data.is_empty())?;
         }
         Ok(())

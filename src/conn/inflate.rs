@@ -10,9 +10,6 @@ use http::header::{CONTENT_ENCODING, HeaderMap};
 use thiserror::Error;
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
 
-/// What a decoder takes beside its output, about, in bytes: its window and its buffer.
-pub(crate) const DECODER_SIZE: usize = 96 * 1024;
-
 /// The size of the chunks in which a large body is kept while it comes, in bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -75,9 +72,12 @@ impl Coding {
 /// Why a body cannot be inflated.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub(crate) enum InflateError {
-    /// More comes out than the cap allows, or it is made of more blocks than any compressor makes.
+    /// More comes out than the cap allows.
     #[error("more than the cap")]
     TooLarge,
+    /// It is made of more blocks than any compressor makes.
+    #[error("too many blocks")]
+    TooManyBlocks,
     /// It is damaged or cut.
     #[error("damaged or cut")]
     Broken,
@@ -155,7 +155,7 @@ impl Blocks {
             }
             self.count += 1;
             if self.count > MAX_BLOCKS + self.stream.total_in() / PIECE as u64 {
-                return Err(InflateError::TooLarge);
+                return Err(InflateError::TooManyBlocks);
             }
             if input.is_empty() {
                 break;
@@ -233,11 +233,6 @@ impl Inflate {
             blocks.finish(&mut self.capped)?;
         }
         Ok(self.capped.take())
-    }
-
-    /// Bytes that it holds.
-    pub(crate) fn size(&mut self) -> usize {
-        DECODER_SIZE + self.capped.chunks.iter().map(Vec::capacity).sum::<usize>()
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::conn::deadlines::{Directive, Activity};
+use crate::conn::deadlines::{Activity, Directive};
 
 /// The most bytes thrown away for one connection: enough for a body of a few seconds over a fast line; a peer that
 /// sends on after that learns it by the reset.

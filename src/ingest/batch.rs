@@ -22,10 +22,10 @@ use crate::ingest::batch::intake::Intake;
 use crate::ingest::batch::stage::StagedLines;
 use crate::ingest::content_type::ContentType;
 use crate::ingest::json::{Object, each_object};
-use crate::metric::{MAX_LINE, Metric, MetricError, TagsWriter};
 use crate::ingest::params::Members;
-use crate::statsd::line;
+use crate::metric::{MAX_LINE, Metric, MetricError, TagsWriter};
 use crate::statsd::encoding::Encoding;
+use crate::statsd::line;
 
 use format::Format;
 

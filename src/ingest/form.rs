@@ -83,8 +83,8 @@ fn set<'a>(params: &mut Params<'a>, name: &str, value: Cow<'a, str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Kind, MetricError, Number, Rate, Value};
     use crate::ingest::params::Members;
+    use crate::metric::{Kind, MetricError, Number, Rate, Value};
     use crate::statsd::encoding::Encoding;
 
     fn value<'a>(params: &'a Params<'_>, kind: Kind) -> Result<Value<'a>, MetricError> {

@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use crate::ingest::json::tags::TagsVisitor;
 use crate::ingest::json::text::Text;
-use crate::metric::{Kind, MetricError, Tags, TagsWriter, without_exponent};
 use crate::ingest::params::{Param, Params};
+use crate::metric::{Kind, MetricError, Tags, TagsWriter, without_exponent};
 
 /// A member's value, unread.
 type Member<'a> = Option<&'a RawValue>;

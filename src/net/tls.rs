@@ -1,33 +1,24 @@
-//! HTTPS: certificates, and the handshake in the connection's own task.
+//! Certificates, and what a handshake offers.
 
 pub(crate) mod certificates;
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::pin;
-use std::rc::Rc;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::Poll;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::config::TlsFiles;
-use crate::conn::crowding::Step;
-use crate::conn::deadlines::{Directive, Activity};
-use crate::net::socket::Socket;
 pub(crate) use crate::net::tls::certificates::TlsError;
 
-/// What ALPN settled on (RFC 7301); HTTP/1.1 when the peer did not ask.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Negotiated {
-    /// `http/1.1`
-    Http1,
-    /// `h2`
-    Http2,
+/// Files with the certificate chain and its key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TlsFiles {
+    /// PEM.
+    pub(crate) cert: PathBuf,
+    /// PEM.
+    pub(crate) key: PathBuf,
 }
 
 /// The certificate, ready for handshakes.
@@ -54,38 +45,8 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Shakes hands until the sweep says that it took too long.
-    pub(crate) async fn handshake(&self, stream: Socket, watch: &Rc<Activity>) -> Option<(TlsStream<Socket>, Negotiated)> {
-        let mut accept = pin!(self.0.accept(stream));
-        let done: Option<io::Result<_>> = poll_fn(|cx| match watch.order(cx) {
-            Some(Directive::Close) => Poll::Ready(None),
-            _ => {
-                let done = accept.as_mut().poll(cx).map(Some);
-                note_progress(accept.get_ref(), watch);
-                done
-            }
-        })
-        .await;
-        match done? {
-            Ok(stream) => {
-                watch.reach(Step::Secured);
-                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                Some((stream, if http2 { Negotiated::Http2 } else { Negotiated::Http1 }))
-            }
-            Err(error) => {
-                debug!("TLS handshake: {error}");
-                None
-            }
-        }
-    }
-}
-
-/// Notes how far a handshake has come.
-fn note_progress(socket: Option<&Socket>, watch: &Activity) {
-    let Some(socket) = socket else { return };
-    if socket.has_sent() {
-        watch.reach(Step::Greeted);
-    } else if socket.has_received() {
-        watch.reach(Step::Begun);
+    /// Makes connections of sockets.
+    pub(crate) fn acceptor(&self) -> &TlsAcceptor {
+        &self.0
     }
 }

@@ -12,9 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::info;
 
-use crate::telemetry::log::Log;
-use crate::telemetry::counters::Counters;
 use crate::server::supervisor::Supervisor;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::log::Log;
 
 /// The exit code of a process that a signal ended, as shells count it, for SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -79,7 +79,11 @@ impl Shutdown {
 }
 
 /// Catches signals from now on, and handles them until the process ends.
-pub(crate) fn handle_signals(log: &Log, counters: &Arc<Counters>, supervisor: &Supervisor) -> io::Result<Arc<Shutdown>> {
+pub(crate) fn handle_signals(
+    log: &Log,
+    counters: &Arc<Counters>,
+    supervisor: &Supervisor,
+) -> io::Result<Arc<Shutdown>> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let signals = Signals::catch(&runtime)?;
     let shutdown = Arc::new(Shutdown::default());

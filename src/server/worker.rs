@@ -12,24 +12,25 @@ use tokio::task::{AbortHandle, spawn_local, yield_now};
 use tokio::time::{Instant, interval, timeout_at};
 use tracing::warn;
 
+use crate::api::context::Shared;
+use crate::api::long_batch::Turns;
 use crate::auth::Verifier;
 use crate::config::Config;
-use crate::demo::feed::Feed;
 use crate::conn::budget::Budget;
-use crate::conn::deadlines::{Deadlines, Lifecycle, TICK, Activity};
-use crate::conn::http2::{Http2, http2};
+use crate::conn::deadlines::{Activity, Deadlines, Lifecycle, TICK};
+use crate::conn::handshake::{Negotiated, handshake};
 use crate::conn::http1::{self, Http1};
+use crate::conn::http2::{Http2, http2};
+use crate::demo::feed::Feed;
 use crate::net::socket::Socket;
-use crate::api::long_batch::Turns;
+use crate::net::tls::Tls;
 use crate::server::memory;
-use crate::telemetry::refusals::{RefusalSummary, Refusals};
-use crate::api::context::Shared;
-use crate::telemetry::counters::Counters;
-use crate::upstream::outage::Outage;
-use crate::upstream::resolver::Target;
-use crate::upstream::queue::Upstream;
 use crate::server::supervisor::Supervisor;
-use crate::net::tls::{Negotiated, Tls};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::refusals::{RefusalSummary, Refusals};
+use crate::upstream::outage::Outage;
+use crate::upstream::queue::Upstream;
+use crate::upstream::resolver::Target;
 
 /// How long connections have to end once they were all told to, at the end of a shutdown.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
@@ -61,7 +62,7 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     /// Of all workers.
-    pub permit: OwnedSemaphorePermit,
+    pub(crate) _permit: OwnedSemaphorePermit,
     /// Of the worker that serves it.
     pub load: Arc<AtomicUsize>,
 }
@@ -109,8 +110,19 @@ pub(crate) struct Worker {
 impl Worker {
     /// Serves until the inbox ends, then drains.
     pub(crate) async fn run(worker_config: WorkerConfig) {
-        let WorkerConfig { config, tls, feed, target, outage, counters, summary, supervisor, lifecycle, mut inbox, drain } =
-            worker_config;
+        let WorkerConfig {
+            config,
+            tls,
+            feed,
+            target,
+            outage,
+            counters,
+            summary,
+            supervisor,
+            lifecycle,
+            mut inbox,
+            drain,
+        } = worker_config;
         let shared = Rc::new(Shared {
             verifier: config.jwt_secret.as_ref().map(Verifier::new),
             upstream: Upstream::new(config.packet_size, target, outage, counters),
@@ -194,7 +206,7 @@ impl Worker {
     async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Activity>) {
         let Some(tls) = &self.tls else { return };
         let watch = Rc::clone(watch);
-        match Box::pin(tls.handshake(stream, &watch)).await {
+        match Box::pin(handshake(tls.acceptor(), stream, &watch)).await {
             Some((stream, Negotiated::Http2)) => Box::pin(http2(stream, Rc::clone(&self.http2), watch)).await,
             Some((stream, Negotiated::Http1)) => http1::serve(Box::new(stream), Rc::clone(&self.http1), watch).await,
             None => {}
@@ -208,6 +220,10 @@ impl Worker {
             self.shared.deadlines.close_all();
             // Whoever does not end now ends with the process.
             let _ = timeout_at(Instant::now() + LAST_MOMENT, self.shared.deadlines.drained()).await;
+        }
+        // Those whose clients have left.
+        if timeout_at(deadline, self.shared.turns.drained()).await.is_err() {
+            warn!("{} long batches cut at the end of the shutdown", self.shared.turns.under_way());
         }
     }
 }

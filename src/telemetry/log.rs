@@ -16,7 +16,6 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::LogFormat;
 use crate::telemetry::counters::Counters;
 
 pub(crate) use escape::{Escapes, escape};
@@ -27,6 +26,15 @@ pub(crate) const REQUEST: &str = "request";
 
 /// How long the end of the process waits for lines to be written: within what `docker stop` grants after the drain.
 const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Where log lines go.
 #[derive(Clone, Debug)]
@@ -50,8 +58,8 @@ impl Log {
     }
 
     /// Sends all that is logged from now on to standard error, the message of a panic too.
-    pub(crate) fn init(&self, format: LogFormat) {
-        let coloured = format == LogFormat::Text && io::stderr().is_terminal();
+    pub(crate) fn init(&self, format: Format) {
+        let coloured = format == Format::Text && io::stderr().is_terminal();
         self.dispatch(format, coloured).init();
         let counters = Arc::clone(&self.counters);
         std::panic::set_hook(Box::new(move |panic| {
@@ -66,11 +74,11 @@ impl Log {
     }
 
     /// Makes lines of the events of this crate, and of no other.
-    fn dispatch(&self, format: LogFormat, coloured: bool) -> Dispatch {
+    fn dispatch(&self, format: Format, coloured: bool) -> Dispatch {
         let escapes = match format {
-            LogFormat::Json => Escapes::Json,
-            LogFormat::Text if coloured => Escapes::ColouredText,
-            LogFormat::Text => Escapes::Text,
+            Format::Json => Escapes::Json,
+            Format::Text if coloured => Escapes::ColouredText,
+            Format::Text => Escapes::Text,
         };
         let builder = tracing_subscriber::fmt()
             .with_max_level(LevelFilter::INFO)
@@ -82,8 +90,8 @@ impl Log {
         // With the level, since else crates below would work out what they trace.
         let ours = filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO);
         match format {
-            LogFormat::Text => builder.finish().with(ours).into(),
-            LogFormat::Json => builder.json().flatten_event(true).finish().with(ours).into(),
+            Format::Text => builder.finish().with(ours).into(),
+            Format::Json => builder.json().flatten_event(true).finish().with(ours).into(),
         }
     }
 
@@ -145,7 +153,7 @@ mod tests {
     use super::*;
 
     /// What is written of the events that `log` makes.
-    fn written(format: LogFormat, log: impl FnOnce()) -> String {
+    fn written(format: Format, log: impl FnOnce()) -> String {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let tell = |_: &BoundedWriter, _| {};
         let counters = Arc::new(Counters::default());
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn only_events_of_this_crate_are_written() {
-        for format in [LogFormat::Text, LogFormat::Json] {
+        for format in [Format::Text, Format::Json] {
             let text = written(format, || {
                 warn!(target: "h2::proto::streams::streams", "foreign");
                 warn!(target: "h2", "foreign");

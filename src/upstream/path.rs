@@ -10,9 +10,9 @@ use nix::libc;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::upstream::backoff::Backoff;
-use crate::telemetry::counters::Counters;
 use crate::statsd::packer::Packer;
+use crate::telemetry::counters::Counters;
+use crate::upstream::backoff::Backoff;
 use crate::upstream::in_flight::InFlight;
 use crate::upstream::outage::{Outage, QUIET, Trouble};
 use crate::upstream::resolver::Target;

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric::MetricError;
-use crate::telemetry::counters::Counters;
 use crate::statsd::packer::{Packer, Push};
+use crate::telemetry::counters::Counters;
 use crate::upstream::outage::{Outage, Trouble};
 use crate::upstream::path::{Flush, Path};
 use crate::upstream::resolver::Target;

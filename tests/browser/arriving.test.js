@@ -1,4 +1,4 @@
-// What a page of another site sends arrives with exact values.
+// The metrics of a page on another site arrive with exact values.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -7,7 +7,7 @@ const { test } = require('./engine.js');
 const { setup } = require('./setup.js');
 const { token } = require('./token.js');
 
-// Runs in the page: every type, with values that are easily lost: zero, fractions, signs, and large and small ones.
+// Runs in the page. Every type has values that are easily lost: zero, fractions, signs, large and small numbers.
 const metrics = `
   client.count('count.one');
   client.count('count.many', 5);
@@ -83,7 +83,7 @@ test('a sampled metric bears its rate, and a rate of zero sends none', async (t)
   const world = await setup(t);
   await world.open(`
     var client = new StatsDHttpProxy.Client('${world.forwarder.origin}', '${token()}');
-    // The draw: below a half, so that what is sampled by half is sent.
+    // Below a half, so a metric with a rate of 0.5 is sent.
     Math.random = () => 0.25;
     client.count('drawn', 3, 0.5);
     client.timing('drawn', 4, 0.5);

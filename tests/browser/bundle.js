@@ -1,5 +1,4 @@
-// What a build of a page makes of a module that imports the client: the package as npm packs it, beside web-vitals, and
-// esbuild.
+// Bundles a page's module with esbuild. The module imports the client, as npm packs it, and web-vitals.
 'use strict';
 
 const { execFileSync } = require('node:child_process');
@@ -20,7 +19,7 @@ class Workshop {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const [{ filename, files }] = Object.values(JSON.parse(/^[[{][^]*/m.exec(packed.toString())[0]));
-    /** The paths in the package. */
+    /** Paths of the files in the package. */
     this.packed = files.map((file) => file.path).sort();
     const modules = path.join(this.folder, 'node_modules');
     const home = path.join(modules, 'statsd-http-proxy-client');
@@ -29,7 +28,7 @@ class Workshop {
     fs.cpSync(path.join(__dirname, 'node_modules/web-vitals'), path.join(modules, 'web-vitals'), { recursive: true });
   }
 
-  /** One file of a module's text and all that it imports. */
+  /** Returns one text with a module and all its imports. */
   bundle(text) {
     const built = buildSync({
       stdin: { contents: text, resolveDir: this.folder },

@@ -1,4 +1,4 @@
-// The demo's page: what is sent by button is shown, as StatsD counts it.
+// The page of the demo shows what its buttons send, as StatsD counts it.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -11,12 +11,12 @@ const { Proxy } = require('./proxy.js');
 const { SECRET, token } = require('./token.js');
 const { until } = require('./until.js');
 
-/** CSS pixels of a desktop's and of phones' screens. */
+/** Screens of a desktop and of phones, in CSS pixels. */
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const SMALL_PHONE = { width: 320, height: 640 };
 
-/** The most that parts of the page may move by themselves (web.dev/cls); a good page has 0.1. */
+/** Largest layout shift of the page (web.dev/cls). A good page has at most 0.1. */
 const MAX_SHIFT = 0.02;
 
 const browsers = {};
@@ -33,7 +33,7 @@ after(async () => {
 
 const id = (name) => `[data-testid="${name}"]`;
 
-/** A demo, which has a StatsD of its own, and its page. */
+/** Starts a demo, which has its own StatsD, and opens its page. */
 async function open(t, { size = DESKTOP, scheme = 'light', before = async () => {} } = {}) {
   const proxy = await Proxy.start({ port: 1 }, ['--demo']);
   t.after(() => proxy.stop());
@@ -83,7 +83,7 @@ test('a click moves the chart, and the line is shown', async (t) => {
   const { page } = await open(t);
   await page.click(id('click'));
   await shows(page, 'lines', /demo\.clicks:1\|c/);
-  // The highest point of the curve is what the chart says of itself, and it moves when ten come at once.
+  // The label of the chart has its highest point, which rises when ten clicks come at once.
   await until(async () => /highest 1$/.test(await label(page)), 'the chart to show one');
   const before = await read(page, 'chart-demo.clicks', 'd');
   await page.click(id('burst'));
@@ -107,7 +107,7 @@ test('what was sent before the page is opened is shown when it opens', async (t)
 
 test('the page reports its own web vitals', async (t) => {
   const { page } = await open(t);
-  // WebKit has whole milliseconds, and web-vitals takes a response after 0 of them for unknown.
+  // WebKit measures whole milliseconds, and web-vitals takes a response after 0 ms for unknown.
   const first = await page.evaluate(() => performance.getEntriesByType('navigation')[0].responseStart);
   for (const name of first > 0 ? ['fcp', 'ttfb'] : ['fcp']) {
     await shows(page, `card-web_vitals.${name}`, /timer/);
@@ -116,7 +116,7 @@ test('the page reports its own web vitals', async (t) => {
 
 test('the page reports its largest contentful paint', async (t) => {
   const { page } = await open(t);
-  // It is known with the first click.
+  // web-vitals reports it after the first click.
   await page.click(id('click'));
   await shows(page, 'card-web_vitals.lcp', /timer/);
 });
@@ -171,7 +171,7 @@ test('where tokens are needed, the address that the proxy prints has one', async
 
 // --- Its looks -------------------------------------------------------------------------------------------------------
 
-/** Everything that changes the page: its own metrics, others that are new, many lines, and long names. */
+/** Changes the page in every way: its own metrics, new metrics, many lines, and long names. */
 async function use(page, origin) {
   for (const name of ['click', 'burst', 'up', 'time', 'set-send', 'traffic']) {
     await page.click(id(name));
@@ -183,7 +183,7 @@ async function use(page, origin) {
   await shows(page, 'value-other.gauge', /-123,456,789\.25/);
   await shows(page, 'value-demo.checkout', /\d/);
   await shows(page, 'value-demo.request', /\d/);
-  // One more flush, in which nothing is new.
+  // Waits for another flush without new metrics.
   const before = await read(page, 'chart-other.gauge', 'd');
   await until(async () => (await read(page, 'chart-other.gauge', 'd')) !== before, 'another flush');
 }
@@ -196,7 +196,7 @@ for (const [name, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
       'the engine has no layout-shift entries',
     );
     await use(page, origin);
-    // Also what moves after a click, which web-vitals leaves out.
+    // Includes shifts after a click, which web-vitals leaves out.
     const shifts = await page.evaluate(
       () =>
         new Promise((resolve) => {
@@ -262,6 +262,6 @@ test("its web-vitals is the package's, of the version in the lock file", async (
   const [title, ...script] = fs.readFileSync(path.join(__dirname, '../../demo/web-vitals.js'), 'utf8').split('\n');
   assert.ok(title.startsWith(`/*! web-vitals ${version}, `), title);
   const published = fs.readFileSync(file, 'utf8').split('\n');
-  // But for the name of a source map that is not served.
+  // The copy lacks the name of the source map, which the demo does not serve.
   assert.deepEqual(script.filter(Boolean), published.filter((line) => line && !line.startsWith('//# sourceMappingURL')));
 });

@@ -1,8 +1,9 @@
-// The engine that this run is about, by the environment variable ENGINE, and `test`, which knows what it cannot do.
+// Provides the engine that the environment variable ENGINE names, and `test`, which knows the limits of each engine.
 //
-// Engines have one interface. `launch({ dark, proxy })` starts a browser with an empty profile; `proxy` is `host:port` for
-// HTTPS. Its `open({ width, height })` opens a page with goto, reload, back, evaluate, click, type, press, resize, close
-// and faults: what was thrown into the page, or forbidden to it by its policy.
+// Engines have one interface. `launch({ dark, proxy, switches })` starts a browser with an empty profile. `proxy` is the
+// `host:port` of an HTTP proxy for HTTPS, which Firefox and WebKit use; `switches` are for Chromium's command line. Its
+// `open({ width, height })` opens a page with goto, reload, back, evaluate, click, type, press, resize, close and faults.
+// The faults are the exceptions in the page and the violations of its policy.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -13,19 +14,19 @@ const { patience } = require('./until.js');
 
 const ENGINES = ['chromium', 'firefox', 'webkit'];
 
-/** The engine's name. */
+/** Name of the engine. */
 const engine = process.env.ENGINE || ENGINES[0];
 assert.ok(ENGINES.includes(engine), `ENGINE is one of ${ENGINES.join(', ')}, not ${engine}`);
 
 const { launch } = require(`./engines/${engine}.js`);
 
-/** Milliseconds after which a test has failed, whatever it waits for. */
+/** Longest duration of a test, in milliseconds. */
 const TIMEOUT = 120_000;
 
-/** Milliseconds to wait for what an engine is known not to do. */
+/** Longest wait, in milliseconds, in a test that is listed as failing. */
 const LITTLE_PATIENCE = 5_000;
 
-/** A test that runs in every engine. In one that is listed as unable it has to fail, so that the list stays true. */
+/** Defines a test that runs in every engine. It has to fail in an engine for which it is listed, so the list stays true. */
 function test(name, body) {
   const limit = limits.find((one) => one.engine === engine && one.test === name);
   nodeTest.test(name, { timeout: TIMEOUT }, async (t) => {

@@ -1,5 +1,5 @@
-// Stands in front of the proxy, hands every request on, and keeps what was asked and answered: preflights are seen
-// only on the wire. It can be stopped and started again on its port, as a proxy that is down for a while.
+// Forwards every request to the proxy, and records requests and answers: only the wire shows preflights. Tests stop it and
+// start it again on its port, as a proxy that is down for a while.
 'use strict';
 
 const fs = require('node:fs');
@@ -12,7 +12,7 @@ class Forwarder {
     forwarder.target = proxy.port;
     forwarder.port = 0;
     forwarder.requests = [];
-    /** What is held back of the answers to POST: nothing, `answer` (all), or `body` (what follows the head). */
+    /** The part of each answer to a POST that waits for `release`: `nothing`, `answer`, or `body`, without the head. */
     forwarder.hold = 'nothing';
     forwarder.held = [];
     await forwarder.start();
@@ -23,7 +23,7 @@ class Forwarder {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** The requests of a method, in their order. */
+  /** Returns the requests of a method, in the order of their arrival. */
   of(method) {
     return this.requests.filter((request) => request.method === method);
   }
@@ -42,7 +42,7 @@ class Forwarder {
     await closed;
   }
 
-  /** Lets the answers go that are held back, and holds no more. */
+  /** Sends the answers that wait, and lets later ones pass. */
   release() {
     this.hold = 'nothing';
     for (const go of this.held.splice(0)) {
@@ -64,7 +64,7 @@ class Forwarder {
   }
 
   async forward(request, response) {
-    // A client that was built a moment ago, in place of the one that the proxy was built with.
+    // CLIENT_SCRIPT replaces the client that the proxy was built with.
     if (request.url === '/client.js' && process.env.CLIENT_SCRIPT) {
       response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(fs.readFileSync(process.env.CLIENT_SCRIPT));
       return;
@@ -75,7 +75,7 @@ class Forwarder {
         chunks.push(chunk);
       }
     } catch {
-      // The browser took it back.
+      // The browser has cancelled the request.
       return;
     }
     const body = Buffer.concat(chunks);

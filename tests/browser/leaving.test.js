@@ -1,4 +1,4 @@
-// What is queued when the page is left is delivered by beacon, for which no preflight is needed.
+// A page that is left delivers its queue by beacon, which takes no preflight.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -18,7 +18,7 @@ for (const [way, leave] of Object.entries(ways)) {
     const world = await setup(t);
     const jwt = token();
     const page = await world.open();
-    // Queued and left at once, and the interval is too long to have any part in it.
+    // The page is left at once, long before the interval ends.
     await page.evaluate(([url, jwt]) => {
       var client = new StatsDHttpProxy.Client({ url, token: jwt, flushInterval: 3_600_000 });
       client.count('left', 0);
@@ -44,7 +44,7 @@ test('hiding the page delivers what was queued, and it is not sent again when th
   await page.evaluate(([url, jwt]) => {
     window.client = new StatsDHttpProxy.Client({ url, token: jwt, flushInterval: 3_600_000 });
     client.count('hidden', 1);
-    // A headless browser hides no page by itself.
+    // A headless browser does not hide a page by itself.
     Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
   }, [world.forwarder.origin, token()]);
@@ -83,7 +83,7 @@ test('what is under way by fetch when the page is left arrives once', async (t) 
   }, [world.forwarder.origin, token()]);
   await page.goto(world.pages.address());
   await world.receiver.count(2);
-  // Whatever came twice has come before what is sent now.
+  // A repeated line would arrive before the metric that is sent now.
   await page.evaluate(([url, jwt]) => {
     var client = new StatsDHttpProxy.Client(url, jwt);
     client.count('last', 3);

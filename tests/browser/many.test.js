@@ -1,4 +1,4 @@
-// Many metrics at once: browsers let keepalive requests and beacons have 64 KiB under way, so batches are smaller.
+// Many metrics at once: browsers let a page have 64 KiB of keepalive requests and beacons in flight, so batches are smaller.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -38,7 +38,7 @@ test('of 5,000 metrics a page that is left at once delivers what a beacon may ho
   const world = await setup(t);
   const page = await world.open(script(world));
   await page.goto(world.pages.address());
-  // 32 KiB of lines of about 60 bytes: what goes is a matter of the browser, but it is not a few lines only.
+  // 500 lines of about 60 bytes are 32 KiB. The browser decides on the rest.
   const lines = await world.receiver.count(500);
   const known = new Set(Array.from({ length: COUNT }, (_, i) => line(i)));
   assert.deepEqual(lines.filter((line) => !known.delete(line)), [], 'unknown, or twice');

@@ -1,5 +1,5 @@
 // The names of the documents, https://shop.example.com for pages and https://metrics.example.com for the proxy, on
-// loopback, so that what is documented runs as it stands: TLS, HTTP/2, two sites.
+// loopback, so that documented code runs unchanged: with TLS, with HTTP/2, and on two sites.
 'use strict';
 
 const { execFileSync } = require('node:child_process');
@@ -8,12 +8,24 @@ const fs = require('node:fs');
 const https = require('node:https');
 const path = require('node:path');
 
-const { start } = require('./engines/chromium.js');
+const { launch } = require('./engine.js');
 const { Home } = require('./engines/process.js');
 const { Proxy } = require('./proxy.js');
 const { Receiver } = require('./receiver.js');
+const { Tunnel } = require('./tunnel.js');
 
 const SHOP = 'https://shop.example.com';
+
+/** Functions that pages of the shop have beside the documents' code. A driver's script has globals of its own. */
+const FAULTS = `
+  globalThis.fail = () => {
+    setTimeout(() => {
+      throw new Error('uncaught');
+    });
+    Promise.reject(new Error('unhandled'));
+    Promise.reject(new Error('handled')).catch(() => {});
+  };
+`;
 
 /** A certificate for both names, in a folder. */
 function certificate(folder) {
@@ -28,8 +40,8 @@ function certificate(folder) {
 
 class Names {
   /**
-   * Proxy, pages and browser. `space` is where the browser takes the proxy's address to be: `public`, `local` or
-   * `loopback`. The shop's is always public, as loopback addresses are not.
+   * Starts a proxy, a server of pages and a browser. `space` is the network that Chromium takes the proxy's address for:
+   * `public`, `local` or `loopback`. It takes the shop's for public. Other engines do not tell networks apart.
    */
   static async start(test, { flags = [], space = 'public' } = {}) {
     const names = new Names();
@@ -46,7 +58,7 @@ class Names {
     stops.push(() => names.receiver.stop());
     names.proxy = await Proxy.start(names.receiver, [`--tls-cert=${cert}`, `--tls-key=${key}`, ...flags]);
     stops.push(() => names.proxy.stop());
-    names.files = {};
+    names.files = { '/fail.js': { type: 'text/javascript', content: FAULTS } };
     const options = { key: fs.readFileSync(key), cert: fs.readFileSync(cert) };
     const server = https.createServer(options, (request, response) => names.answer(request, response));
     server.listen(0, '127.0.0.1');
@@ -56,17 +68,20 @@ class Names {
       server.close();
     });
     const shop = server.address().port;
-    const browser = await start([
-      `--host-resolver-rules=MAP metrics.example.com:443 127.0.0.1:${names.proxy.port},MAP shop.example.com:443 127.0.0.1:${shop}`,
-      `--ip-address-space-overrides=127.0.0.1:${names.proxy.port}=${space},127.0.0.1:${shop}=public`,
-    ]);
-    stops.push(() => browser.close());
-    names.context = await browser.newContext({ ignoreHTTPSErrors: true });
-    names.faults = [];
+    const tunnel = await Tunnel.start({ 'metrics.example.com:443': names.proxy.port, 'shop.example.com:443': shop });
+    stops.push(() => tunnel.stop());
+    names.browser = await launch({
+      proxy: tunnel.authority,
+      switches: [
+        `--host-resolver-rules=MAP metrics.example.com:443 127.0.0.1:${names.proxy.port},MAP shop.example.com:443 127.0.0.1:${shop}`,
+        `--ip-address-space-overrides=127.0.0.1:${names.proxy.port}=${space},127.0.0.1:${shop}=public`,
+      ],
+    });
+    stops.push(() => names.browser.close());
     return names;
   }
 
-  /** Serves a file of the shop: its content, or a function that has it made for each request. */
+  /** Serves a file of the shop. `content` is a text, or a function that returns one for each request. */
   serve(name, type, content, headers = {}) {
     this.files[name] = { type, content, headers };
   }
@@ -81,13 +96,16 @@ class Names {
     response.writeHead(200, { 'Content-Type': file.type, 'Cache-Control': 'no-store', ...file.headers }).end(content);
   }
 
-  /** Opens a page of the shop. What it throws, and what its policy forbids, is kept. */
-  async open(address = '/') {
-    const page = await this.context.newPage();
-    page.on('pageerror', (error) => this.faults.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && this.faults.push(message.text()));
-    await page.goto(SHOP + address);
-    return page;
+  /** Opens a page of the shop. */
+  async open() {
+    this.page = await this.browser.open();
+    await this.page.goto(`${SHOP}/`);
+    return this.page;
+  }
+
+  /** The errors of the page: exceptions, violations of its policy, and in Chromium every error in the console. */
+  async faults() {
+    return [...(await this.page.faults()), ...(this.page.logged ?? [])];
   }
 }
 

@@ -1,4 +1,4 @@
-// While the proxy is down, metrics are kept, and they arrive when it is back.
+// The client keeps metrics while the proxy is down, and delivers them when it is back.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -18,7 +18,7 @@ test('metrics of an outage arrive once, after it', async (t) => {
     client.count('before', 1);
   `);
   await world.receiver.count(1);
-  // StatsD has it before the page has the answer.
+  // StatsD may have the metric before the page has the answer.
   await page.evaluate(() => client.flush());
   await world.forwarder.stop();
   await page.evaluate(() => client.count('during.first', 2));
@@ -45,6 +45,6 @@ test('a proxy that is never there throws nothing into the page, nor when it is l
   await page.evaluate(() => client.count('lost', 2));
   await page.goto('about:blank');
   assert.deepEqual(world.receiver.lines, []);
-  // So that it can be stopped once more.
+  // The end of the test stops it once more.
   await world.forwarder.start();
 });

@@ -1,19 +1,19 @@
-// A server of pages, whose site is another than the proxy's: `localhost` and not `127.0.0.1`. What its pages may do is
-// bounded by a strict Content-Security-Policy, which has the proxy in it, their own site, and nothing else.
+// A server of pages on another site than the proxy's: `localhost`, not `127.0.0.1`. A strict Content-Security-Policy allows
+// its pages the proxy and their own site, and nothing else.
 'use strict';
 
 const { randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const http = require('node:http');
 
-/** Records what is thrown and what the policy forbids, from the page's beginning: not every driver tells. */
+/** Records exceptions and policy violations from the page's beginning, which not every driver reports. */
 const RECORDER = `
   var recorded = [];
   addEventListener('error', (event) => recorded.push('uncaught ' + (event.error?.stack ?? event.message)));
   addEventListener('unhandledrejection', (event) => recorded.push('unhandled ' + (event.reason?.stack ?? event.reason)));
   addEventListener('securitypolicyviolation', (event) => {
     recorded.push('Content Security Policy: ' + event.violatedDirective + ' forbids ' + event.blockedURI);
-    // Of an eval that is caught, the console says nothing.
+    // The console does not show the violation by an eval that the page catches.
     console.error(recorded.at(-1));
   });
 `;
@@ -23,7 +23,7 @@ class Pages {
     const pages = new Pages();
     pages.proxyOrigin = proxyOrigin;
     pages.scripts = [];
-    /** Functions that a page may call by `fetch('/name')`; each returns a text, or a promise of one. */
+    /** Functions that a page calls by `fetch('/name')`. Each returns a text, or a promise of one. */
     pages.functions = {};
     pages.server = http.createServer((request, response) => pages.answer(request, response));
     pages.server.listen(0, 'localhost');
@@ -31,7 +31,7 @@ class Pages {
     return pages;
   }
 
-  /** The address of a page that loads the client from the proxy, and then runs a script. */
+  /** Returns the address of a page that loads the client from the proxy, and then runs a script. */
   address(script = '') {
     this.scripts.push(script);
     return `http://localhost:${this.server.address().port}/${this.scripts.length - 1}`;
@@ -54,7 +54,7 @@ class Pages {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Security-Policy':
         `default-src 'none'; script-src 'nonce-${nonce}' ${this.proxyOrigin}; connect-src 'self' ${this.proxyOrigin}; ` +
-        // Firefox asks for it when it restores a page, whatever that has for an icon.
+        // Firefox requests the icon when it restores a page, even if the page has one in a `data:` URL.
         "img-src 'self' data:",
     });
     response.end(

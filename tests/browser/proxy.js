@@ -1,4 +1,4 @@
-// The proxy under test, as a process of its own on a free port.
+// The proxy under test: a process on a free port.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -14,13 +14,13 @@ class Proxy {
     const all = ['--http-port=0', `--statsd-port=${receiver.port}`, ...flags];
     proxy.child = spawn(BINARY, all, { stdio: ['ignore', 'ignore', 'pipe'] });
     proxy.ended = new Promise((resolve) => proxy.child.once('close', resolve));
-    // A test run that is cut short must not leave it behind.
+    // The process must end even if the test run is interrupted.
     proxy.last = () => proxy.child.kill('SIGKILL');
     process.once('exit', proxy.last);
     let log = '';
     let failure;
     proxy.child.once('error', (error) => (failure = error));
-    // Read to the end, since a full pipe would stop the proxy.
+    // A full pipe would stop the proxy, so all of its log is read.
     proxy.child.stderr.setEncoding('utf8').on('data', (text) => (log += text));
     const match = await until(() => {
       if (failure || proxy.child.exitCode !== null) {

@@ -1,4 +1,4 @@
-// A StatsD stand-in: a UDP socket that keeps the lines that arrive, in their order.
+// A UDP socket in place of StatsD, which records lines in the order of their arrival.
 'use strict';
 
 const dgram = require('node:dgram');
@@ -9,7 +9,7 @@ const { until } = require('./until.js');
 class Receiver {
   static async start() {
     const receiver = new Receiver();
-    // Larger than the default, so that a test that counts loses no datagrams in its own buffer.
+    // The buffer is larger than the default, so that tests with many metrics lose no datagrams in it.
     receiver.socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 8 << 20 });
     receiver.lines = [];
     receiver.socket.on('message', (datagram) => {
@@ -24,7 +24,7 @@ class Receiver {
     return this.socket.address().port;
   }
 
-  /** Waits until as many lines as that have arrived, and gives them out. */
+  /** Waits until at least `count` lines have arrived, and returns all of them. */
   async count(count) {
     await until(() => this.lines.length >= count, () => `${count} lines; there are ${this.lines.length}`);
     return [...this.lines];

@@ -1,4 +1,4 @@
-// What was written for the reference's client, @gometric/statsd-http-proxy-client, runs unchanged.
+// Code for the reference's client, @gometric/statsd-http-proxy-client, runs unchanged.
 'use strict';
 
 const assert = require('node:assert/strict');

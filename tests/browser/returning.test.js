@@ -1,5 +1,5 @@
-// A page that is left with a request in flight and then restored from the back/forward cache goes on delivering. The
-// request's promise may never settle there.
+// A page that is restored from the back/forward cache delivers, even if it was left with a request in flight. The promise
+// of that request may never settle.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -9,7 +9,7 @@ const { setup } = require('./setup.js');
 const { token } = require('./token.js');
 const { until } = require('./until.js');
 
-/** Opens a page with a client, and what the page is told of its being shown. */
+/** Opens a page with a client, which records its `pageshow` events. */
 async function open(world, options) {
   return world.open(`
     var shown = [];
@@ -50,7 +50,7 @@ for (const [name, { hold, away }] of Object.entries(inFlight)) {
   test(`a restored page delivers, after a request ${name}`, async (t) => {
     const world = await setup(t);
     const page = await open(world, `token: '${token()}'`);
-    // StatsD has it before the page has the answer, which is not to be held back.
+    // StatsD may have the metric before the page has the answer. This answer must not be held.
     await page.evaluate(() => {
       client.count('before');
       return client.flush();
@@ -62,9 +62,9 @@ for (const [name, { hold, away }] of Object.entries(inFlight)) {
     world.forwarder.hold = 'nothing';
     await leaveAndReturn(world, page, () => away(world));
     await send(page, 'after');
-    // The one in flight had arrived, and is not sent again.
+    // The request in flight had arrived, so the client does not repeat it.
     assert.deepEqual(await world.receiver.count(3), ['before:1|c', 'in.flight:1|c', 'after:1|c']);
-    // It works the second time, too.
+    // The second restoration works too.
     await leaveAndReturn(world, page);
     await send(page, 'last');
     assert.deepEqual((await world.receiver.count(4)).slice(3), ['last:1|c']);
@@ -93,6 +93,6 @@ test('a restored page delivers after an outage during which it was left', async 
   await until(() => page.evaluate(() => window.failed), 'the request to fail');
   await leaveAndReturn(world, page, () => world.forwarder.start());
   await send(page, 'after');
-  // A beacon took the first when the page was left, and was lost with the proxy.
+  // A beacon had the first metric when the page was left, and was lost because the proxy was down.
   assert.deepEqual(await world.receiver.count(1), ['after:1|c']);
 });

@@ -11,7 +11,7 @@ const { check, limits } = require('./limits.js');
 
 const ENGINES = ['chromium', 'firefox', 'webkit'];
 
-/** Of one file at a time: two browsers at once would wait for each other. */
+/** Files that run at once. Two browsers would wait for each other. */
 const CONCURRENCY = 1;
 
 /** Runs the files in an engine, and resolves to the names of the tests that passed, and to how many failed. */

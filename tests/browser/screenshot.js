@@ -1,4 +1,4 @@
-// Makes the README's picture of the demo: `make screenshot`.
+// Makes the picture of the demo in the README: `make screenshot`.
 'use strict';
 
 const path = require('node:path');
@@ -6,7 +6,7 @@ const path = require('node:path');
 const { start } = require('./engines/chromium.js');
 const { Proxy } = require('./proxy.js');
 
-/** Flushes that the charts show. */
+/** Points in the charts: one for each flush, once a second. */
 const SECONDS = 60;
 
 async function main() {

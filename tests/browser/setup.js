@@ -1,5 +1,5 @@
-// What a test runs in: StatsD's stand-in, the proxy, what is seen between browser and proxy, a server of pages, and the
-// browser. After the test all of it is stopped, and nothing must have been thrown into a page.
+// The environment of a test: a receiver in place of StatsD, the proxy, a forwarder in front of it, a server of pages, and
+// the browser. All of them stop after the test, which fails if a page had an exception or violated its policy.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -12,7 +12,7 @@ const { Proxy } = require('./proxy.js');
 const { Receiver } = require('./receiver.js');
 const { SECRET } = require('./token.js');
 
-// One browser for the tests of a file. Tests share no site: each has ports of its own.
+// The tests of a file share a browser, but no site: each has ports of its own.
 let browser;
 
 before(async () => {
@@ -23,7 +23,7 @@ after(async () => {
   await browser?.close();
 });
 
-/** The proxy wants a token, unless `secret` is null. */
+/** Starts the environment. The proxy requires a token unless `secret` is null. */
 async function setup(test, { secret = SECRET } = {}) {
   const world = new World();
   test.after(() => world.stop());
@@ -49,7 +49,7 @@ class World {
     return part;
   }
 
-  /** Opens a page of another site than the proxy's, which has the client and runs a script. */
+  /** Opens a page on another site than the proxy's. The page has the client, and runs a script. */
   async open(script) {
     const page = await browser.open();
     this.opened.push(page);

@@ -1,17 +1,17 @@
-// The pieces of code in docs/browser.md, by their section. Each has to be taken by a test.
+// The snippets of a document, by their section. A test has to take each of them.
 'use strict';
 
 const fs = require('node:fs');
 const path = require('node:path');
 
-const DOCUMENT = path.join(__dirname, '../../docs/browser.md');
+const ROOT = path.join(__dirname, '../..');
 
-/** A list of { section, language, text, taken }. */
-function read() {
+/** Reads a list of { section, language, text, taken }. */
+function read(document) {
   const snippets = [];
   let section = '';
   let open;
-  for (const line of fs.readFileSync(DOCUMENT, 'utf8').split('\n')) {
+  for (const line of fs.readFileSync(path.join(ROOT, document), 'utf8').split('\n')) {
     if (open !== undefined) {
       if (line === '```') {
         snippets.push({ ...open, text: open.lines.join('\n'), taken: false });
@@ -29,23 +29,25 @@ function read() {
 }
 
 class Snippets {
-  constructor() {
-    this.all = read();
+  /** `document` is a path from the project's root. */
+  constructor(document) {
+    this.document = document;
+    this.all = read(document);
   }
 
-  /** The next one of a section that was not taken. */
+  /** Takes the next snippet of a section. The text before the first section has the name ''. */
   take(section, language) {
     const found = this.all.find((one) => one.section === section && one.language === language && !one.taken);
     if (found === undefined) {
-      throw new Error(`docs/browser.md has no further ${language} snippet in its section "${section}"`);
+      throw new Error(`${this.document} has no further ${language} snippet in its section "${section}"`);
     }
     found.taken = true;
     return found.text;
   }
 
-  /** Where those are that no test has taken. */
+  /** The sections and languages of the snippets that no test has taken. */
   left() {
-    return this.all.filter((one) => !one.taken).map((one) => `${one.section}: ${one.language}`);
+    return this.all.filter((one) => !one.taken).map((one) => `${this.document}: ${one.section}: ${one.language}`);
   }
 }
 

@@ -1,4 +1,4 @@
-// Tokens: renewed when they have expired, and asked leave for once.
+// Tokens: the client renews an expired one, and several requests take one preflight.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -26,7 +26,7 @@ test('a function is asked for a new token after 403, and the metrics arrive once
 test('a token that expires while the page is open is renewed', async (t) => {
   const world = await setup(t);
   let expiry;
-  // Signed when it is asked for: a page that is slow to open does not use its life up.
+  // The token is signed at the page's request, so it does not expire while the page opens slowly.
   world.pages.functions.sign = () => {
     const life = expiry === undefined ? 2 : 600;
     expiry ??= Date.now() + life * 1_000;
@@ -41,7 +41,7 @@ test('a token that expires while the page is open is renewed', async (t) => {
     client.count('before', 1);
   `);
   await world.receiver.count(1);
-  // The token was signed after `expiry` was taken, so it is over a little later.
+  // The token was signed after `expiry` was set, so it expires a little later.
   await until(() => Date.now() > expiry + 200, 'the token to expire');
   await page.evaluate(() => client.count('after', 2));
   assert.deepEqual(await world.receiver.count(2), ['before:1|c', 'after:2|c']);

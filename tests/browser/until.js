@@ -1,10 +1,10 @@
-// Waiting for a condition, with a deadline.
+// Waits for a condition, with a deadline.
 'use strict';
 
-/** How long a condition is waited for. */
+/** Longest wait for a condition. */
 const patience = { milliseconds: 30_000 };
 
-/** Waits until the condition, which may be asynchronous, holds. What is awaited is told when it does not. */
+/** Waits until the condition, which may be asynchronous, holds. The error names `what`, a text or a function. */
 async function until(condition, what) {
   const { milliseconds } = patience;
   const deadline = Date.now() + milliseconds;

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use statsd_http_proxy::config::arguments::{FLAGS, Kind};
-use statsd_http_proxy::config::quantity::RANGES;
-use statsd_http_proxy::metric::Kind as Metric;
-use statsd_http_proxy::statsd::dialect::{DIALECTS, Dialect, PRESENT};
+use statsd_http_proxy::tables::{
+    DIALECTS, Dialect, FLAGS, Flag, FlagKind as Kind, MetricKind as Metric, PRESENT, RANGES,
+};
 
 /// The documents for users, all of which may link to each other.
 const DOCUMENTS: [&str; 9] = [
@@ -37,7 +36,7 @@ fn rows(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with("| `--")).collect()
 }
 
-fn default_cell(flag: &statsd_http_proxy::config::arguments::Flag) -> String {
+fn default_cell(flag: &Flag) -> String {
     match flag.kind {
         Kind::Switch => "`false`".to_owned(),
         Kind::Value(_) | Kind::List(_) if flag.default.is_empty() => String::new(),

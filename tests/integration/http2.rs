@@ -20,7 +20,7 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// `:method POST`, `:scheme https`, `:path` and `:authority`, in HPACK (RFC 7541) without the dynamic table.
-fn post_to(path: &str) -> Vec<u8> {
+pub fn post_to(path: &str) -> Vec<u8> {
     [b"\x83\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat()
 }
 
@@ -31,7 +31,7 @@ fn literal(name: u8, value: &str) -> Vec<u8> {
 }
 
 /// A field with a new name, not indexed.
-fn field(name: &str, value: &str) -> Vec<u8> {
+pub fn field(name: &str, value: &str) -> Vec<u8> {
     [&[0][..], &text(name), &text(value)].concat()
 }
 
@@ -55,8 +55,8 @@ fn text(text: &str) -> Vec<u8> {
 
 /// A frame that came from the proxy.
 #[derive(Debug)]
-struct Frame {
-    kind: u8,
+pub struct Frame {
+    pub kind: u8,
     flags: u8,
     stream: u32,
     payload: Vec<u8>,
@@ -69,7 +69,7 @@ impl Frame {
 }
 
 /// The next frame; `None` when the connection has ended.
-fn next_frame(client: &mut TlsClient) -> Option<Frame> {
+pub fn next_frame(client: &mut TlsClient) -> Option<Frame> {
     let mut head = [0; 9];
     client.read_exact(&mut head).ok()?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -80,7 +80,7 @@ fn next_frame(client: &mut TlsClient) -> Option<Frame> {
 }
 
 /// A head without an end of its stream.
-fn open(stream: u32, head: &[u8]) -> Vec<u8> {
+pub fn open(stream: u32, head: &[u8]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, head)
 }
 

@@ -1,5 +1,11 @@
 //! Batches that take longer than a slice.
 
+use std::io::Write;
+
+use rustix::process::Signal;
+
+use crate::http2::{field, next_frame, open, post_to};
+use crate::https::{Https, frame};
 use crate::support::client::{Client, exchange, post};
 use crate::support::coding::gzip;
 use crate::support::proxy::Proxy;
@@ -49,6 +55,30 @@ fn small_bodies_that_inflate_do_not_fill_the_memory() {
     println!("{CROWD} requests of {} bytes, peak {peak} KiB", request.len());
     assert!(peak < MOST, "{peak} KiB");
     proxy.expect(post("/count/last", "value=1"), 200);
+}
+
+#[test]
+fn long_batches_of_clients_that_leave_are_taken_whole() {
+    let mut https = Https::start(&["--http-threads=2"]);
+    // Several slices; the metric is in the last one.
+    let body = gzip(format!("{}left:1|c", format!("{}\n", "x".repeat(16_383)).repeat(20)));
+    let head = [post_to("/batch"), field("content-encoding", "gzip"), field("content-type", "text/plain")].concat();
+    let mut left = 0;
+    for _ in 0..12 {
+        let mut client = https.http2();
+        for i in 0..3 {
+            client.write_all(&[open(2 * i + 1, &head), frame(0, 1, 2 * i + 1, &body)].concat()).expect("taken");
+            left += 1;
+        }
+        // Once the ping is answered all of it was read.
+        client.write_all(&frame(6, 0, 0, b"12345678")).expect("taken");
+        while next_frame(&mut client).expect("an answer").kind != 6 {}
+    }
+    https.proxy.signal(Signal::TERM);
+    while left > 0 {
+        left -= https.receiver.next().lines().filter(|line| *line == "left:1|c").count();
+    }
+    assert!(https.proxy.wait().success());
 }
 
 #[test]

@@ -37,7 +37,6 @@ mod rest_json;
 mod signals;
 mod starvation;
 mod statsd_daemon;
-mod supervision;
 mod tokens;
 mod upstream;
 mod worst_body;

@@ -1,7 +1,7 @@
-/** Takes metrics, and delivers them to a statsd-http-proxy. Nothing here throws: see `onError`. */
+/** Queues metrics, and delivers them to a statsd-http-proxy. No method throws: errors go to `onError`. */
 export class Client {
     /**
-     * @param {string | URL | Options} host Where the proxy is, or all options
+     * @param {string | URL | Options} host Address of the proxy, or an object of all options
      * @param {Options['token']} [token]
      */
     constructor(host: string | URL | Options, token?: Options["token"]);
@@ -22,78 +22,81 @@ export class Client {
      */
     gauge(name: string, value?: number | null, shift?: number | null): void;
     /**
-     * Measures a time.
+     * Sends a time.
      *
      * @param {string} name
-     * @param {number} time Milliseconds, of which three decimals are sent
+     * @param {number} time Milliseconds; three decimals are sent
      * @param {number} [sampleRate] Share of the calls that is sent, 0 to 1
      */
     timing(name: string, time: number, sampleRate?: number): void;
     /**
-     * Adds a member to a set, of which StatsD counts the different ones.
+     * Adds a member to a set. StatsD counts its distinct members.
      *
      * @param {string} name
      * @param {string | number} value
      */
     set(name: string, value: string | number): void;
     /**
-     * Starts a time.
+     * Starts a timer.
      *
      * @param {string} name
-     * @returns {() => number} Sends the time and returns its milliseconds
+     * @returns {() => number} Sends the time since the start, and returns it in milliseconds
      */
     timer(name: string): () => number;
     /**
-     * Measures how long a function or promise takes. Its result is returned, also when that is an error.
+     * Measures how long a function or a promise takes, and returns its result or throws its error.
      *
      * @template T
      * @param {string} name
      * @param {T | (() => T)} work
-     * @returns {T} For a promise or a thenable a promise
+     * @returns {T} A promise if the work is a promise or a thenable
      */
     time<T>(name: string, work: T | (() => T)): T;
     /**
-     * A client with a prefix and tags of its own, which shares queue and delivery with this one.
+     * Makes a client with a further prefix and more tags, which shares the queue and the delivery of this one.
      *
-     * @param {ChildOptions} [options] If they cannot be read, this client is returned
+     * @param {ChildOptions} [options] If reading them throws, the result is this client
      * @returns {Client}
      */
     child(options?: ChildOptions): Client;
     /**
-     * Sends the Web Vitals of the page as timings `web_vitals.lcp` and so on. CLS, which is no time, is sent in
-     * thousandths.
+     * Sends the Web Vitals of the page as the timings `web_vitals.lcp`, `.inp`, `.cls`, `.fcp` and `.ttfb`. CLS, which is
+     * not a time, is sent in thousandths.
      *
-     * @param {WebVitals} [module] The package web-vitals; from a script tag it is the global `webVitals`
+     * @param {WebVitals} [module] The package web-vitals. A script tag makes it the global `webVitals`, the default
      */
     webVitals(module?: WebVitals): void;
     /**
      * Counts uncaught errors as `errors.uncaught`, and unhandled rejections as `errors.unhandled_rejection`.
      *
-     * @returns {() => void} Stops it
+     * @returns {() => void} Stops the counting
      */
     errors(): () => void;
-    /** Sends what is queued now. Settles when it has left, or could not; never rejects. */
+    /** Sends the queue now. The promise settles after the last attempt that is possible now, and never rejects. */
     flush(): any;
-    /** Sends what is queued, and stops: later metrics are not taken. Children are closed too. */
+    /**
+     * Sends the queue, and refuses later metrics, of children too. If the queue could not be sent, a second call tries
+     * again.
+     */
     close(): any;
-    /** Metrics that were lost, because the queue was full or because they were refused or failed too often. */
+    /** Metrics that were lost: the queue was full, or their batch was refused, or it failed too often. */
     get dropped(): any;
     /** @private */
     private [STATE];
 }
 /**
- * `sampleRate` is that of counts and timings that have none of their own (1)
+ * `sampleRate` applies to counts and timings that are called without one (1)
  */
 export type Options = import("./delivery.js").DeliveryOptions & ChildOptions & {
     sampleRate?: number;
 };
 export type ChildOptions = {
     /**
-     * Put before every name, with or without its final dot
+     * Start of every name, with or without its final dot
      */
     prefix?: string | undefined;
     /**
-     * On every metric
+     * Tags of every metric
      */
     tags?: Record<string, string | number | boolean | null | undefined> | undefined;
 };
@@ -102,7 +105,7 @@ export type Measure = (report: (metric: {
     value: number;
 }) => void) => void;
 /**
- * What is used of the package web-vitals
+ * The functions of the package web-vitals that are called
  */
 export type WebVitals = {
     onLCP?: Measure | undefined;
@@ -113,21 +116,21 @@ export type WebVitals = {
 };
 /**
  * @typedef {import('./delivery.js').DeliveryOptions & ChildOptions & { sampleRate?: number }} Options
- *   `sampleRate` is that of counts and timings that have none of their own (1)
+ *   `sampleRate` applies to counts and timings that are called without one (1)
  *
  * @typedef {object} ChildOptions
- * @property {string} [prefix] Put before every name, with or without its final dot
- * @property {Record<string, string | number | boolean | null | undefined>} [tags] On every metric
+ * @property {string} [prefix] Start of every name, with or without its final dot
+ * @property {Record<string, string | number | boolean | null | undefined>} [tags] Tags of every metric
  *
  * @typedef {(report: (metric: { name: string, value: number }) => void) => void} Measure
  *
- * @typedef {object} WebVitals What is used of the package web-vitals
+ * @typedef {object} WebVitals The functions of the package web-vitals that are called
  * @property {Measure} [onLCP]
  * @property {Measure} [onINP]
  * @property {Measure} [onCLS]
  * @property {Measure} [onFCP]
  * @property {Measure} [onTTFB]
  */
-/** Where a client keeps what is its own. A private field could not be reached through a Proxy, as Vue makes one. */
+/** Key of a client's state. A Proxy, such as Vue makes, has no access to a private field. */
 declare const STATE: unique symbol;
 export {};

@@ -2,46 +2,54 @@
  * @typedef {string | null | undefined} Token
  *
  * @typedef {object} DeliveryOptions
- * @property {string} url Where the proxy is, with its base path if it has one
- * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that gets one; it is called
- *   first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
- * @property {number} [flushInterval] Longest time for which a metric waits, in milliseconds (2000)
- * @property {number} [maxQueue] Metrics that are kept at most; the oldest are dropped (10000)
- * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Is told of what was refused, and of
- *   every failed request
+ * @property {string} url Address of the proxy, with its base path if it has one
+ * @property {Token | (() => Token | Promise<Token>)} [token] JSON Web Token, or a function that returns one. The
+ *   function is called before the first request, and again when the proxy refuses the token or a call takes 30 seconds
+ * @property {number} [flushInterval] Longest time that a metric waits, in milliseconds (2000)
+ * @property {number} [maxQueue] Most metrics in the queue; the oldest are dropped (10000)
+ * @property {(error: Error & { status?: number, text?: string }) => void} [onError] Called with every failed request
+ *   and every refused metric
  */
-/** @param {DeliveryOptions} options */
+/**
+ * Makes a queue, and delivers its lines until it is closed.
+ *
+ * @param {DeliveryOptions} options
+ */
 export function deliver({ url, token, flushInterval, maxQueue, onError }: DeliveryOptions): {
-    attempt: <T>(work: () => T) => T | undefined;
+    _attempt: <T>(work: () => T) => T | undefined;
     flush: () => Promise<void>;
     dropped: () => number;
-    /** @param {string} line */
-    push(line: string): void;
+    /**
+     * Queues a line; an empty one is a metric that sampling has dropped.
+     *
+     * @param {string} line
+     */
+    _push(line: string): void;
     close(): Promise<void>;
 };
 export function listen(listeners: Record<string, (event: any) => void>, action?: "add" | "remove"): () => void;
 export type Token = string | null | undefined;
 export type DeliveryOptions = {
     /**
-     * Where the proxy is, with its base path if it has one
+     * Address of the proxy, with its base path if it has one
      */
     url: string;
     /**
-     * JSON Web Token, or a function that gets one; it is called
-     * first before the first request, and again when the proxy refuses the token or 30 seconds have passed without one
+     * JSON Web Token, or a function that returns one. The
+     * function is called before the first request, and again when the proxy refuses the token or a call takes 30 seconds
      */
     token?: Token | (() => Token | Promise<Token>);
     /**
-     * Longest time for which a metric waits, in milliseconds (2000)
+     * Longest time that a metric waits, in milliseconds (2000)
      */
     flushInterval?: number | undefined;
     /**
-     * Metrics that are kept at most; the oldest are dropped (10000)
+     * Most metrics in the queue; the oldest are dropped (10000)
      */
     maxQueue?: number | undefined;
     /**
-     * Is told of what was refused, and of
-     * every failed request
+     * Called with every failed request
+     * and every refused metric
      */
     onError?: ((error: Error & {
         status?: number;

@@ -1,19 +1,21 @@
 /**
- * A plain decimal: StatsD daemons read no exponents, which JavaScript writes from 1e21 up and 1e-7 down.
+ * Writes a plain decimal. JavaScript writes an exponent from 1e21 up and from 1e-7 down, which StatsD daemons do not
+ * read.
  *
  * @param {unknown} value
- * @param {number} [places] At most so many decimals
+ * @param {number} [places] Most decimals that are kept; 0 keeps all
  */
 export function decimal(value: unknown, places?: number): string;
 /**
- * The tags as the end of a line, with what could break it replaced as the proxy would. Beyond ASCII the proxy alone
- * tells letters from signs: Hermes, the engine of React Native, cannot read a pattern with `\p`.
+ * Writes tags as the end of a line, and replaces the ASCII characters that the proxy would replace. The proxy does the
+ * same to other characters, which takes a pattern with `\p`: Hermes, the engine of React Native, cannot read one.
  *
  * @param {Record<string, unknown>} tags
  */
 export function tagged(tags: Record<string, unknown>): string;
 /**
- * The lines of a metric, or none when it is not drawn. A negative gauge takes two, since a sign makes it a shift.
+ * Writes the lines of a metric, or an empty text if sampling drops it. A negative gauge takes two lines, since a sign
+ * would make it a shift.
  *
  * @param {string} name
  * @param {'c' | 'g' | 'ms' | 's'} type

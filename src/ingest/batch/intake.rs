@@ -18,7 +18,12 @@ pub(super) struct Intake<'a, S> {
 
 impl<'a, S: Sink> Intake<'a, S> {
     /// An intake for some of a batch.
-    pub(super) fn new(style: &'a Encoding, sink: &'a mut S, report: &'a mut Report, allowance: &'a mut Allowance) -> Self {
+    pub(super) fn new(
+        style: &'a Encoding,
+        sink: &'a mut S,
+        report: &'a mut Report,
+        allowance: &'a mut Allowance,
+    ) -> Self {
         let end = allowance.end(report.rejections());
         Self { style, sink, report, allowance, end }
     }

@@ -10,8 +10,8 @@ use crate::metric::{
     Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value, without_exponent,
     write_without_exponent,
 };
-use crate::statsd::line::write_tags;
 use crate::statsd::encoding::Encoding;
+use crate::statsd::line::write_tags;
 
 /// Bytes that the packed values of one line may become where each needs a line of its own: eight times the longest line,
 /// so that one line does not take what the batch may become.

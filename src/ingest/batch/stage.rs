@@ -2,8 +2,8 @@
 
 use crate::ingest::batch::Sink;
 use crate::metric::{MAX_LINE, Metric, MetricError};
-use crate::statsd::line;
 use crate::statsd::encoding::Encoding;
+use crate::statsd::line;
 
 /// Lines held back.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::*;
 use crate::metric::{MAX_LINE, Prefix};
 use crate::statsd::dialect::{DIALECTS, Dialect};
 
-#[path = "../../tests/shapes/mod.rs"]
+#[path = "../../../tests/shapes/mod.rs"]
 mod shapes;
 
 /// The default cap of a batch, in bytes.
@@ -53,7 +53,12 @@ fn run(content_type: ContentType, body: &[u8], style: &Encoding) -> Result<(Sent
     run_under(content_type, body, style, CAP)
 }
 
-fn run_under(content_type: ContentType, body: &[u8], style: &Encoding, cap: usize) -> Result<(Sent, Report), BatchError> {
+fn run_under(
+    content_type: ContentType,
+    body: &[u8],
+    style: &Encoding,
+    cap: usize,
+) -> Result<(Sent, Report), BatchError> {
     let mut sent = Sent::new(style);
     let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
     while !batch.advance(style, &mut sent).inspect_err(|_| assert!(sent.units.is_empty()))? {}

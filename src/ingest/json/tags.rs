@@ -7,8 +7,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 
 use crate::ingest::json::param;
-use crate::metric::{MAX_LINE, MAX_TAGS, TagsWriter};
 use crate::ingest::params::Param;
+use crate::metric::{MAX_LINE, MAX_TAGS, TagsWriter};
 
 /// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
 pub(super) struct TagsVisitor<'t>(pub &'t mut TagsWriter);

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer, 
 use thiserror::Error;
 use webpki::{EndEntityCert, KeyUsage};
 
-use crate::config::TlsFiles;
+use crate::net::tls::TlsFiles;
 
 /// The largest PEM file, in bytes: a chain has some 10 KiB. A bound for a file such as `/dev/zero`.
 const MAX_PEM: u64 = 1024 * 1024;

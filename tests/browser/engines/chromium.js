@@ -7,7 +7,7 @@ const { chromium } = require('playwright-core');
 
 const EXECUTABLE = process.env.CHROMIUM || '/usr/bin/chromium';
 
-/** Playwright's own browser, for tests of what only Chromium has. */
+/** Playwright's browser. */
 async function start(args = []) {
   if (!fs.existsSync(EXECUTABLE)) {
     throw new Error(
@@ -17,20 +17,20 @@ async function start(args = []) {
   }
   return chromium.launch({
     executablePath: EXECUTABLE,
-    // Root, as which containers run, may not use the sandbox; and the pages are our own.
+    // Root, the user in containers, may not use the sandbox. The pages are those of the tests.
     args: ['--no-sandbox', ...args],
-    // As with users.
+    // Users have the cache.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
   });
 }
 
-async function launch({ dark = false } = {}) {
-  const browser = await start();
+async function launch({ dark = false, switches = [] } = {}) {
+  const browser = await start(switches);
   return {
     version: `Chromium ${browser.version()}`,
     close: () => browser.close(),
     async open({ width, height } = {}) {
-      const context = await browser.newContext({ colorScheme: dark ? 'dark' : 'light' });
+      const context = await browser.newContext({ colorScheme: dark ? 'dark' : 'light', ignoreHTTPSErrors: true });
       const page = new ChromiumPage(context, await context.newPage());
       if (width !== undefined) {
         await page.resize(width, height);
@@ -45,9 +45,14 @@ class ChromiumPage {
     this.context = context;
     this.page = page;
     this.thrown = [];
+    /** Every error in the console: failed requests are among them. */
+    this.logged = [];
     page.on('pageerror', (error) => this.thrown.push(error.stack || String(error)));
     page.on('crash', () => this.thrown.push('the page crashed'));
     page.on('console', (message) => {
+      if (message.type() === 'error') {
+        this.logged.push(message.text());
+      }
       if (message.text().includes('Content Security Policy')) {
         this.thrown.push(message.text());
       }
@@ -67,8 +72,13 @@ class ChromiumPage {
   }
 
   async back() {
-    // A page from the cache is not loaded, so there is no `load` to wait for.
+    // A page from the cache is not loaded, so it has no `load` event.
     await this.page.goBack({ waitUntil: 'commit' });
+  }
+
+  /** Grants a permission to an origin, as a user does in the browser's dialog. */
+  async grant(permission, origin) {
+    await this.context.grantPermissions([permission], { origin });
   }
 
   async resize(width, height) {
@@ -94,7 +104,7 @@ class ChromiumPage {
   async close() {
     if (!this.page.isClosed()) {
       const closed = this.page.waitForEvent('close');
-      // As a person closes it; without this the tab ends as if it had crashed.
+      // Closes the tab as a user does. Without this option it ends as if it had crashed.
       await this.page.close({ runBeforeUnload: true });
       await closed;
     }

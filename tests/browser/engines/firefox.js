@@ -1,6 +1,7 @@
-// Firefox, driven by Marionette: the protocol that geckodriver speaks with it.
+// Firefox, driven by Marionette, the protocol that geckodriver uses.
 'use strict';
 
+const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
@@ -16,9 +17,9 @@ const DARK = 0;
 const LIGHT = 1;
 
 const PREFERENCES = {
-  // A free one, which is written to a file in the profile.
+  // Firefox chooses a free port, and writes it to a file in the profile.
   'marionette.port': 0,
-  // Nothing that a browser does by itself: no updates, no reports, no lists from the network.
+  // The browser makes no requests of its own: no updates, no reports, no lists from the network.
   'app.normandy.enabled': false,
   'app.update.disabledForTesting': true,
   'browser.shell.checkDefaultBrowser': false,
@@ -29,7 +30,7 @@ const PREFERENCES = {
   'services.settings.server': 'data:,#remote-settings-dummy/v1',
 };
 
-/** Marionette's connection: a length, a colon, and JSON; each command has its answer. */
+/** A connection to Marionette. A message is a length, a colon, and JSON; each command has an answer. */
 class Connection {
   static async open(port) {
     const connection = new Connection();
@@ -99,7 +100,7 @@ class Connection {
   }
 }
 
-/** What was thrown into pages, in Firefox's own console, and by which policy something was forbidden. */
+/** Reads the exceptions in pages, and the violations of policies, from Firefox's own console. */
 const FAULTS = `
   const faults = Services.console.getMessageArray().flatMap((message) => {
     try {
@@ -115,7 +116,7 @@ const FAULTS = `
   return faults;
 `;
 
-/** The page's element gets the size: a window is never narrower than 450 pixels. */
+/** Resizes the element that shows the page, because a window is at least 450 pixels wide. */
 const RESIZE = `
   const [width, height] = arguments;
   const { style } = gBrowser.selectedBrowser;
@@ -161,9 +162,10 @@ async function launch({ dark = false, proxy } = {}) {
       return fs.existsSync(file) && Number(fs.readFileSync(file, 'utf8'));
     }, 'Firefox to listen');
     const connection = await Connection.open(port);
-    // Marionette would wait in vain for a load event that came before it listened.
-    const capabilities = { alwaysMatch: { acceptInsecureCerts: true, pageLoadStrategy: 'none' } };
-    const session = await connection.send('WebDriver:NewSession', { capabilities });
+    // Marionette takes capabilities without the levels that WebDriver has above them, and ignores names it does not know.
+    const capabilities = { acceptInsecureCerts: true };
+    const session = await connection.send('WebDriver:NewSession', capabilities);
+    assert.equal(session.capabilities.acceptInsecureCerts, true, 'Firefox has to accept the certificates of tests');
     return browser(connection, session.capabilities.browserVersion, close);
   } catch (error) {
     await close();

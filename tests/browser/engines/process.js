@@ -1,5 +1,5 @@
-// A process that a browser needs, with an empty home of its own. Its whole process group ends with it, at the latest when
-// this process ends, and the home is deleted then.
+// A process of a browser, with an empty home directory. The whole process group ends with it, at the latest when this
+// process ends; the home is deleted then.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -13,10 +13,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, () => process.exit(1));
 }
 
-/** Bytes of a process's output that are kept for an error message. */
+/** Most bytes of a process's output that are kept for an error message. */
 const MAX_OUTPUT = 16 * 1024;
 
-/** A new folder under the system's folder for temporary files, deleted by `remove`, or when this process ends. */
+/** A new folder for temporary files. `remove`, or the end of this process, deletes it. */
 class Home {
   constructor() {
     this.path = fs.mkdtempSync(path.join(os.tmpdir(), 'browser-tests-'));
@@ -26,11 +26,11 @@ class Home {
 
   remove() {
     process.removeListener('exit', this.last);
-    // A process of the group that is about to end may still add a file.
+    // A process of the group may still add a file before it ends.
     fs.rmSync(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 
-  /** The environment of this process, with every folder of a user's inside the home. */
+  /** Returns the environment of this process, with every folder of a user inside the home. */
   environment(more) {
     const folders = ['HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_RUNTIME_DIR'];
     return { ...process.env, ...Object.fromEntries(folders.map((name) => [name, this.path])), ...more };
@@ -38,7 +38,7 @@ class Home {
 }
 
 class Process {
-  /** Starts `command` as the leader of a process group. Descriptor 3 is a pipe that can be read, for programs that report there. */
+  /** Starts `command` as the leader of a process group. Descriptor 3 is a pipe, for programs that report there. */
   static start(command, args, environment) {
     const started = new Process();
     started.command = command;
@@ -49,7 +49,7 @@ class Process {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
     started.child.once('error', (error) => (started.failure = error));
-    // Not `close`: what else holds its pipes may have left the group.
+    // The event `close` may never come: a process that holds the pipes may have left the group.
     started.ended = once(started.child, 'exit').catch(() => {});
     const keep = (text) => (started.output = (started.output + text).slice(-MAX_OUTPUT));
     started.child.stdout.setEncoding('utf8').on('data', keep);
@@ -70,7 +70,7 @@ class Process {
     try {
       process.kill(-this.child.pid, 'SIGKILL');
     } catch {
-      // All of the group have ended, or it never started.
+      // All processes of the group have ended, or it never started.
     }
   }
 

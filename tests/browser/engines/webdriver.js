@@ -1,4 +1,4 @@
-// Browser and page by WebDriver's commands (W3C WebDriver, level 2), whatever carries them.
+// A browser and its pages by the commands of WebDriver (W3C WebDriver, level 2), over any transport.
 'use strict';
 
 const { until } = require('../until.js');
@@ -6,33 +6,36 @@ const { until } = require('../until.js');
 /** WebDriver's code points for keys, section 17.4.2. */
 const KEYS = { Enter: '\uE007', ArrowLeft: '\uE012', ArrowRight: '\uE014' };
 
-/** The key under which an element's reference is in JSON, section 12. */
+/** Key of an element's reference in JSON, section 12. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
-/** Milliseconds that a command may take; a script's own limit is 30 s. */
+/** Longest duration of a command, in milliseconds. A script has a limit of its own, 30 s. */
 const COMMAND_TIMEOUT = 60_000;
 
-/** Keeps what is thrown in a page from now on, in `recorded`; it runs in the page. */
+/** Records in `recorded` the page's exceptions and policy violations from now on. It runs in the page. */
 function record() {
   if (globalThis.recorded === undefined) {
     const recorded = (globalThis.recorded = []);
     addEventListener('error', (event) => recorded.push(`uncaught ${event.error?.stack ?? event.message}`));
     addEventListener('unhandledrejection', (event) => recorded.push(`unhandled ${event.reason?.stack ?? event.reason}`));
+    addEventListener('securitypolicyviolation', (event) => {
+      recorded.push(`Content Security Policy: ${event.violatedDirective} forbids ${event.blockedURI}`);
+    });
   }
 }
 
 class WebDriverBrowser {
   /**
-   * `send(command, parameters)` carries a command; `opens` is `tab` or `window`; `faults()` returns what the engine itself knows was thrown into
-   * pages since it was last asked.
+   * `send(command, parameters)` transports a command. `opens` is `tab` or `window`. `faults()` returns the faults of pages
+   * that the engine itself has recorded since the last call.
    */
   constructor({ version, opens, send, resize, faults = async () => [], close }) {
     Object.assign(this, { version, opens, carry: send, resize, faults, close });
-    // The driver has one current window. Commands of a page that need it follow one another.
+    // The driver has one current window, so the commands of different pages must not overlap.
     this.turn = Promise.resolve();
   }
 
-  /** Sends a command. After one that is not answered the browser is given up, so that its tests end soon. */
+  /** Sends a command. After a command without an answer all others fail at once, so that the tests end soon. */
   async send(command, parameters) {
     if (this.failure !== undefined) {
       throw this.failure;
@@ -47,12 +50,12 @@ class WebDriverBrowser {
     return Promise.race([this.carry(command, parameters), late]).finally(() => clearTimeout(timer));
   }
 
-  /** Opens a window or tab, whichever shows its page. The first stays: with its last one a session ends. */
+  /** Opens a page in a tab or a window. The first one stays open, because a session ends with its last one. */
   async open({ width, height } = {}) {
     this.first ??= await this.send('getWindowHandle', {});
     const { handle } = await this.inWindow(this.first, () => this.send('newWindow', { type: this.opens, focus: true }));
     const page = new WebDriverPage(this, handle);
-    // A page that is loaded before its window is there is hidden, and measures no paint.
+    // A page that is loaded before its window is visible is hidden, and measures no paint.
     await until(() => page.evaluate(() => document.visibilityState === 'visible'), 'the window to be visible');
     if (width !== undefined) {
       await page.resize(width, height);
@@ -60,7 +63,7 @@ class WebDriverBrowser {
     return page;
   }
 
-  /** Sends commands to a window, with none of another window's between them. */
+  /** Sends commands to a window, without those of another window between them. */
   inWindow(handle, commands) {
     const result = this.turn.then(async () => {
       if (this.current !== handle) {
@@ -86,13 +89,13 @@ class WebDriverPage {
     return this.browser.inWindow(this.handle, () => this.browser.send(command, parameters));
   }
 
-  /** Calls a function in the page; arguments and result are JSON, and a promise is awaited. */
+  /** Calls a function in the page, and awaits its result. Arguments and result are JSON. */
   evaluate(body, ...args) {
     const script = `return (${body})(...${JSON.stringify(args)})`;
     return this.send('executeScript', { script, args: [] });
   }
 
-  /** Takes what the page has recorded, before it is left. */
+  /** Moves the page's records here, before the page is left. */
   async collect() {
     if (this.isOpen) {
       const recorded = await this.evaluate(() => globalThis.recorded?.splice(0) ?? []);
@@ -119,19 +122,19 @@ class WebDriverPage {
   }
 
   /**
-   * Leaves the document by a command, and waits until another one is loaded: not every driver does.
+   * Leaves the document by a command, and waits until another one is loaded, which not every driver does.
    */
   async leave(command, parameters) {
     await this.collect();
     const left = Math.random();
-    // On the document's element, since a page that is restored has its variables.
+    // The mark is on the document's element, because a restored page still has its variables.
     await this.evaluate((left) => document.documentElement.setAttribute('data-left', left), left);
     await this.send(command, parameters);
     const isThere = (left) =>
       document.readyState === 'complete' && document.documentElement.getAttribute('data-left') !== String(left);
     let failure;
     await until(
-      // While documents change, there may be none to ask.
+      // Between two documents there may be none.
       () => this.evaluate(isThere, left).catch((error) => void (failure = error)),
       () => `a page after ${command}; ${failure ?? ''}`,
     );
@@ -165,7 +168,7 @@ class WebDriverPage {
     await this.send('elementSendKeys', { id: await this.element(selector), text: KEYS[key] });
   }
 
-  /** Closes the tab, as a person does. */
+  /** Closes the tab, as a user does. */
   async close() {
     if (this.isOpen) {
       await this.collect();

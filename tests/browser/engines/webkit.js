@@ -1,4 +1,4 @@
-// WebKit as of WebKitGTK: MiniBrowser, driven by WebKitWebDriver over HTTP, on a display of its own.
+// WebKitGTK's MiniBrowser, driven by WebKitWebDriver over HTTP, on a virtual display.
 'use strict';
 
 const { once } = require('node:events');
@@ -14,7 +14,7 @@ const { WebDriverBrowser } = require('./webdriver.js');
 const DRIVER = process.env.WEBKIT_DRIVER || '/usr/bin/WebKitWebDriver';
 const DISPLAY = process.env.XVFB || '/usr/bin/Xvfb';
 
-/** Times that a free port is looked for: another process may take it before the driver does. */
+/** Attempts to find a free port. Another process may take a port before the driver does. */
 const PORTS_TRIED = 5;
 
 /** MiniBrowser's toolbar must not keep its window wider than a phone. */
@@ -46,7 +46,7 @@ async function freePort() {
   return port;
 }
 
-/** One HTTP exchange with the driver: its value, or its error. */
+/** Sends a request to the driver. Resolves to the answer's value, or rejects with its error. */
 function exchange(port, method, target, body) {
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Type': 'application/json' };
@@ -132,16 +132,15 @@ async function launch({ dark = false, proxy } = {}) {
       GSETTINGS_BACKEND: 'memory',
       LIBGL_ALWAYS_SOFTWARE: '1',
       NO_AT_BRIDGE: '1',
-      // Root, as which containers run, may not use the sandbox; and the pages are our own.
+      // WebKitGTK would speak TLS with a proxy that the capability `sslProxy` names.
+      ...(proxy !== undefined && { https_proxy: `http://${proxy}` }),
+      // Root, the user in containers, may not use the sandbox. The pages are those of the tests.
       WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1',
     });
     const { driver, port } = await startDriver(environment);
     stops.push(() => driver.stop());
     const options = { args: ['--automation', ...(dark ? ['--dark-mode'] : [])] };
     const capabilities = { acceptInsecureCerts: true, 'webkitgtk:browserOptions': options };
-    if (proxy !== undefined) {
-      capabilities.proxy = { proxyType: 'manual', sslProxy: proxy };
-    }
     const session = await exchange(port, 'POST', '/session', { capabilities: { alwaysMatch: capabilities } });
     return browser(port, session, close);
   } catch (error) {
@@ -158,13 +157,13 @@ function browser(port, session, close) {
   };
   const inner = () => send('executeScript', { script: 'return [innerWidth, innerHeight]', args: [] });
   const resize = async (width, height) => {
-    // The window has a toolbar, whose height is the difference.
+    // The difference is the height of the window's toolbar.
     const outer = await send('setWindowRect', { width, height });
     await until(async () => (await inner())[0] === outer.width, 'the window to be laid out');
     await send('setWindowRect', { width, height: height + outer.height - (await inner())[1] });
   };
   const version = `WebKitGTK ${session.capabilities.browserVersion}`;
-  // MiniBrowser leaves a new tab hidden.
+  // A new tab stays hidden in MiniBrowser, so pages open in windows.
   return new WebDriverBrowser({ version, opens: 'window', send, resize, close });
 }
 

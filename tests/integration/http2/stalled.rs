@@ -118,6 +118,23 @@ fn frames_that_do_not_end_have_the_deadline_of_reading() {
 }
 
 #[test]
+fn a_request_in_a_partial_frame_is_answered_before_its_connection_is_closed() {
+    let https = Https::start(&["--http-threads=2", "--http-timeout-read=1"]);
+    let mut client = https.http2();
+    let data = frame(DATA, 0, 1, &[b'x'; 100]);
+    client.write_all(&[open(1, &post_to("/batch")), data[..data.len() - 1].to_vec()].concat()).expect("taken");
+    let answer = loop {
+        let frame = next_frame(&mut client).expect("an answer before the end");
+        if frame.kind == HEADERS && frame.stream == 1 {
+            break frame;
+        }
+    };
+    // `:status` with an indexed name (RFC 7541 appendix A), and the value as text.
+    assert!(answer.payload.windows(3).any(|text| text == b"408") || answer.payload[0] == 0x48, "{answer:?}");
+    assert!(is_closed(&mut client));
+}
+
+#[test]
 fn heads_that_are_refused_before_they_are_handed_over_count() {
     let mut https = Https::start(&["--http-threads=2"]);
     let mut client = https.http2();
@@ -127,7 +144,12 @@ fn heads_that_are_refused_before_they_are_handed_over_count() {
     let first = [post_to("/count/table"), names].concat();
     client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &first)).expect("taken");
     assert_eq!(https.receiver.next(), "table:1|c");
-    for i in 1..=9 {
+    // From here on the client knows how many requests it may have under way.
+    client.write_all(&frame(4, 1, 0, &[])).expect("taken");
+    for i in 1..=20 {
+        client.write_all(&open(2 * i + 1, &post_to("/batch"))).expect("taken");
+    }
+    for i in 21..=29 {
         let head = [post_to("/count/a"), fields.clone()].concat();
         // The proxy may have closed the connection.
         let _ = client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 1, &head));

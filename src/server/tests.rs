@@ -1,23 +1,74 @@
 //! Parts of the server that must not end: when one does, the process drains, and says so.
 
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use statsd_http_proxy::config::arguments::CommandLine;
-use statsd_http_proxy::config::{Config, LogFormat};
-use statsd_http_proxy::telemetry::log::Log;
-use statsd_http_proxy::server::{self, Process, ServeError};
+use crate::config::Config;
+use crate::config::arguments::CommandLine;
+use crate::server::{self, Process, ServeError};
+use crate::telemetry::log::{Format, Log};
 
-use crate::support::client::{Client, post};
-use crate::support::receiver::Receiver;
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection to the proxy.
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the proxy accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        Self(stream)
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).expect("the proxy reads");
+    }
+
+    /// The status line of an answer without a body.
+    fn status(&mut self) -> String {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("an answer");
+            answer.extend(byte);
+        }
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A StatsD that keeps what it receives.
+struct Receiver(UdpSocket);
+
+impl Receiver {
+    fn new() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        Self(socket)
+    }
+
+    fn next(&self) -> String {
+        let mut buffer = [0; 1500];
+        let length = self.0.recv(&mut buffer).expect("a datagram");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+}
 
 /// Serves in this process, where the accept loop can be given a fault: it waits for `shutdown`.
 fn serve(receiver: &Receiver, shutdown: impl Future<Output = ()> + Send + 'static) -> (Client, ServeResult) {
-    let flags =
-        ["--http-port=0".to_owned(), format!("--statsd-port={}", receiver.port()), "--http-threads=2".to_owned()];
+    let flags = [
+        "--http-port=0".to_owned(),
+        format!("--statsd-port={}", receiver.0.local_addr().expect("an address").port()),
+        "--http-threads=2".to_owned(),
+    ];
     let line = CommandLine::read(flags.into_iter().map(Into::into), |_| None);
     let config = Config::new(&line).expect("good flags");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -39,13 +90,15 @@ fn the_end_of_the_accept_loop_drains_and_is_an_error() {
     });
     let request = post("/count/a", "value=7");
     let (first, second) = request.split_at(request.len() - 3);
-    assert_eq!(client.send(post("/count/b", "")).answer().status, 200);
+    client.send(&post("/count/b", ""));
+    assert_eq!(client.status(), "HTTP/1.1 200 OK");
     client.send(first);
     fault.send(()).expect("the accept loop runs");
-    assert_eq!(client.send(second).answer().status, 200, "what has begun is finished");
+    client.send(second);
+    assert_eq!(client.status(), "HTTP/1.1 200 OK", "what has begun is finished");
     let result = served.join().expect("the panic stays in its task");
     assert!(matches!(result, Err(ServeError::Ended("accept loop"))), "{result:?}");
-    assert_eq!(receiver.until("a:7|c"), ["b:1|c"]);
+    assert_eq!([receiver.next(), receiver.next()], ["b:1|c", "a:7|c"]);
 }
 
 #[test]
@@ -55,7 +108,8 @@ fn an_end_that_was_asked_for_is_none() {
     let (mut client, served) = serve(&receiver, async {
         let _ = ask.await;
     });
-    assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
+    client.send(&post("/count/a", ""));
+    assert_eq!(client.status(), "HTTP/1.1 200 OK");
     drop(client);
     asked.send(()).expect("the accept loop runs");
     assert!(served.join().expect("no panic").is_ok());
@@ -73,7 +127,7 @@ fn a_process_that_panics() {
     }
     let process = Process::default();
     let log = Log::start(Arc::clone(&process.counters)).expect("a thread");
-    log.init(LogFormat::Json);
+    log.init(Format::Json);
     let secret = "a client's data";
     let first = std::thread::Builder::new().name("first".to_owned()).spawn(|| panic!("a fixed message"));
     assert!(first.expect("a thread").join().is_err());
@@ -87,7 +141,7 @@ fn a_process_that_panics() {
 /// This test binary as the process that panics.
 fn that_panics() -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this binary has a path"));
-    command.args(["--exact", "supervision::a_process_that_panics"]).env(PANICS, "1");
+    command.args(["--exact", "server::tests::a_process_that_panics"]).env(PANICS, "1");
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

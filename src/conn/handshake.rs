@@ -1,0 +1,63 @@
+//! The TLS handshake, in the connection's own task and under its deadline.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::debug;
+
+use crate::conn::crowding::Step;
+use crate::conn::deadlines::{Activity, Directive};
+use crate::net::socket::Socket;
+
+/// What ALPN settled on (RFC 7301); HTTP/1.1 when the peer did not ask.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Negotiated {
+    /// `http/1.1`
+    Http1,
+    /// `h2`
+    Http2,
+}
+
+/// Shakes hands until the sweep says that it took too long.
+pub(crate) async fn handshake(
+    tls: &TlsAcceptor,
+    stream: Socket,
+    watch: &Rc<Activity>,
+) -> Option<(TlsStream<Socket>, Negotiated)> {
+    let mut accept = pin!(tls.accept(stream));
+    let done: Option<io::Result<_>> = poll_fn(|cx| match watch.order(cx) {
+        Some(Directive::Close) => Poll::Ready(None),
+        _ => {
+            let done = accept.as_mut().poll(cx).map(Some);
+            note_progress(accept.get_ref(), watch);
+            done
+        }
+    })
+    .await;
+    match done? {
+        Ok(stream) => {
+            watch.reach(Step::Secured);
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            Some((stream, if http2 { Negotiated::Http2 } else { Negotiated::Http1 }))
+        }
+        Err(error) => {
+            debug!("TLS handshake: {error}");
+            None
+        }
+    }
+}
+
+/// Notes how far a handshake has come.
+fn note_progress(socket: Option<&Socket>, watch: &Activity) {
+    let Some(socket) = socket else { return };
+    if socket.has_sent() {
+        watch.reach(Step::Greeted);
+    } else if socket.has_received() {
+        watch.reach(Step::Begun);
+    }
+}
