@@ -89,14 +89,17 @@ impl<'a> From<Number<'a>> for Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    /// Takes `text` if every number in it passes `check`.
+    /// Takes `text` if every number in it passes `check` and has no plus sign.
     pub fn packed(
         text: &'a str,
         check: impl Fn(&'a str) -> Result<Number<'a>, MetricError>,
     ) -> Result<Self, MetricError> {
         let mut count = 0;
         for number in text.split(':') {
-            check(number)?;
+            // What was checked is what leaves: a plus sign, which a checked number lacks, would leave too.
+            if check(number)?.as_str() != number {
+                return Err(MetricError::Value);
+            }
             count += 1;
         }
         Ok(Self { text, count })
@@ -164,7 +167,7 @@ mod tests {
     fn packed_numbers_are_all_sound_or_none_is_taken() {
         let packed = Numbers::packed("1:2.5:-3", parse).expect("three numbers");
         assert_eq!((packed.as_str(), packed.count()), ("1:2.5:-3", 3));
-        for bad in ["", "1:", ":1", "1::2", "1:x"] {
+        for bad in ["", "1:", ":1", "1::2", "1:x", "1:+2"] {
             assert_eq!(Numbers::packed(bad, parse), Err(BAD), "{bad:?}");
         }
     }
