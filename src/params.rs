@@ -94,3 +94,6 @@ impl Params<'_> {
         Ok(style.sampling_rate(sent, rate))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -249,3 +249,6 @@ impl fmt::Debug for Inflate {
         f.write_str("Inflate")
     }
 }
+
+#[cfg(test)]
+mod tests;
