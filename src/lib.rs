@@ -20,6 +20,8 @@ pub mod flood;
 pub mod form;
 pub mod handler;
 pub mod http;
+#[cfg(any(test, feature = "internals"))]
+pub mod internals;
 pub mod json;
 pub mod listener;
 pub mod log;
