@@ -32,7 +32,7 @@ const CACHE_SLOTS: usize = 1024;
 
 /// Why a request may not send. It says no more, so that it helps nobody guess.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum AuthError {
+pub enum AuthError {
     /// There is no token.
     #[error("Token not specified")]
     Missing,
@@ -99,7 +99,7 @@ struct Verified {
 }
 
 /// Checks the tokens of one worker's requests.
-pub(crate) struct Verifier {
+pub struct Verifier {
     key: DecodingKey,
     validation: Validation,
     /// Only verified tokens get in, so nobody without the secret can fill it. A later token takes an earlier one's slot.
@@ -108,7 +108,7 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     /// A verifier of tokens signed with `secret`.
-    pub(crate) fn new(secret: &Secret) -> Self {
+    pub fn new(secret: &Secret) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.algorithms = vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
         validation.required_spec_claims.clear();
@@ -122,7 +122,7 @@ impl Verifier {
     }
 
     /// Checks the token of a request: from `X-JWT-Token`, else `?token=`, else `Authorization: Bearer`.
-    pub(crate) fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<(), AuthError> {
+    pub fn check(&self, headers: &HeaderMap, query: Option<&str>) -> Result<(), AuthError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         if let Some(token) = headers.get("x-jwt-token").map(|value| value.as_bytes()).filter(|token| !token.is_empty())
         {
@@ -188,26 +188,4 @@ pub(crate) fn sample_token(secret: &Secret, seconds: u64) -> Result<String, json
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `verify` at each of these times, with one verifier, which remembers the token.
-    fn verdicts(claims: &serde_json::Value, times: &[f64]) -> Vec<bool> {
-        let secret = Secret::new(b"a secret of more than thirty-two bytes".to_vec());
-        let key = EncodingKey::from_secret(secret.expose());
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).expect("a token");
-        let verifier = Verifier::new(&secret);
-        times.iter().map(|now| verifier.verify(token.as_bytes(), *now).is_ok()).collect()
-    }
-
-    #[test]
-    fn a_remembered_token_follows_the_clock_forward_and_backward() {
-        let claims = serde_json::json!({ "nbf": 1000, "exp": 2000 });
-        let times = [1500.0, 2000.0, 1999.0, 1e9, 1500.0, 999.0, 1000.0, 0.0, 1500.0];
-        let expected = [true, false, true, false, true, false, true, false, true];
-        assert_eq!(verdicts(&claims, &times), expected);
-        // Nothing but exp, nbf and iat depends on the time.
-        assert_eq!(verdicts(&serde_json::json!({}), &[1e9, 0.0, 1e12, 1.0]), [true; 4]);
-        assert_eq!(verdicts(&serde_json::json!({ "iat": 1000 }), &[1000.0, 999.0, 1e12]), [true, false, true]);
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! the binary and the tests of the documents need.
 
 #![forbid(unsafe_code)]
-#![deny(unreachable_pub)]
+#![cfg_attr(all(feature = "internals", not(test)), deny(unreachable_pub))]
 
 mod api;
 mod auth;
@@ -12,6 +12,8 @@ mod config;
 mod conn;
 mod demo;
 mod ingest;
+#[cfg(any(test, feature = "internals"))]
+pub mod internals;
 mod metric;
 mod net;
 mod process;

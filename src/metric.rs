@@ -20,7 +20,7 @@ pub(crate) use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
 
 /// The longest line that is sent, in bytes: the receive buffer of a DogStatsD agent, the smallest among the daemons
 /// that take more than one Ethernet frame. Anything longer would arrive cut, as another metric.
-pub(crate) const MAX_LINE: usize = 8192;
+pub const MAX_LINE: usize = 8192;
 
 /// Why a metric, or a part of it, cannot be sent. The texts are those that clients see, and the reference's where it has
 /// one.
@@ -138,7 +138,7 @@ impl Kind {
 
 /// What is measured, with its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
     /// A count, a timing, a histogram's or a distribution's value: what a client or a server may have sampled. Several,
     /// if the daemon takes them in one line.
     Sampled(Kind, Numbers<'a>, Rate),
@@ -152,7 +152,7 @@ pub(crate) enum Value<'a> {
 
 impl Value<'_> {
     /// The kind.
-    pub(crate) fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Sampled(kind, ..) => *kind,
             Self::Gauge(_) | Self::GaugeShift(_) => Kind::Gauge,
@@ -161,7 +161,7 @@ impl Value<'_> {
     }
 
     /// The share of such metrics that is sent on.
-    pub(crate) fn rate(&self) -> Rate {
+    pub fn rate(&self) -> Rate {
         match self {
             Self::Sampled(_, _, rate) => *rate,
             Self::Gauge(_) | Self::GaugeShift(_) | Self::Set(_) => Rate::ALL,
@@ -169,7 +169,7 @@ impl Value<'_> {
     }
 
     /// How many measurements it is.
-    pub(crate) fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         match self {
             Self::Sampled(_, values, _) => values.count(),
             Self::Gauge(_) | Self::GaugeShift(_) | Self::Set(_) => 1,

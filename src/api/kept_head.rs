@@ -10,7 +10,7 @@ const NOTHING: HeaderValue = HeaderValue::from_static("");
 /// The few parts of a head that are needed after the body has come. A whole head takes some 110 bytes for each field, and an
 /// HTTP/2 client names a field in one byte.
 #[derive(Debug)]
-pub(crate) struct KeptHead {
+pub struct KeptHead {
     /// The protocol's version.
     pub version: Version,
     /// The method.
@@ -28,7 +28,7 @@ pub(crate) struct KeptHead {
 impl KeptHead {
     /// Keeps what is needed of `head`, and drops the rest. If its body may be long in coming on HTTP/2, what is kept is
     /// copied: it may be a few bytes of a frame that is in memory as a whole.
-    pub(crate) fn new(head: Parts, copied: bool) -> Self {
+    pub fn new(head: Parts, copied: bool) -> Self {
         let Parts { method, uri, version, mut headers, .. } = head;
         // Exchanged, not removed: the map is dropped next, and to keep it in order costs as much as all else here.
         let mut take = |name| headers.get_mut(name).map(|value| std::mem::replace(value, NOTHING));
@@ -50,7 +50,7 @@ impl KeptHead {
     }
 
     /// Bytes of text that it holds, which is all of its memory if it was copied.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let target = self.uri.path_and_query().map_or(0, |target| target.as_str().len());
         let authority = self.uri.authority().map_or(0, |authority| authority.as_str().len());
         let value = |value: &Option<HeaderValue>| value.as_ref().map_or(0, HeaderValue::len);

@@ -11,7 +11,7 @@ use crate::metric::Kind;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Route {
+pub enum Route {
     /// Whether the server is alive.
     Heartbeat,
     /// The browser client.
@@ -30,7 +30,7 @@ pub(crate) enum Route {
 
 /// Why there is nothing to ask for.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum RouteError {
+pub enum RouteError {
     /// No such path.
     #[error("no such path")]
     NotFound,
@@ -48,7 +48,7 @@ pub(crate) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
 /// Where the routes are, and which.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Routes {
+pub struct Routes {
     /// The path before all others: empty, or `/some/path`.
     pub base: String,
     /// Whether the demo is among them.
@@ -57,7 +57,7 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// Finds the route; an unknown path comes before a wrong method.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Route, RouteError> {
+    pub fn find(&self, method: &Method, path: &str) -> Result<Route, RouteError> {
         let path = path.strip_prefix(self.base.as_str()).ok_or(RouteError::NotFound)?;
         let (route, methods) = if let Some((kind, _)) = metric(path) {
             (Route::Metric(kind), METRIC_METHODS)
@@ -86,7 +86,7 @@ impl Routes {
     }
 
     /// The key of a metric's path, still encoded.
-    pub(crate) fn key<'p>(&self, path: &'p str) -> Option<&'p str> {
+    pub fn key<'p>(&self, path: &'p str) -> Option<&'p str> {
         metric(path.strip_prefix(self.base.as_str())?).map(|(_, key)| key)
     }
 }
@@ -109,7 +109,7 @@ fn metric(path: &str) -> Option<(Kind, &str)> {
 
 /// Decodes a key's percent-encoding (RFC 3986 section 2.1). `None` when a `%` begins no triplet, or the bytes are not
 /// UTF-8.
-pub(crate) fn decode_key(key: &str) -> Option<Cow<'_, str>> {
+pub fn decode_key(key: &str) -> Option<Cow<'_, str>> {
     let bytes = key.as_bytes();
     let broken = bytes.iter().enumerate().any(|(i, b)| {
         *b == b'%' && !matches!(bytes.get(i + 1..i + 3), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())

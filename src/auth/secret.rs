@@ -15,11 +15,11 @@ const MAX_SECRET: usize = 64 * 1024;
 
 /// A secret that no log and no error shows.
 #[derive(Clone, Eq, PartialEq)]
-pub(crate) struct Secret(Vec<u8>);
+pub struct Secret(Vec<u8>);
 
 /// Why a file holds no secret. None of the texts shows what the file holds.
 #[derive(Debug, Error)]
-pub(crate) enum SecretError {
+pub enum SecretError {
     /// The file is missing or unreadable.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
@@ -33,12 +33,12 @@ pub(crate) enum SecretError {
 
 impl Secret {
     /// Takes the bytes as they are.
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+    pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
     /// Reads a file. One final newline, `\n` or `\r\n`, is not part of the secret.
-    pub(crate) fn read(path: &Path) -> Result<Self, SecretError> {
+    pub fn read(path: &Path) -> Result<Self, SecretError> {
         let mut bytes = Vec::new();
         File::open(path)?.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > MAX_SECRET {
@@ -54,12 +54,12 @@ impl Secret {
     }
 
     /// The bytes, for the one who signs or verifies.
-    pub(crate) fn expose(&self) -> &[u8] {
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
     /// What is odd about the secret, a sentence each, without any of its bytes.
-    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
         let bytes = self.0.len();
         let short = (bytes < SECRET_MIN).then(|| {
             format!("the JWT secret has {bytes} bytes: under {SECRET_MIN}, it can be guessed from a single token")

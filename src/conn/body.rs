@@ -305,3 +305,6 @@ impl Collect {
         if guard.expired(cx) { Poll::Ready(BodyError::Timeout) } else { Poll::Pending }
     }
 }
+
+#[cfg(test)]
+mod tests;

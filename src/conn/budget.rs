@@ -61,7 +61,7 @@ struct Ledger {
 
 /// What one connection holds of the budget.
 #[derive(Debug, Default)]
-pub(crate) struct ConnectionShare {
+pub struct ConnectionShare {
     held: Cell<usize>,
     /// Requests that were refused to make space.
     refused: Cell<u32>,

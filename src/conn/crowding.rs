@@ -69,7 +69,7 @@ impl Clock {
 
 /// The steps of a connection towards its first answer. Each is taken once.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Step {
+pub enum Step {
     /// It was accepted.
     Accepted,
     /// First bytes came.
@@ -84,19 +84,19 @@ pub(crate) enum Step {
 
 /// How far a connection has come, and when it came there by its worker's clock.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub struct Progress {
     step: Cell<Step>,
     since: Cell<Duration>,
 }
 
 impl Progress {
     /// A connection that was accepted at `now`.
-    pub(crate) fn new(now: Duration) -> Self {
+    pub fn new(now: Duration) -> Self {
         Self { step: Cell::new(Step::Accepted), since: Cell::new(now) }
     }
 
     /// Notes a step, unless it or a later one was taken already: then `now` is not asked.
-    pub(crate) fn reach(&self, step: Step, now: impl FnOnce() -> Duration) {
+    pub fn reach(&self, step: Step, now: impl FnOnce() -> Duration) {
         if step > self.step.get() {
             self.step.set(step);
             self.since.set(now());
@@ -137,7 +137,7 @@ enum Claim {
 /// How little a connection has to show for its place; the greatest is closed first: the order of the fields is that of the
 /// comparison.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Idleness {
+pub struct Idleness {
     claim: Claim,
     idle: Duration,
     step: Step,
@@ -145,12 +145,12 @@ pub(crate) struct Idleness {
 
 impl Idleness {
     /// Of a connection that was never served.
-    pub(crate) fn unserved(progress: &Progress, now: Duration) -> Self {
+    pub fn unserved(progress: &Progress, now: Duration) -> Self {
         progress.claim(now)
     }
 
     /// Of a connection that was served `idle` ago.
-    pub(crate) fn served(idle: Duration) -> Self {
+    pub fn served(idle: Duration) -> Self {
         let claim = if idle >= STALE { Claim::ServedLongAgo } else { Claim::Served };
         Self { claim, idle, step: Step::Requested }
     }
@@ -158,11 +158,11 @@ impl Idleness {
 
 /// What the accept loop demands.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Pressure {
+pub struct Pressure {
     /// Others have waited for long, so that hardly a connection has a grace any more.
-    pub(crate) urgent: bool,
+    pub urgent: bool,
     /// Connections that were served may go although others were not: those cannot be closed, it seems.
-    pub(crate) served_too: bool,
+    pub served_too: bool,
 }
 
 impl Pressure {
@@ -180,7 +180,7 @@ impl Pressure {
     }
 
     /// The `count` connections of `idle` to close, or fewer, in a process with so many that were not served.
-    pub(crate) fn choose<K: Copy + Ord>(self, mut idle: Vec<(Idleness, K)>, count: usize, unserved: usize) -> Vec<K> {
+    pub fn choose<K: Copy + Ord>(self, mut idle: Vec<(Idleness, K)>, count: usize, unserved: usize) -> Vec<K> {
         let served = |idleness: &Idleness| idleness.claim == Claim::Served;
         if unserved > 0 && !self.served_too {
             idle.retain(|(idleness, _)| !served(idleness));
@@ -202,7 +202,7 @@ impl Pressure {
 /// The accept loop's demand that a worker close a connection: the pressure, and in the bits above it a number, by which a
 /// worker knows whether the demand that it could not meet still stands.
 #[derive(Debug, Default)]
-pub(crate) struct PlaceDemand {
+pub struct PlaceDemand {
     demand: AtomicU64,
     unserved: AtomicUsize,
 }
@@ -215,14 +215,14 @@ impl PlaceDemand {
     const NEXT: u64 = 8;
 
     /// Demands a place.
-    pub(crate) fn set(&self, pressure: Pressure) {
+    pub fn set(&self, pressure: Pressure) {
         let urgent = if pressure.urgent { Self::URGENT } else { 0 };
         let served_too = if pressure.served_too { Self::SERVED_TOO } else { 0 };
         self.replace(Self::STANDS | urgent | served_too);
     }
 
     /// A place was found, or nobody waits for one any more.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.replace(0);
     }
 
@@ -233,13 +233,13 @@ impl PlaceDemand {
     }
 
     /// True if a demand is not met.
-    pub(crate) fn stands(&self) -> bool {
+    pub fn stands(&self) -> bool {
         self.demand.load(Ordering::Relaxed) & Self::STANDS != 0
     }
 
     /// Meets the demand, if there is one, by `close`, which is told how pressing it is. Only one worker meets it, unless
     /// that one finds nothing to close.
-    pub(crate) fn meet(&self, close: impl FnOnce(Pressure) -> bool) {
+    pub fn meet(&self, close: impl FnOnce(Pressure) -> bool) {
         // Nearly always there is none: then this is one load.
         let demand = self.demand.load(Ordering::Relaxed);
         if demand & Self::STANDS == 0 {
@@ -254,17 +254,17 @@ impl PlaceDemand {
     }
 
     /// A connection is accepted. Counted here, not by its worker, whose inbox may hold it for a while.
-    pub(crate) fn add_unserved(&self) {
+    pub fn add_unserved(&self) {
         self.unserved.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection was served for the first time, or ended without.
-    pub(crate) fn remove_unserved(&self) {
+    pub fn remove_unserved(&self) {
         self.unserved.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many connections of all workers were not served yet.
-    pub(crate) fn unserved(&self) -> usize {
+    pub fn unserved(&self) -> usize {
         self.unserved.load(Ordering::Relaxed)
     }
 }

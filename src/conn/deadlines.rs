@@ -52,7 +52,7 @@ const fn ticks(time: Duration) -> u32 {
 
 /// The deadlines of a connection; `None` where there is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Timeouts {
+pub struct Timeouts {
     /// For a request to arrive, from its first byte to its body's last; also for the first byte of a new connection.
     pub read: Option<Duration>,
     /// For a peer to take a response.
@@ -89,7 +89,7 @@ enum Wakefulness {
 
 /// What the sweep wants of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Directive {
+pub enum Directive {
     /// Free the HTTP state, and wait for the next byte.
     Sleep,
     /// HTTP/2: say goodbye, finish what was begun.
@@ -100,7 +100,7 @@ pub(crate) enum Directive {
 
 /// What one connection waits for, and since when.
 #[derive(Debug)]
-pub(crate) struct Activity {
+pub struct Activity {
     /// How far it has come towards its first answer.
     progress: Progress,
     /// When the last request was served that was not refused.
@@ -149,17 +149,17 @@ pub(crate) struct Activity {
 
 impl Activity {
     /// Notes the address of the other end.
-    pub(crate) fn set_peer(&self, peer: Option<SocketAddr>) {
+    pub fn set_peer(&self, peer: Option<SocketAddr>) {
         self.peer.set(peer);
     }
 
     /// The address of the other end.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+    pub fn peer(&self) -> Option<SocketAddr> {
         self.peer.get()
     }
 
     /// Takes the sweep's order, and sees to it that the next one wakes the task of `cx`.
-    pub(crate) fn order(&self, cx: &Context<'_>) -> Option<Directive> {
+    pub fn order(&self, cx: &Context<'_>) -> Option<Directive> {
         self.wake.set(cx);
         self.has_waited.set(true);
         self.order.take()
@@ -171,12 +171,12 @@ impl Activity {
     }
 
     /// Notes a step towards the first answer.
-    pub(crate) fn reach(&self, step: Step) {
+    pub fn reach(&self, step: Step) {
         self.progress.reach(step, || self.deadlines.moment());
     }
 
     /// Bytes came in.
-    pub(crate) fn received(&self) {
+    pub fn received(&self) {
         self.reach(Step::Begun);
         if matches!(self.phase.get(), Phase::Idle | Phase::New) && self.streams.get().is_none() {
             self.enter(Phase::Head);
@@ -184,7 +184,7 @@ impl Activity {
     }
 
     /// From now on the connection speaks HTTP/2, where requests overlap.
-    pub(crate) fn multiplex(&self) {
+    pub fn multiplex(&self) {
         self.streams.set(Some(0));
         self.enter(Phase::Idle);
         // The others were told when the shutdown began.
@@ -194,7 +194,7 @@ impl Activity {
     }
 
     /// A head is complete. Returns since when its request has been coming in.
-    pub(crate) fn begin_request(&self) -> u32 {
+    pub fn begin_request(&self) -> u32 {
         self.linger.set(false);
         self.read_whole.set(false);
         self.reach(Step::Requested);
@@ -211,7 +211,7 @@ impl Activity {
     }
 
     /// HTTP/2: false if no further head may be read before those that were are taken up.
-    pub(crate) fn admit_head(&self, is_request: bool) -> bool {
+    pub fn admit_head(&self, is_request: bool) -> bool {
         self.undelivered_heads.set(self.undelivered_heads.get() + u32::from(is_request));
         let unaccepted = self.unaccepted_heads.get();
         self.unaccepted_heads.set(unaccepted.saturating_add(1));
@@ -219,24 +219,24 @@ impl Activity {
     }
 
     /// HTTP/2: true if a head waits to be read until those before it are taken up.
-    pub(crate) fn holds_heads(&self) -> bool {
+    pub fn holds_heads(&self) -> bool {
         self.unaccepted_heads.get() > MAX_UNACCEPTED_HEADS
     }
 
     /// HTTP/2: all heads that were read are taken up. Returns whether more wait.
-    pub(crate) fn accept_heads(&self) -> bool {
+    pub fn accept_heads(&self) -> bool {
         let held = self.holds_heads();
         self.unaccepted_heads.set(0);
         held
     }
 
     /// HTTP/2: h2 handed a head over.
-    pub(crate) fn note_delivered_head(&self) {
+    pub fn note_delivered_head(&self) {
         self.undelivered_heads.set(self.undelivered_heads.get().saturating_sub(1));
     }
 
     /// HTTP/2: how many heads h2 did not hand over of those that it has read whole.
-    pub(crate) fn take_undelivered_heads(&self) -> u32 {
+    pub fn take_undelivered_heads(&self) -> u32 {
         // The last one is not there whole, or waits to be read.
         let last = u32::from(self.incomplete.get().is_some() || self.holds_heads());
         let undelivered = self.undelivered_heads.get();
@@ -245,22 +245,22 @@ impl Activity {
     }
 
     /// HTTP/2: notes the partial frame that the bytes so far end with.
-    pub(crate) fn set_incomplete(&self, incomplete: Option<Incomplete>) {
+    pub fn set_incomplete(&self, incomplete: Option<Incomplete>) {
         self.incomplete.set(incomplete);
     }
 
     /// HTTP/2: the partial frame that the bytes so far end with.
-    pub(crate) fn incomplete(&self) -> Option<Incomplete> {
+    pub fn incomplete(&self) -> Option<Incomplete> {
         self.incomplete.get()
     }
 
     /// HTTP/2: true if the peer was told that no further request is served.
-    pub(crate) fn goes_away(&self) -> bool {
+    pub fn goes_away(&self) -> bool {
         self.goodbye.get().is_some()
     }
 
     /// HTTP/2: the answer of a request goes on after the request has ended for its handler.
-    pub(crate) fn continue_request(self: &Rc<Self>) -> Ongoing {
+    pub fn continue_request(self: &Rc<Self>) -> Ongoing {
         if let Some(streams) = self.streams.get() {
             self.streams.set(Some(streams + 1));
         }
@@ -268,17 +268,17 @@ impl Activity {
     }
 
     /// HTTP/2: a head was larger than it may be, or had more fields.
-    pub(crate) fn note_oversized_head(&self) {
+    pub fn note_oversized_head(&self) {
         self.oversized_heads.set(self.oversized_heads.get().saturating_add(1));
     }
 
     /// HTTP/2: how many heads were larger than they may be.
-    pub(crate) fn oversized_heads(&self) -> u8 {
+    pub fn oversized_heads(&self) -> u8 {
         self.oversized_heads.get()
     }
 
     /// A request was served, not refused.
-    pub(crate) fn note_served(&self) {
+    pub fn note_served(&self) {
         if self.served.replace(Some(self.deadlines.now())).is_none() {
             self.deadlines.lifecycle.demand.remove_unserved();
         }
@@ -286,27 +286,27 @@ impl Activity {
     }
 
     /// How many requests were served that were not refused.
-    pub(crate) fn served_requests(&self) -> u32 {
+    pub fn served_requests(&self) -> u32 {
         self.served_requests.get()
     }
 
     /// The clock of its worker.
-    pub(crate) fn deadlines(&self) -> &Rc<Deadlines> {
+    pub fn deadlines(&self) -> &Rc<Deadlines> {
         &self.deadlines
     }
 
     /// The memory that the unfinished requests of this connection hold.
-    pub(crate) fn share(&self) -> &Rc<ConnectionShare> {
+    pub fn share(&self) -> &Rc<ConnectionShare> {
         self.share.get_or_init(Rc::default)
     }
 
     /// The body was read to its end.
-    pub(crate) fn end_body(&self) {
+    pub fn end_body(&self) {
         self.read_whole.set(true);
     }
 
     /// The answer is ready to be written.
-    pub(crate) fn end_request(&self) {
+    pub fn end_request(&self) {
         match self.streams.get() {
             Some(streams) => {
                 self.streams.set(Some(streams.saturating_sub(1)));
@@ -317,26 +317,26 @@ impl Activity {
     }
 
     /// The transport took all that was written, be it into a buffer of its own: only the flush tells more.
-    pub(crate) fn written(&self) {
+    pub fn written(&self) {
         if self.answered.replace(false) {
             self.enter(Phase::Idle);
         }
     }
 
     /// The transport has passed on all that was written: hyper flushes only what it has written whole.
-    pub(crate) fn flushed(&self) {
+    pub fn flushed(&self) {
         self.stuck.set(None);
     }
 
     /// The transport took nothing, or not all.
-    pub(crate) fn blocked(&self) {
+    pub fn blocked(&self) {
         if self.stuck.get().is_none() {
             self.stuck.set(Some(self.deadlines.now()));
         }
     }
 
     /// HTTP state is held from now on: briefly if it is the first request in a long time.
-    pub(crate) fn wake(&self) {
+    pub fn wake(&self) {
         let nap = self.deadlines.now().wrapping_sub(self.asleep_since.get());
         let used = self.used.replace(true);
         self.wakefulness.set(if used && nap < AWAKE { Wakefulness::Lasting } else { Wakefulness::Brief });
@@ -347,7 +347,7 @@ impl Activity {
     ///
     /// Never after a body that was not read to its end: hyper may still be about to close, and what was read already
     /// is no head.
-    pub(crate) fn may_sleep(&self) -> bool {
+    pub fn may_sleep(&self) -> bool {
         !self.last.get()
             && self.wakefulness.get() == Wakefulness::Brief
             && self.phase.get() == Phase::Idle
@@ -356,38 +356,38 @@ impl Activity {
     }
 
     /// HTTP state is no longer held.
-    pub(crate) fn fall_asleep(&self) {
+    pub fn fall_asleep(&self) {
         self.wakefulness.set(Wakefulness::Asleep);
         self.asleep_since.set(self.deadlines.now());
     }
 
     /// What was read but not asked for yet begins a head.
-    pub(crate) fn begin_head(&self) {
+    pub fn begin_head(&self) {
         self.enter(Phase::Head);
     }
 
     /// The answer under way is the last.
-    pub(crate) fn end_with_answer(&self) {
+    pub fn end_with_answer(&self) {
         self.last.set(true);
     }
 
     /// Whether the answer under way is the last.
-    pub(crate) fn is_last(&self) -> bool {
+    pub fn is_last(&self) -> bool {
         self.last.get()
     }
 
     /// Asks for a lingering close: the peer may still be sending what was refused.
-    pub(crate) fn ask_linger(&self) {
+    pub fn ask_linger(&self) {
         self.linger.set(true);
     }
 
     /// Whether a lingering close was asked for.
-    pub(crate) fn wants_linger(&self) -> bool {
+    pub fn wants_linger(&self) -> bool {
         self.linger.get()
     }
 
     /// Begins the lingering close.
-    pub(crate) fn begin_linger(&self) {
+    pub fn begin_linger(&self) {
         self.stuck.set(None);
         self.enter(Phase::Linger);
     }
@@ -501,19 +501,19 @@ struct Limits {
 
 /// What the accept loop tells all workers: read on their way, written a few times in a process's life.
 #[derive(Debug, Default)]
-pub(crate) struct Lifecycle {
+pub struct Lifecycle {
     /// Set while all places are taken.
-    pub(crate) crowded: AtomicBool,
+    pub crowded: AtomicBool,
     /// What the accept loop wants of the workers while all places are taken.
-    pub(crate) demand: PlaceDemand,
+    pub demand: PlaceDemand,
     /// Set once a shutdown has begun.
-    pub(crate) closing: AtomicBool,
+    pub closing: AtomicBool,
 }
 
 /// One worker's clock, and all that it watches. Bounded by the connection limit, and 64 bodies for each HTTP/2
 /// connection.
 #[derive(Debug)]
-pub(crate) struct Deadlines {
+pub struct Deadlines {
     now: Cell<u32>,
     /// The exact time since the start of the worker, in tests at will.
     clock: Clock,
@@ -532,7 +532,7 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     /// A worker's deadlines, which tighten as `lifecycle` says.
-    pub(crate) fn new(timeouts: &Timeouts, lifecycle: Arc<Lifecycle>) -> Self {
+    pub fn new(timeouts: &Timeouts, lifecycle: Arc<Lifecycle>) -> Self {
         Self {
             now: Cell::new(0),
             clock: Clock::start(),
@@ -551,7 +551,7 @@ impl Deadlines {
     }
 
     /// The coarse time.
-    pub(crate) fn now(&self) -> u32 {
+    pub fn now(&self) -> u32 {
         self.now.get()
     }
 
@@ -561,17 +561,17 @@ impl Deadlines {
     }
 
     /// Whether a shutdown has begun, and each answer must say that it is the last.
-    pub(crate) fn closing(&self) -> bool {
+    pub fn closing(&self) -> bool {
         self.lifecycle.closing.load(Ordering::Relaxed)
     }
 
     /// How many connections are watched.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.connections.borrow().len()
     }
 
     /// Watches a new connection, which was counted by [`PlaceDemand::add_unserved`], until the guard is dropped.
-    pub(crate) fn watch(self: &Rc<Self>) -> ActivityGuard {
+    pub fn watch(self: &Rc<Self>) -> ActivityGuard {
         let watch = Rc::new(Activity {
             progress: Progress::new(self.moment()),
             served: Cell::new(None),
@@ -605,17 +605,17 @@ impl Deadlines {
     }
 
     /// Watches a body that has been coming in since `since`.
-    pub(crate) fn watch_body(self: &Rc<Self>, since: u32) -> BodyGuard {
+    pub fn watch_body(self: &Rc<Self>, since: u32) -> BodyGuard {
         self.watch_body_as(self.limits.read.map(|limit| since.wrapping_add(limit)), false)
     }
 
     /// Watches a body that is discarded from now on. It is late once a shutdown begins.
-    pub(crate) fn watch_discarded_body(self: &Rc<Self>) -> BodyGuard {
+    pub fn watch_discarded_body(self: &Rc<Self>) -> BodyGuard {
         self.watch_body_as(self.limits.read.map(|limit| self.now().wrapping_add(limit)), true)
     }
 
     /// Watches the body of an answer that the peer does not take yet.
-    pub(crate) fn watch_answer(self: &Rc<Self>) -> BodyGuard {
+    pub fn watch_answer(self: &Rc<Self>) -> BodyGuard {
         self.watch_body_as(self.limits.write.map(|limit| self.now().wrapping_add(limit)), false)
     }
 
@@ -627,7 +627,7 @@ impl Deadlines {
     }
 
     /// One tick later: orders what is late to end.
-    pub(crate) fn sweep(&self) {
+    pub fn sweep(&self) {
         let now = self.now.get().wrapping_add(1);
         self.now.set(now);
         for (_, watch) in self.connections.borrow().iter() {
@@ -645,17 +645,17 @@ impl Deadlines {
     }
 
     /// True if others wait to be accepted, and no connection was told to close for them.
-    pub(crate) fn is_space_demanded(&self) -> bool {
+    pub fn is_space_demanded(&self) -> bool {
         self.lifecycle.demand.stands()
     }
 
     /// Closes connections if others wait to be accepted.
-    pub(crate) fn make_space(&self) {
+    pub fn make_space(&self) {
         self.lifecycle.demand.meet(|pressure| self.close_least_useful(pressure));
     }
 
     /// From now on connections end when they can.
-    pub(crate) fn drain(&self) {
+    pub fn drain(&self) {
         let now = self.now();
         self.draining.set(Some(now));
         for (_, watch) in self.connections.borrow().iter() {
@@ -669,7 +669,7 @@ impl Deadlines {
     }
 
     /// Waits until no connection is left.
-    pub(crate) async fn drained(&self) {
+    pub async fn drained(&self) {
         poll_fn(|cx| {
             if self.connections.borrow().is_empty() {
                 return Poll::Ready(());
@@ -682,7 +682,7 @@ impl Deadlines {
 
     /// Closes the connections that have the least to show for their place, to make space for others that wait to be
     /// accepted, if `pressure` allows it. False if there is none.
-    pub(crate) fn close_least_useful(&self, pressure: Pressure) -> bool {
+    pub fn close_least_useful(&self, pressure: Pressure) -> bool {
         if self.giving_way.get() > 0 {
             // The places of those come free first: each demand closes once.
             return true;
@@ -701,7 +701,7 @@ impl Deadlines {
     }
 
     /// Ends all connections at once.
-    pub(crate) fn close_all(&self) {
+    pub fn close_all(&self) {
         for (_, watch) in self.connections.borrow().iter() {
             watch.give(Directive::Close, self.now());
         }
@@ -710,14 +710,14 @@ impl Deadlines {
 
 /// Keeps a connection watched.
 #[derive(Debug)]
-pub(crate) struct ActivityGuard {
+pub struct ActivityGuard {
     key: usize,
     watch: Rc<Activity>,
 }
 
 impl ActivityGuard {
     /// The watch, to be shared with the parts of the connection.
-    pub(crate) fn watch(&self) -> &Rc<Activity> {
+    pub fn watch(&self) -> &Rc<Activity> {
         &self.watch
     }
 }
@@ -743,7 +743,7 @@ impl Drop for ActivityGuard {
 
 /// Keeps a body watched.
 #[derive(Debug)]
-pub(crate) struct BodyGuard {
+pub struct BodyGuard {
     key: usize,
     watch: Rc<BodyTimer>,
     deadlines: Rc<Deadlines>,
@@ -751,7 +751,7 @@ pub(crate) struct BodyGuard {
 
 impl BodyGuard {
     /// See [`BodyTimer::expired`].
-    pub(crate) fn expired(&self, cx: &Context<'_>) -> bool {
+    pub fn expired(&self, cx: &Context<'_>) -> bool {
         self.watch.expired(cx)
     }
 }

@@ -52,7 +52,7 @@ impl Body for AnswerBody {
 }
 
 /// Marks the request as answered when dropped, so that its connection has an idle deadline again.
-pub(crate) struct Ongoing(Rc<Activity>);
+pub struct Ongoing(Rc<Activity>);
 
 impl Ongoing {
     /// A request of the connection that `watch` is about goes on.

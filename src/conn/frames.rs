@@ -46,11 +46,11 @@ const MAX_EARLY_REQUESTS: u32 = 128;
 /// Too many frames that carry no request.
 #[derive(Debug, Error)]
 #[error("HTTP/2 frame flood")]
-pub(crate) struct FrameFlood;
+pub struct FrameFlood;
 
 /// Counts the frames of one connection.
 #[derive(Debug)]
-pub(crate) struct FrameMeter {
+pub struct FrameMeter {
     /// Bytes to skip before the next frame header: the preface, then payloads.
     skip: usize,
     header: [u8; HEADER_LEN],
@@ -78,20 +78,20 @@ pub(crate) struct FrameMeter {
 
 /// What the bytes so far end with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Incomplete {
+pub struct Incomplete {
     /// The tick at which it began.
-    pub(crate) since: u32,
+    pub since: u32,
     /// Bytes of the frame that came.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     /// True if a part of a head was decoded already: the rest is in frames to come.
-    pub(crate) head: bool,
+    pub head: bool,
     /// True if it is no part of a head or of the preface: a request's own deadline may come first.
-    pub(crate) is_other: bool,
+    pub is_other: bool,
 }
 
 impl FrameMeter {
     /// A meter for a connection that has sent nothing yet.
-    pub(crate) fn new(deadlines: Rc<Deadlines>) -> Self {
+    pub fn new(deadlines: Rc<Deadlines>) -> Self {
         Self {
             skip: PREFACE_LEN,
             header: [0; HEADER_LEN],
@@ -110,14 +110,14 @@ impl FrameMeter {
     }
 
     /// What the bytes so far end with, if it is not the end of a frame. The client's preface counts as a frame.
-    pub(crate) fn incomplete(&self) -> Option<Incomplete> {
+    pub fn incomplete(&self) -> Option<Incomplete> {
         let (bytes, head, is_other) = (self.incomplete_bytes, self.has_part, self.is_other);
         self.incomplete_since.map(|since| Incomplete { since, bytes, head, is_other })
     }
 
     /// Counts the frames that begin in `bytes`, up to the payload of the first HEADERS for which `admit` says no, which is
     /// told whether that begins a request, of a peer that knows how many it may begin. Returns how many bytes that is; what follows is for a later call.
-    pub(crate) fn count(&mut self, all: &[u8], mut admit: impl FnMut(bool) -> bool) -> Result<usize, FrameFlood> {
+    pub fn count(&mut self, all: &[u8], mut admit: impl FnMut(bool) -> bool) -> Result<usize, FrameFlood> {
         let mut bytes = all;
         while !bytes.is_empty() {
             if self.skip > 0 {

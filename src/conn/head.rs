@@ -16,7 +16,7 @@ const MAX_FIELDS: usize = 100;
 
 /// What is wrong with a head.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum HeadError {
+pub enum HeadError {
     /// HTTP/1.1 needs exactly one valid `Host` (RFC 9112 section 3.2).
     #[error("Invalid Host specified")]
     Host,
@@ -44,7 +44,7 @@ pub(crate) enum HeadError {
 }
 
 /// Checks what hyper does not.
-pub(crate) fn check(head: &Parts) -> Result<(), HeadError> {
+pub fn check(head: &Parts) -> Result<(), HeadError> {
     if head.headers.len() > MAX_FIELDS {
         return Err(HeadError::TooManyFields);
     }

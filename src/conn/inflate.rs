@@ -35,7 +35,7 @@ pub(crate) const CODINGS: &str = "gzip, deflate";
 
 /// A content coding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Coding {
+pub enum Coding {
     /// As it is.
     Identity,
     /// RFC 1952, one member: each further one would cost a new window, whether it holds a byte or not.
@@ -47,11 +47,11 @@ pub(crate) enum Coding {
 /// A coding that is not understood, or several.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 #[error("Content encoding not supported")]
-pub(crate) struct UnknownCoding;
+pub struct UnknownCoding;
 
 impl Coding {
     /// The coding of a request.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, UnknownCoding> {
+    pub fn of(headers: &HeaderMap) -> Result<Self, UnknownCoding> {
         let Some(coding) = headers.get(CONTENT_ENCODING) else { return Ok(Self::Identity) };
         if headers.get_all(CONTENT_ENCODING).iter().nth(1).is_some() {
             return Err(UnknownCoding);
@@ -71,7 +71,7 @@ impl Coding {
 
 /// Why a body cannot be inflated.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum InflateError {
+pub enum InflateError {
     /// More comes out than the cap allows.
     #[error("more than the cap")]
     TooLarge,
@@ -84,7 +84,7 @@ pub(crate) enum InflateError {
 }
 
 /// A body that is being inflated.
-pub(crate) struct Inflate {
+pub struct Inflate {
     decoder: Decoder,
     capped: Capped,
 }
@@ -203,7 +203,7 @@ impl Capped {
 
 impl Inflate {
     /// Begins to inflate a body; at most `cap` bytes may come out.
-    pub(crate) fn new(coding: Coding, cap: usize) -> Self {
+    pub fn new(coding: Coding, cap: usize) -> Self {
         let decoder = match coding {
             Coding::Identity => Decoder::None,
             // 16 more than the window's bits: with the head and the end of gzip.
@@ -214,7 +214,7 @@ impl Inflate {
     }
 
     /// Takes a piece of the body.
-    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), InflateError> {
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), InflateError> {
         if let (Decoder::Undecided, Some(first)) = (&self.decoder, piece.first()) {
             // The low half of zlib's first byte is 8 (RFC 1950 section 2.2). Of raw data that would be a stored block whose
             // padding is not zero, which nobody writes.
@@ -228,7 +228,7 @@ impl Inflate {
     }
 
     /// The whole body.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, InflateError> {
+    pub fn finish(mut self) -> Result<Vec<u8>, InflateError> {
         if let Decoder::Stream(blocks) = &mut self.decoder {
             blocks.finish(&mut self.capped)?;
         }
@@ -241,3 +241,6 @@ impl fmt::Debug for Inflate {
         f.write_str("Inflate")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// A file of the page.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct File {
+pub struct File {
     /// Below the base path.
     path: &'static str,
     /// Its media type.

@@ -36,7 +36,7 @@ pub(crate) const SLICE: usize = 64 * 1024;
 
 /// Why a batch cannot be read at all.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum BatchError {
+pub enum BatchError {
     /// Neither lines nor JSON, after its Content-Type.
     #[error("Content type not supported")]
     ContentType,

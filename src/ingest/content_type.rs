@@ -4,7 +4,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The types that are told apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ContentType {
+pub enum ContentType {
     /// One JSON document.
     Json,
     /// JSON documents, one in each line.
@@ -21,7 +21,7 @@ pub(crate) enum ContentType {
 
 impl ContentType {
     /// Reads a Content-Type header (RFC 9110 section 8.3); its parameters do not matter here.
-    pub(crate) fn of(header: Option<&[u8]>) -> Self {
+    pub fn of(header: Option<&[u8]>) -> Self {
         let Some(header) = header else { return Self::Unnamed };
         // What nearly all single metrics have, in one comparison.
         if header == FORM {
@@ -45,7 +45,7 @@ impl ContentType {
     }
 
     /// Whether the body of a single metric is JSON: it is said to be, or nothing is said of it, and it looks like an object.
-    pub(crate) fn is_object(self, body: &[u8]) -> bool {
+    pub fn is_object(self, body: &[u8]) -> bool {
         match self {
             Self::Json | Self::JsonLines => true,
             Self::Unnamed => body.trim_ascii_start().first() == Some(&b'{'),

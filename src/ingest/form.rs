@@ -15,14 +15,14 @@ const MAX_PARTS: usize = 16;
 /// The multipart body is broken. The text is the reference's.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 #[error("Invalid form specified")]
-pub(crate) struct FormError;
+pub struct FormError;
 
 /// Reads a body that is no multipart: a URL-encoded form, whatever its type says. `fetch()` and `sendBeacon()` send forms
 /// as text/plain or without a type. The first of several parameters of one name counts.
 ///
 /// The newline at the end of a body is no part of its last value: `echo value=1` writes one, and so do editors. One that is
 /// percent-encoded is.
-pub(crate) fn urlencoded(body: &[u8]) -> Params<'_> {
+pub fn urlencoded(body: &[u8]) -> Params<'_> {
     let mut params = Params::default();
     for (name, value) in form_urlencoded::parse(without_final_newline(body)) {
         set(&mut params, &name, value);
@@ -39,7 +39,7 @@ fn without_final_newline(text: &[u8]) -> &[u8] {
 }
 
 /// Reads a multipart body. The newline at the end of a value is no part of it, for what comes from a file has one.
-pub(crate) fn multipart(content_type: &[u8], body: &Bytes) -> Result<Params<'static>, FormError> {
+pub fn multipart(content_type: &[u8], body: &Bytes) -> Result<Params<'static>, FormError> {
     let content_type = std::str::from_utf8(content_type).map_err(|_| FormError)?;
     let boundary = multer::parse_boundary(content_type).map_err(|_| FormError)?;
     let whole = stream::iter([Ok::<_, std::convert::Infallible>(body.clone())]);

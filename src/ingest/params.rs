@@ -7,7 +7,7 @@ use crate::statsd::encoding::Encoding;
 
 /// One parameter.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Param<'a> {
+pub enum Param<'a> {
     /// Not given, or empty.
     #[default]
     Absent,
@@ -19,12 +19,12 @@ pub(crate) enum Param<'a> {
 
 impl<'a> Param<'a> {
     /// A parameter from text; empty counts as absent.
-    pub(crate) fn new(text: Cow<'a, str>) -> Self {
+    pub fn new(text: Cow<'a, str>) -> Self {
         if text.is_empty() { Self::Absent } else { Self::Text(text) }
     }
 
     /// The text, if there is one.
-    pub(crate) fn text(&self, error: MetricError) -> Result<Option<&str>, MetricError> {
+    pub fn text(&self, error: MetricError) -> Result<Option<&str>, MetricError> {
         match self {
             Self::Absent => Ok(None),
             Self::Text(text) => Ok(Some(text)),
@@ -35,7 +35,7 @@ impl<'a> Param<'a> {
 
 /// What a set takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Members {
+pub enum Members {
     /// Whole numbers, as the reference's resource.
     Integers,
     /// Any text that a line can carry.
@@ -44,7 +44,7 @@ pub(crate) enum Members {
 
 /// The parameters of one metric.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Params<'a> {
+pub struct Params<'a> {
     /// `value`
     pub value: Param<'a>,
     /// `sampleRate`
@@ -57,7 +57,7 @@ pub(crate) struct Params<'a> {
 
 impl Params<'_> {
     /// The value that a metric of `kind` makes of these parameters, as `style`'s daemon takes it.
-    pub(crate) fn value(&self, kind: Kind, style: &Encoding, members: Members) -> Result<Value<'_>, MetricError> {
+    pub fn value(&self, kind: Kind, style: &Encoding, members: Members) -> Result<Value<'_>, MetricError> {
         let sent = style.dialect().kind(kind);
         match kind {
             Kind::Gauge => {
@@ -94,3 +94,6 @@ impl Params<'_> {
         Ok(style.sampling_rate(sent, rate))
     }
 }
+
+#[cfg(test)]
+mod tests;

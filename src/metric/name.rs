@@ -31,16 +31,16 @@ const INHERITED_MAX: usize = 20;
 
 /// What is put before every metric name: empty, or ending in exactly one dot.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Prefix(String);
+pub struct Prefix(String);
 
 impl Prefix {
     /// The prefix with its final dot, or an empty string.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// True if every name behind it begins as those of a daemon's own metrics.
-    pub(crate) fn is_daemons_own(&self) -> bool {
+    pub fn is_daemons_own(&self) -> bool {
         is_daemons_own(&self.0)
     }
 }
@@ -63,7 +63,7 @@ impl FromStr for Prefix {
 
 /// A metric name, without its prefix, that a StatsD line can carry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Name<'a>(&'a str);
+pub struct Name<'a>(&'a str);
 
 impl<'a> Name<'a> {
     /// Checks `text` as the part of a name that follows `prefix`.
@@ -72,7 +72,7 @@ impl<'a> Name<'a> {
     /// [`ends_a_daemon`]); and, where no prefix stands before it, what StatsD cannot store (see [`INHERITED`]), what a
     /// daemon takes for an event, for a metric of its own or for none (see [`is_daemons_own`] and
     /// [`is_kept_without_a_name`]). Length is bounded where the line is built.
-    pub(crate) fn parse(prefix: &Prefix, text: &'a str) -> Result<Self, MetricError> {
+    pub fn parse(prefix: &Prefix, text: &'a str) -> Result<Self, MetricError> {
         if text.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
@@ -88,7 +88,7 @@ impl<'a> Name<'a> {
 
     /// Reads the name before the first colon of `line`, and what follows it, in one pass. `None` if the name needs a closer
     /// look, for which there is [`Name::parse`].
-    pub(crate) fn scan(prefix: &Prefix, line: &'a str) -> Option<(Self, &'a str)> {
+    pub fn scan(prefix: &Prefix, line: &'a str) -> Option<(Self, &'a str)> {
         let mut made_of = MadeOf(0);
         let colon = line.bytes().position(|byte| {
             made_of.0 |= MadeOf::OF_BYTE[usize::from(byte)];
@@ -100,21 +100,21 @@ impl<'a> Name<'a> {
     }
 
     /// The name as it will be sent.
-    pub(crate) fn as_str(&self) -> &'a str {
+    pub fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
 /// A member of a set, that a StatsD line can carry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Member<'a>(&'a str);
+pub struct Member<'a>(&'a str);
 
 impl<'a> Member<'a> {
     /// The number 1, which sets default to.
-    pub(crate) const ONE: Member<'static> = Member("1");
+    pub const ONE: Member<'static> = Member("1");
 
     /// Checks any text: what is refused is what names may not hold either. StatsD keeps members in an object too.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, MetricError> {
+    pub fn parse(text: &'a str) -> Result<Self, MetricError> {
         let made_of = MadeOf::text(text);
         let sound = !text.is_empty() && made_of.is_line_safe(text);
         // What is all digits, as most members are, has no letter of an inherited name.
@@ -126,18 +126,18 @@ impl<'a> Member<'a> {
     }
 
     /// Reads a whole number, which leaves without a plus sign.
-    pub(crate) fn parse_integer(text: &'a str) -> Result<Self, MetricError> {
+    pub fn parse_integer(text: &'a str) -> Result<Self, MetricError> {
         Number::parse_integer(text, MetricError::Set)?;
         Ok(Self(text.strip_prefix('+').unwrap_or(text)))
     }
 
     /// A number is a member like any other.
-    pub(crate) fn from_number(number: Number<'a>) -> Self {
+    pub fn from_number(number: Number<'a>) -> Self {
         Self(number.as_str())
     }
 
     /// The member as it will be sent.
-    pub(crate) fn as_str(&self) -> &'a str {
+    pub fn as_str(&self) -> &'a str {
         self.0
     }
 }

@@ -5,15 +5,15 @@ use crate::metric::decimal::{FINITE_DIGITS, is_finite};
 
 /// A plain finite decimal, kept as the digits that came: no float round trip, no exponent, no `+`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Number<'a>(&'a str);
+pub struct Number<'a>(&'a str);
 
 impl<'a> Number<'a> {
     /// The number 1, which counts and gauges default to.
-    pub(crate) const ONE: Number<'static> = Number("1");
+    pub const ONE: Number<'static> = Number("1");
 
     /// Reads `[+-]digits[.digits]`, with a digit on both sides of the point, within the range of a double. What is none
     /// is `error`.
-    pub(crate) fn parse(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+    pub fn parse(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         let (text, digits) = match text.as_bytes() {
             [b'+', digits @ ..] => (&text[1..], digits),
             [b'-', digits @ ..] => (text, digits),
@@ -36,7 +36,7 @@ impl<'a> Number<'a> {
 
     /// Reads the digits before the first bar of `text`, and what follows it, in one pass. `None` if the number has a sign or
     /// needs a closer look, for which there is [`Number::parse`].
-    pub(crate) fn scan(text: &'a str) -> Option<(Self, &'a str)> {
+    pub fn scan(text: &'a str) -> Option<(Self, &'a str)> {
         let mut points = 0;
         let bar = text.bytes().position(|byte| {
             points += usize::from(byte == b'.');
@@ -49,7 +49,7 @@ impl<'a> Number<'a> {
     }
 
     /// Reads a number without a point.
-    pub(crate) fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+    pub fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         if text.as_bytes().contains(&b'.') {
             return Err(error);
         }
@@ -57,7 +57,7 @@ impl<'a> Number<'a> {
     }
 
     /// Reads a number that has no minus sign.
-    pub(crate) fn parse_unsigned(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
+    pub fn parse_unsigned(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         match Self::parse(text, error)? {
             number if number.is_negative() => Err(error),
             number => Ok(number),
@@ -65,19 +65,19 @@ impl<'a> Number<'a> {
     }
 
     /// Whether a minus sign stands before the digits.
-    pub(crate) fn is_negative(&self) -> bool {
+    pub fn is_negative(&self) -> bool {
         self.0.starts_with('-')
     }
 
     /// The digits, after a minus sign if there is one.
-    pub(crate) fn as_str(&self) -> &'a str {
+    pub fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
 /// One number, or several with `:` between, as DogStatsD's clients pack them into one line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Numbers<'a> {
+pub struct Numbers<'a> {
     text: &'a str,
     count: u32,
 }
@@ -89,26 +89,29 @@ impl<'a> From<Number<'a>> for Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    /// Takes `text` if every number in it passes `check`.
-    pub(crate) fn packed(
+    /// Takes `text` if every number in it passes `check` and has no plus sign.
+    pub fn packed(
         text: &'a str,
         check: impl Fn(&'a str) -> Result<Number<'a>, MetricError>,
     ) -> Result<Self, MetricError> {
         let mut count = 0;
         for number in text.split(':') {
-            check(number)?;
+            // What was checked is what leaves: a plus sign, which a checked number lacks, would leave too.
+            if check(number)?.as_str() != number {
+                return Err(MetricError::Value);
+            }
             count += 1;
         }
         Ok(Self { text, count })
     }
 
     /// The numbers as they came.
-    pub(crate) fn as_str(&self) -> &'a str {
+    pub fn as_str(&self) -> &'a str {
         self.text
     }
 
     /// How many they are.
-    pub(crate) fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.count
     }
 }
@@ -164,7 +167,7 @@ mod tests {
     fn packed_numbers_are_all_sound_or_none_is_taken() {
         let packed = Numbers::packed("1:2.5:-3", parse).expect("three numbers");
         assert_eq!((packed.as_str(), packed.count()), ("1:2.5:-3", 3));
-        for bad in ["", "1:", ":1", "1::2", "1:x"] {
+        for bad in ["", "1:", ":1", "1::2", "1:x", "1:+2"] {
             assert_eq!(Numbers::packed(bad, parse), Err(BAD), "{bad:?}");
         }
     }

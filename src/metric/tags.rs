@@ -21,7 +21,7 @@ pub(crate) struct Tags<'a> {
 
 /// One tag. One without a value stands for itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Tag<'a> {
+pub struct Tag<'a> {
     /// Not empty, and not yet clean.
     pub key: &'a str,
     /// Not empty, and not yet clean.

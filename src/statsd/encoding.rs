@@ -8,7 +8,7 @@ use crate::statsd::dialect::{DIALECTS, Dialect};
 
 /// Why a tag of the server's own cannot be written.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum StyleError {
+pub enum StyleError {
     /// There is no value.
     #[error("must be key=value")]
     Pair,
@@ -25,7 +25,7 @@ pub(crate) enum StyleError {
 
 /// What is the same for every line of a server.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoding {
+pub struct Encoding {
     prefix: Prefix,
     dialect: &'static Dialect,
     tags: ConstantTags,
@@ -39,12 +39,12 @@ impl Default for Encoding {
 
 impl Encoding {
     /// A style without tags of its own.
-    pub(crate) fn new(prefix: Prefix, dialect: &'static Dialect) -> Self {
+    pub fn new(prefix: Prefix, dialect: &'static Dialect) -> Self {
         Self { prefix, dialect, tags: ConstantTags::default() }
     }
 
     /// Adds a tag to all lines: `key=value`, or `key:value`. A dialect without tags drops it, once it is found to be sound.
-    pub(crate) fn add_tag(&mut self, tag: &str) -> Result<(), StyleError> {
+    pub fn add_tag(&mut self, tag: &str) -> Result<(), StyleError> {
         let style = self.dialect.tags.as_ref();
         let (key, value) = tag.split_once(['=', ':']).ok_or(StyleError::Pair)?;
         if key.is_empty() || value.is_empty() {
@@ -65,23 +65,23 @@ impl Encoding {
     }
 
     /// What stands before every name.
-    pub(crate) fn prefix(&self) -> &Prefix {
+    pub fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
     /// The dialect.
-    pub(crate) fn dialect(&self) -> &'static Dialect {
+    pub fn dialect(&self) -> &'static Dialect {
         self.dialect
     }
 
     /// The server's own tags as they stand in a line, without what opens and closes them.
-    pub(crate) fn tags(&self) -> &str {
+    pub fn tags(&self) -> &str {
         self.tags.written()
     }
 
     /// Whether a client's tag is to be written: not if the server has one with its key, as it would be written. That is
     /// worked out in `scratch`.
-    pub(crate) fn takes(&self, tag: &Tag<'_>, scratch: &mut Vec<u8>) -> bool {
+    pub fn takes(&self, tag: &Tag<'_>, scratch: &mut Vec<u8>) -> bool {
         if self.tags.count() == 0 {
             return true;
         }
@@ -91,7 +91,7 @@ impl Encoding {
     }
 
     /// Checks a name, for what would forge a line of this dialect too.
-    pub(crate) fn name<'a>(&self, text: &'a str) -> Result<Name<'a>, MetricError> {
+    pub fn name<'a>(&self, text: &'a str) -> Result<Name<'a>, MetricError> {
         let reserved = self.dialect.reserved;
         if !reserved.is_empty() && text.bytes().any(|b| reserved.contains(&b)) {
             return Err(MetricError::Name);
@@ -100,7 +100,7 @@ impl Encoding {
     }
 
     /// Checks a number of what is sent as `kind`: a count, a timing, a histogram's or a distribution's value.
-    pub(crate) fn number<'a>(&self, kind: Kind, text: &'a str) -> Result<Number<'a>, MetricError> {
+    pub fn number<'a>(&self, kind: Kind, text: &'a str) -> Result<Number<'a>, MetricError> {
         match kind {
             Kind::Timing => Number::parse_unsigned(text, MetricError::Time),
             Kind::Histogram | Kind::Distribution if !self.dialect.negative_histograms => {
@@ -111,17 +111,17 @@ impl Encoding {
     }
 
     /// The rate to sample with where a client leaves that to this server: no line has less than the daemon can bear.
-    pub(crate) fn sampling_rate(&self, kind: Kind, rate: Rate) -> Rate {
+    pub fn sampling_rate(&self, kind: Kind, rate: Rate) -> Rate {
         rate.raised(self.dialect.least_rate(kind))
     }
 
     /// Checks the rate of a line of `kind`, as it is sent: the client has sampled.
-    pub(crate) fn applied_rate(&self, kind: Kind, rate: Rate) -> Result<Rate, MetricError> {
+    pub fn applied_rate(&self, kind: Kind, rate: Rate) -> Result<Rate, MetricError> {
         rate.applied(self.dialect.least_rate(kind))
     }
 
     /// A gauge's shift, if the daemon has such a thing.
-    pub(crate) fn shift<'a>(&self, shift: Number<'a>) -> Result<Value<'a>, MetricError> {
+    pub fn shift<'a>(&self, shift: Number<'a>) -> Result<Value<'a>, MetricError> {
         if self.dialect.shifts { Ok(Value::GaugeShift(shift)) } else { Err(MetricError::ShiftUnsupported) }
     }
 }

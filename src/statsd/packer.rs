@@ -6,20 +6,20 @@ use crate::metric::MAX_LINE;
 
 /// The default size of a datagram's payload, in bytes: an Ethernet frame of 1500 less IPv6 and UDP headers leaves 1452,
 /// and StatsD's own documents say 1432, which leaves room for a tunnel.
-#[cfg(test)]
-pub(crate) const DEFAULT_PACKET_SIZE: usize = 1432;
+#[cfg(any(test, feature = "internals"))]
+pub const DEFAULT_PACKET_SIZE: usize = 1432;
 
 /// The largest payload of a UDP datagram over IPv4, in bytes (65,535 less the IP and UDP headers).
-pub(crate) const MAX_DATAGRAM: u64 = 65_507;
+pub const MAX_DATAGRAM: u64 = 65_507;
 
 /// The most bytes that may wait for the socket, for each worker. It is about twice the kernel's default send buffer
 /// (212,992 bytes), so a burst that the kernel refuses rides out the time in which that buffer drains; more would only
 /// be old news. Past it, new lines are dropped and counted.
-pub(crate) const MAX_QUEUE: usize = 512 * 1024;
+pub const MAX_QUEUE: usize = 512 * 1024;
 
 /// What became of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Push {
+pub enum Push {
     /// It waits to be sent.
     Taken,
     /// The queue is full.
@@ -38,7 +38,7 @@ struct Datagram {
 
 /// A bounded queue of datagrams, the last of which still takes lines.
 #[derive(Debug)]
-pub(crate) struct Packer {
+pub struct Packer {
     buffer: Vec<u8>,
     datagrams: Vec<Datagram>,
     /// How many of `datagrams` have left already.
@@ -48,12 +48,12 @@ pub(crate) struct Packer {
 
 impl Packer {
     /// A queue whose datagrams take at most `packet_size` bytes, but for one longer line alone.
-    pub(crate) fn new(packet_size: usize) -> Self {
+    pub fn new(packet_size: usize) -> Self {
         Self { buffer: Vec::new(), datagrams: Vec::new(), sent: 0, packet_size }
     }
 
     /// Adds what `write` appends, `metrics` measurements, as one unit, which never is split between datagrams.
-    pub(crate) fn push(&mut self, metrics: u32, write: impl FnOnce(&mut Vec<u8>)) -> Push {
+    pub fn push(&mut self, metrics: u32, write: impl FnOnce(&mut Vec<u8>)) -> Push {
         let before = self.buffer.len();
         let open = self.sent < self.datagrams.len();
         if open {
@@ -80,33 +80,33 @@ impl Packer {
     }
 
     /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
     }
 
     /// How many datagrams wait.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.datagrams.len() - self.sent
     }
 
     /// The datagrams that wait, oldest first.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn waiting(&self) -> impl Iterator<Item = &[u8]> {
         self.datagrams[self.sent..].iter().map(|d| &self.buffer[d.start..d.end])
     }
 
     /// How many bytes of the queue's bound are taken. While nothing holds up what waits, that is what waits.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.buffer.len()
     }
 
     /// The `count` oldest datagrams, each with its metrics.
-    pub(crate) fn oldest(&self, count: usize) -> impl Iterator<Item = (&[u8], u32)> {
+    pub fn oldest(&self, count: usize) -> impl Iterator<Item = (&[u8], u32)> {
         self.datagrams[self.sent..].iter().take(count).map(|d| (&self.buffer[d.start..d.end], d.metrics))
     }
 
     /// How many of the oldest datagrams, at most `limit`, can leave as segments of one: as long as the first, but for a
     /// shorter last one, and together no longer than [`MAX_DATAGRAM`].
-    pub(crate) fn segments(&self, limit: usize) -> usize {
+    pub fn segments(&self, limit: usize) -> usize {
         let mut lengths = self.waiting().map(<[u8]>::len).take(limit);
         let Some(size) = lengths.next() else { return 0 };
         let (mut count, mut room) = (1, (MAX_DATAGRAM as usize).saturating_sub(size));
@@ -124,7 +124,7 @@ impl Packer {
     }
 
     /// Forgets the `count` oldest datagrams, and says how many metrics they carried.
-    pub(crate) fn pop(&mut self, count: usize) -> u64 {
+    pub fn pop(&mut self, count: usize) -> u64 {
         let gone = &self.datagrams[self.sent..self.sent + count];
         let metrics = gone.iter().map(|d| u64::from(d.metrics)).sum();
         self.sent += count;

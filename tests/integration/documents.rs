@@ -7,10 +7,11 @@ use statsd_http_proxy::tables::{
 };
 
 /// The documents for users, all of which may link to each other.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "docs/http-api.md",
     "docs/browser.md",
     "docs/dialects.md",
@@ -205,7 +206,7 @@ fn every_task_and_thread_is_in_the_table_of_their_ends() {
     let text = document("docs/architecture.md");
     let rows = text.lines().skip_while(|line| *line != "## Tasks, and what their end means");
     let rows: Vec<&str> = rows.take_while(|line| *line != "## Logging").filter(|line| line.contains("`src/")).collect();
-    for path in sources(&repository().join("src")) {
+    for path in sources(&repository().join("src")).into_iter().filter(|path| !path.ends_with("tests.rs")) {
         let name = path.strip_prefix(repository()).expect("below the repository").to_str().expect("UTF-8").to_owned();
         let found = rows.iter().filter(|row| row.contains(&format!("`{name}`"))).count();
         assert_eq!(spawns(&read(&path)), found, "rows for {name} in docs/architecture.md");
@@ -257,4 +258,63 @@ fn the_system_clock_is_read_only_where_the_architecture_says() {
         .collect();
     found.sort();
     assert_eq!(found, expected);
+}
+
+/// The words after each `make ` in code.
+fn make_targets(text: &str) -> impl Iterator<Item = &str> {
+    let blocks = text.split("\n```").skip(1).step_by(2).flat_map(|block| block.split("\nmake ").skip(1));
+    let code = text.split("`make ").skip(1).chain(blocks);
+    code.filter_map(|rest| rest.split(['`', ' ', '\n']).next())
+}
+
+#[test]
+fn contributing_has_every_make_target() {
+    let (makefile, text) = (document("Makefile").replace("\\\n", " "), document("CONTRIBUTING.md"));
+    let phony = makefile.lines().find_map(|line| line.strip_prefix(".PHONY:")).expect("targets that are no files");
+    let targets: Vec<&str> =
+        phony.split_whitespace().filter(|target| !["all", "about-test"].contains(target)).collect();
+    for target in &targets {
+        assert!(makefile.contains(&format!("\n{target}:")), "the Makefile has no rule for {target}");
+        assert!(make_targets(&text).any(|found| found == *target), "CONTRIBUTING.md lacks make {target}");
+    }
+    let script = format!("\n```sh\n{}\n```", document(".ci/run"));
+    assert!(make_targets(&script).count() >= 5, ".ci/run was not read");
+    for (path, text) in DOCUMENTS.map(|path| (path, document(path))).into_iter().chain([(".ci/run", script)]) {
+        for found in make_targets(&text) {
+            assert!(targets.contains(&found), "{path} has make {found}, which the Makefile has not");
+        }
+    }
+}
+
+#[test]
+fn contributing_has_every_fuzz_target() {
+    let text = document("CONTRIBUTING.md");
+    let manifest = document("fuzz/Cargo.toml");
+    let workflow = document(".github/workflows/fuzz.yml");
+    let targets = sources(&repository().join("fuzz/fuzz_targets"));
+    assert!(targets.len() >= 8, "the fuzz targets were not read");
+    for path in targets {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        assert!(text.contains(&format!("\n| `{name}` | ")), "CONTRIBUTING.md has no row for {name}");
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml lacks {name}");
+        let matrix = workflow.lines().find_map(|line| line.trim().strip_prefix("target: [")).expect("a matrix");
+        assert!(matrix.split([',', ']', ' ']).any(|word| word == name), "the weekly run lacks {name}");
+    }
+}
+
+#[test]
+fn the_oldest_rust_is_the_same_everywhere() {
+    let of = |path: &str| {
+        let manifest = document(path);
+        let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+        version.map(|version| version.trim_matches('"').to_owned()).expect("a rust-version")
+    };
+    let version = of("Cargo.toml");
+    assert_eq!(of("fuzz/Cargo.toml"), version);
+    for path in ["README.md", "CONTRIBUTING.md"] {
+        let text = document(path);
+        for found in text.split("Rust ").skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            assert!(found.starts_with(&version), "{path} says Rust {}", &found[..8]);
+        }
+    }
 }

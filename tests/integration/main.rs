@@ -33,6 +33,7 @@ mod long_batches;
 mod outage;
 mod own_tags;
 mod refusals;
+mod require;
 mod rest_json;
 mod signals;
 mod starvation;

@@ -27,7 +27,7 @@ fn lines(count: usize) -> String {
 /// Sends a batch of lines, all of which must be accepted.
 fn send_batch(client: &mut Client, lines: &str) {
     let answer = client.send(request("POST", "/batch", &["Content-Type: text/plain"], lines)).answer();
-    assert_eq!((answer.status, answer.body), (200, crate::ingest::batch::all_accepted(lines.lines().count())));
+    assert_eq!((answer.status, answer.body), (200, crate::batch::all_accepted(lines.lines().count())));
 }
 
 /// That every metric that was accepted is in one of the three figures.

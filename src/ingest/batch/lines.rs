@@ -81,7 +81,7 @@ fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
     let sent = intake.style.dialect().kind(fields.kind);
     if intake.style.dialect().packed
         && !matches!(sent, Kind::Gauge | Kind::Set)
-        && let Some(values) = without_exponents(fields.values)
+        && let Some(values) = plain_values(fields.values)
         && let Ok(numbers) = Numbers::packed(&values, |text| intake.style.number(sent, text))
     {
         let value = Value::Sampled(sent, numbers, fields.rate);
@@ -104,12 +104,12 @@ fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
     }
 }
 
-/// Packed values without exponents. `None` if they are longer than a line may be.
-fn without_exponents(values: &str) -> Option<Cow<'_, str>> {
+/// Packed values without exponents and plus signs, as each leaves by itself. `None` if they are longer than a line may be.
+fn plain_values(values: &str) -> Option<Cow<'_, str>> {
     if values.len() > MAX_LINE {
         return None;
     }
-    if !values.contains(['e', 'E']) {
+    if !values.contains(['e', 'E', '+']) {
         return Some(Cow::Borrowed(values));
     }
     let mut plain = String::new();
@@ -117,8 +117,13 @@ fn without_exponents(values: &str) -> Option<Cow<'_, str>> {
         if index > 0 {
             plain.push(':');
         }
+        let start = plain.len();
         if !write_without_exponent(&mut plain, value) {
             plain.push_str(value);
+        }
+        // Before anything else than a digit the sign stays, and the number is refused.
+        if let [b'+', b'0'..=b'9', ..] = plain.as_bytes()[start..] {
+            plain.remove(start);
         }
         if plain.len() > MAX_LINE {
             return None;

@@ -272,6 +272,17 @@ fn a_batch_of_many_slices_is_the_same_as_one_of_few() {
 }
 
 #[test]
+fn packed_values_leave_without_plus_signs() {
+    for (dialect, expected) in [("datadog", &["p.a:1:20:-3|c"][..]), ("statsd", &["p.a:1|c", "p.a:20|c", "p.a:-3|c"])] {
+        let style = Encoding::new("p".parse().expect("a prefix"), Dialect::find(dialect).expect("a dialect"));
+        let (sent, _) = run(ContentType::Unnamed, b"a:+1:+2e1:-3|c", &style).expect("a line");
+        assert_eq!(sent.units, expected, "{dialect}");
+        let (sent, report) = run(ContentType::Unnamed, b"a:++1:1|c", &style).expect("a line");
+        assert_eq!((sent.units, report.rejections()), (vec!["p.a:1|c".to_owned()], 1), "{dialect}");
+    }
+}
+
+#[test]
 fn packed_values_do_not_multiply_a_body_without_end() {
     let line = format!("{}:{}|ms\n", "n.".repeat(2000), vec!["1"; 2000].join(":"));
     for count in [1, 10] {

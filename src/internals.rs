@@ -1,0 +1,172 @@
+//! The pure modules as fuzz targets and microbenchmarks see them. Compiled in tests and with the feature `internals` only.
+//!
+//! This is the one place through which `fuzz/` and `benches/` reach into the crate: a module that moves or is renamed
+//! changes this file and none of theirs. Nothing here is an interface for other programs.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::conn::deadlines::Deadlines;
+use crate::conn::deadlines::Timeouts;
+use crate::ingest::batch::{Batch, Sink};
+use crate::metric::{Metric, Tags};
+use crate::statsd::line;
+
+pub use crate::api::kept_head::KeptHead;
+pub use crate::api::routes::{Routes, decode_key};
+pub use crate::auth::secret::Secret;
+pub use crate::auth::{AuthError, Verifier};
+pub use crate::conn::frames::FrameMeter;
+pub use crate::conn::head::{HeadError, check as check_head};
+pub use crate::conn::inflate::{Coding, Inflate, InflateError};
+pub use crate::ingest::batch::BatchError;
+pub use crate::ingest::content_type::ContentType;
+pub use crate::ingest::form::{multipart, urlencoded};
+pub use crate::ingest::params::{Members, Param, Params};
+pub use crate::metric::{Kind, MAX_LINE, MetricError};
+pub use crate::statsd::dialect::{DIALECTS, Dialect};
+pub use crate::statsd::encoding::Encoding;
+pub use crate::statsd::packer::{DEFAULT_PACKET_SIZE, MAX_DATAGRAM, MAX_QUEUE, Packer, Push};
+
+#[path = "../tests/properties/mod.rs"]
+pub mod properties;
+
+/// Lines that leave together: one, or the two of a negative gauge.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unit {
+    /// The lines, with a newline between.
+    pub bytes: Vec<u8>,
+    /// How many measurements they are.
+    pub measurements: u32,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All that leaves, in order.
+    pub units: Vec<Unit>,
+    /// Measurements that were accepted, those that sampling dropped among them.
+    pub accepted: u64,
+    /// Measurements that were rejected.
+    pub rejected: u64,
+}
+
+/// A sink that keeps what it gets.
+struct Kept<'a> {
+    style: &'a Encoding,
+    units: Vec<Unit>,
+}
+
+impl Sink for Kept<'_> {
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let mut line = Vec::new();
+        line::write(&mut line, self.style, metric);
+        if line.len() > MAX_LINE {
+            return Err(MetricError::TooLong);
+        }
+        let length = line.len();
+        self.units.push(Unit { bytes: line, measurements: metric.value.count() });
+        Ok(length)
+    }
+
+    fn take_line(&mut self, line: &[u8], count: u32) {
+        self.units.push(Unit { bytes: line.to_vec(), measurements: count });
+    }
+}
+
+/// A style with these settings; `own_tags` are `key=value`.
+///
+/// # Panics
+///
+/// If one of them is not sound.
+pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
+    let mut style = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
+    for tag in own_tags {
+        style.add_tag(tag).expect("a sound tag");
+    }
+    style
+}
+
+/// Reads a batch of at most `cap` bytes to its end.
+///
+/// # Panics
+///
+/// If lines were handed on before an error.
+pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap: usize) -> Result<Outcome, BatchError> {
+    let mut kept = Kept { style, units: Vec::new() };
+    let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
+    while !batch.advance(style, &mut kept).inspect_err(|_| assert!(kept.units.is_empty(), "lines before an error"))? {}
+    let report = batch.into_report();
+    let rejected = report.rejections();
+    Ok(Outcome { units: kept.units, accepted: report.total() - rejected, rejected })
+}
+
+/// A sink that packs what it gets, as a worker's queue does.
+struct Packed<'a> {
+    style: &'a Encoding,
+    packer: &'a mut Packer,
+}
+
+impl Sink for Packed<'_> {
+    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let mut length = 0;
+        let pushed = self.packer.push(metric.value.count(), |out| {
+            let start = out.len();
+            line::write(out, self.style, metric);
+            length = out.len() - start;
+        });
+        if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(length) }
+    }
+
+    fn take_line(&mut self, line: &[u8], count: u32) {
+        self.packer.push(count, |out| out.extend_from_slice(line));
+    }
+}
+
+/// Reads a batch to its end, and packs its lines. What finds the queue full is dropped.
+pub fn pack_batch(
+    style: &Encoding,
+    content_type: ContentType,
+    body: Bytes,
+    packer: &mut Packer,
+) -> Result<(), BatchError> {
+    let cap = body.len().max(MAX_LINE);
+    let mut batch = Batch::new(content_type, body, cap)?;
+    while !batch.advance(style, &mut Packed { style, packer })? {}
+    Ok(())
+}
+
+/// The line of a single metric, as its request's parameters have it.
+pub fn write_single(
+    style: &Encoding,
+    kind: Kind,
+    name: &str,
+    params: &Params<'_>,
+    members: Members,
+) -> Result<Vec<u8>, MetricError> {
+    let (name, value) = (style.name(name)?, params.value(kind, style, members)?);
+    let mut line = Vec::new();
+    line::write(&mut line, style, &Metric { name, value, tags: Tags::NONE, as_it_came: None });
+    if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line) }
+}
+
+/// A meter for the frames of a new HTTP/2 connection, on which no time passes.
+pub fn frame_meter() -> FrameMeter {
+    let timeouts = Timeouts { read: None, write: None, idle: None };
+    FrameMeter::new(Rc::new(Deadlines::new(&timeouts, Arc::default())))
+}
+
+/// Inflates a body that comes in these pieces.
+pub fn inflate<'a>(
+    coding: Coding,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    cap: usize,
+) -> Result<Vec<u8>, InflateError> {
+    let mut inflate = Inflate::new(coding, cap);
+    for piece in pieces {
+        inflate.write(piece)?;
+    }
+    inflate.finish()
+}

@@ -1,0 +1,74 @@
+//! The meter of HTTP/2 frames.
+
+use super::input::{Input, cut};
+use crate::internals::{FrameMeter, frame_meter};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The most bytes of frames; floods are made of few bytes, repeated.
+const MAX_STREAM: usize = 32 * 1024;
+
+/// Frames of any kind that are never a flood.
+const HARMLESS: usize = 1000;
+
+/// What a meter says of a stream.
+#[derive(Debug, Eq, PartialEq)]
+struct Verdict {
+    flood: bool,
+    /// How often it asked whether to admit a HEADERS frame, and how often of those that one began a request.
+    asked: (u32, u32),
+    /// What the stream ends with, if that is not the end of a frame: how many bytes of one, and if a part of a head was read.
+    incomplete: Option<(usize, bool)>,
+}
+
+/// The verdict on a stream depends neither on how it is cut nor on when its requests are admitted.
+pub fn frames(data: &[u8]) {
+    let mut input = Input(data);
+    let repeats = usize::from(input.byte()) + 1;
+    let (admitted, seed) = (input.byte(), input.short());
+    let stream = [PREFACE, &input.0.repeat(repeats.min(MAX_STREAM / input.0.len().max(1)))].concat();
+    let whole = run(&[&stream], u8::MAX);
+    assert_eq!(run(&cut(&stream, seed), u8::MAX), whole, "cut");
+    assert_eq!(run(&[&stream], admitted), whole, "with requests that wait");
+    assert_eq!(run(&cut(&stream, seed), admitted), whole, "cut, with requests that wait");
+    let single: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(run(&single, admitted), whole, "byte by byte");
+    assert!(!whole.flood || count(&stream) > HARMLESS, "a flood of {} frames", count(&stream));
+}
+
+/// Gives the pieces to a new meter. Of eight requests in a row those are admitted at once whose bit is set.
+fn run(pieces: &[&[u8]], admitted: u8) -> Verdict {
+    let mut meter = frame_meter();
+    let mut asked = (0, 0);
+    for piece in pieces {
+        if give(&mut meter, piece, admitted, &mut asked) {
+            return Verdict { flood: true, asked, incomplete: None };
+        }
+    }
+    let incomplete = meter.incomplete().map(|incomplete| (incomplete.bytes, incomplete.head));
+    Verdict { flood: false, asked, incomplete }
+}
+
+/// Gives `piece` to the meter; returns true if that is a flood.
+fn give(meter: &mut FrameMeter, mut piece: &[u8], admitted: u8, asked: &mut (u32, u32)) -> bool {
+    while !piece.is_empty() {
+        let counted = meter.count(piece, |begins_request| {
+            *asked = (asked.0 + 1, asked.1 + u32::from(begins_request));
+            admitted >> (asked.0 % 8) & 1 == 1
+        });
+        let Ok(taken) = counted else { return true };
+        assert!(taken > 0 && taken <= piece.len(), "{taken} of {} bytes", piece.len());
+        piece = &piece[taken..];
+    }
+    false
+}
+
+/// How many frames begin in `stream`.
+fn count(stream: &[u8]) -> usize {
+    let (mut at, mut count) = (PREFACE.len(), 0);
+    while let Some([a, b, c, ..]) = stream.get(at..at + 9) {
+        at += 9 + usize::from(*a) * 65_536 + usize::from(*b) * 256 + usize::from(*c);
+        count += 1;
+    }
+    count
+}

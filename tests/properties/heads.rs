@@ -1,0 +1,103 @@
+//! Request heads: what is checked after the parser.
+
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Request, Version};
+
+use super::input::Input;
+use crate::internals::{Coding, ContentType, DIALECTS, KeptHead, Routes, check_head, decode_key, style};
+
+/// A head that is let through has one meaning for every server, and the same whatever the order of its fields.
+pub fn heads(data: &[u8]) {
+    let mut input = Input(data);
+    let version = match input.byte() % 3 {
+        0 => Version::HTTP_11,
+        1 => Version::HTTP_10,
+        _ => Version::HTTP_2,
+    };
+    let Some(head) = parse(input.0, version, false) else { return };
+    let verdict = check_head(&head);
+    if let Some(reversed) = parse(input.0, version, true).filter(|_| head.headers.get_all(EXPECT).iter().count() < 2) {
+        assert_eq!(check_head(&reversed), verdict, "{head:?} in another order");
+    }
+    let _ =
+        (Coding::of(&head.headers), ContentType::of(head.headers.get("content-type").map(|value| value.as_bytes())));
+    if verdict.is_ok() {
+        assert_plain(&head);
+        assert_route(&head);
+        assert_kept(head);
+    }
+}
+
+/// Reads `method target`, then a `name:value` in each line.
+fn parse(text: &[u8], version: Version, reversed: bool) -> Option<Parts> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let (method, target) = split(lines.next()?, b' ')?;
+    let mut request = Request::builder().version(version).method(method).uri(target);
+    let mut fields: Vec<_> = lines.filter_map(|line| split(line, b':')).collect();
+    if reversed {
+        fields.reverse();
+    }
+    for (name, value) in fields {
+        request = request.header(name, value.trim_ascii());
+    }
+    Some(request.body(()).ok()?.into_parts().0)
+}
+
+fn split(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let position = text.iter().position(|byte| *byte == at)?;
+    Some((&text[..position], &text[position + 1..]))
+}
+
+/// Panics if another server could read the head otherwise.
+fn assert_plain(head: &Parts) {
+    assert!(head.headers.len() <= 100);
+    let path = head.uri.path();
+    assert!(path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS), "{path:?}");
+    assert!(
+        head.headers.get_all(EXPECT).iter().take(1).all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    );
+    if head.version >= Version::HTTP_2 {
+        return;
+    }
+    let codings: Vec<_> = head.headers.get_all(TRANSFER_ENCODING).iter().collect();
+    assert!(codings.len() <= 1 && codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")));
+    let hosts: Vec<_> = head.headers.get_all(HOST).iter().collect();
+    assert!(hosts.len() == 1 || (hosts.is_empty() && head.version < Version::HTTP_11), "{hosts:?}");
+    for host in hosts {
+        let host = host.to_str().expect("a host is ASCII");
+        assert!(!host.contains(['@', ',', '/', '?', '#', '\\', ' ', '\t']), "{host:?}");
+        let port = host.rsplit(']').next().and_then(|rest| rest.split_once(':')).map_or("", |(_, port)| port);
+        assert!(port.is_empty() || port.parse::<u16>().is_ok(), "{host:?}");
+    }
+}
+
+/// Panics if a key that is decoded and taken could forge a line.
+fn assert_route(head: &Parts) {
+    let routes = Routes { base: String::new(), demo: false };
+    let found = routes.find(&head.method, head.uri.path());
+    let Some(key) = routes.key(head.uri.path()) else { return };
+    assert!(found.is_ok() || head.method != Method::POST, "a key without a route");
+    let Some(key) = decode_key(key) else { return };
+    for dialect in DIALECTS {
+        let style = style(dialect, "", &[]);
+        if let Ok(name) = style.name(&key) {
+            assert_eq!(name.as_str(), key);
+            assert!(!key.is_empty() && !key.contains(|c: char| c.is_control() || matches!(c, ':' | '|')), "{key:?}");
+        }
+    }
+}
+
+/// Panics if the copy of what is kept differs from what was kept.
+fn assert_kept(head: Parts) {
+    // Only HTTP/2 heads are copied, whose target begins with a slash (RFC 9113 section 8.3.1).
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    if !target.starts_with('/') {
+        return;
+    }
+    let has_authority = head.uri.authority().is_some();
+    let (kept, copied) = (KeptHead::new(head.clone(), false), KeptHead::new(head, true));
+    assert_eq!((&kept.origin, &kept.content_type, kept.closes), (&copied.origin, &copied.content_type, copied.closes));
+    assert_eq!((kept.uri.path(), kept.uri.query()), (copied.uri.path(), copied.uri.query()));
+    assert!(copied.size() <= kept.size() && (has_authority || copied.size() == kept.size()));
+}
