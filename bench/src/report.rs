@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::batch::Cost;
 use crate::contest::Outcome;
 use crate::delivery::Delivery;
 use crate::hold::{self, Hold};
 use crate::idle::{self, Idle};
-use crate::ingest::batch::Cost;
 use crate::load;
 use crate::machine::Machine;
 use crate::metrics::PAGE;
