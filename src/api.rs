@@ -10,3 +10,4 @@ pub(crate) mod pipeline;
 pub(crate) mod refusals;
 pub(crate) mod request_log;
 pub(crate) mod routes;
+pub(crate) mod service;

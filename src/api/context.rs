@@ -7,7 +7,6 @@ use crate::api::long_batch::Turns;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::conn::budget::Budget;
-use crate::conn::date::AnswerDate;
 use crate::conn::deadlines::Deadlines;
 use crate::demo::feed::Feed;
 use crate::ingest::batch::{self, Sink};
@@ -17,7 +16,7 @@ use crate::telemetry::refusals::Refusals;
 use crate::upstream::queue::Upstream;
 
 /// One worker's state, as its requests see it.
-pub(crate) struct Shared {
+pub(crate) struct Context {
     /// The configuration.
     pub config: Arc<Config>,
     /// Checks tokens, where they are required.
@@ -34,18 +33,16 @@ pub(crate) struct Shared {
     pub refusals: Refusals,
     /// The clock.
     pub deadlines: Rc<Deadlines>,
-    /// The system clock, for answers.
-    pub date: AnswerDate,
 }
 
-impl Shared {
+impl Context {
     /// Forwards the metric of a request unless sampling drops it.
     pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
         batch::sample(metric, &self.config.style, &mut &*self).map(|_| ())
     }
 }
 
-impl Sink for &Shared {
+impl Sink for &Context {
     fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
         let mut length = 0;
         self.upstream.push(metric.value.count(), |out| {

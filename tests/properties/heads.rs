@@ -97,7 +97,7 @@ fn assert_kept(head: Parts) {
     }
     let has_authority = head.uri.authority().is_some();
     let (kept, copied) = (KeptHead::new(head.clone(), false), KeptHead::new(head, true));
-    assert_eq!((&kept.origin, &kept.content_type, kept.closes), (&copied.origin, &copied.content_type, copied.closes));
+    assert_eq!((&kept.origin, &kept.content_type), (&copied.origin, &copied.content_type));
     assert_eq!((kept.uri.path(), kept.uri.query()), (copied.uri.path(), copied.uri.query()));
     assert!(copied.size() <= kept.size() && (has_authority || copied.size() == kept.size()));
 }
