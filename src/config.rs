@@ -121,7 +121,7 @@ impl Config {
             },
             max_body_size: check.number("http-max-body-size") as usize,
             max_batch_size: check.number("http-max-batch-size") as usize,
-            routes: Routes { base: check.base_path(), demo },
+            routes: Routes { base: check.base_path() },
             max_connections: check.number("http-max-connections") as usize,
             threads: match line.value("http-threads") {
                 Some(_) => check.number("http-threads") as usize,

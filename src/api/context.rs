@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::api::long_batch::Turns;
+use crate::api::site::Site;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::conn::budget::Budget;
 use crate::conn::deadlines::Deadlines;
-use crate::demo::feed::Feed;
 use crate::ingest::batch::{self, Sink};
 use crate::metric::{Metric, MetricError};
 use crate::statsd::line;
@@ -27,8 +27,8 @@ pub(crate) struct Context {
     pub budget: Budget,
     /// Turns of batches that take long.
     pub turns: Turns,
-    /// What the demo shows, if there is one.
-    pub feed: Option<Feed>,
+    /// The page that is served beside the API, if there is one.
+    pub site: Option<Site>,
     /// Requests that were refused.
     pub refusals: Refusals,
     /// The clock.

@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::api::context::Context;
 use crate::api::long_batch::Turns;
 use crate::api::service::Api;
+use crate::api::site::Site;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::conn::budget::Budget;
@@ -23,7 +24,6 @@ use crate::conn::deadlines::{Activity, Deadlines, Lifecycle, TICK};
 use crate::conn::handshake::{Negotiated, handshake};
 use crate::conn::http1::{self, Http1};
 use crate::conn::http2::{self, Http2};
-use crate::demo::feed::Feed;
 use crate::net::socket::Socket;
 use crate::net::tls::Tls;
 use crate::server::memory;
@@ -82,7 +82,7 @@ pub(crate) struct WorkerConfig {
     /// HTTPS, if so.
     pub tls: Option<Tls>,
     /// What the demo shows, if there is one.
-    pub feed: Option<Feed>,
+    pub site: Option<Site>,
     /// StatsD's address.
     pub target: watch::Receiver<Target>,
     /// What goes wrong on the way to StatsD.
@@ -116,7 +116,7 @@ impl Worker {
         let WorkerConfig {
             config,
             tls,
-            feed,
+            site,
             target,
             outage,
             counters,
@@ -132,7 +132,7 @@ impl Worker {
             budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
             turns: Turns::default(),
             refusals: Refusals::new(summary),
-            feed,
+            site,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, lifecycle)),
             config,
         });
