@@ -19,7 +19,7 @@ pub use crate::batch::BatchError;
 pub use crate::config::Secret;
 pub use crate::content_type::ContentType;
 pub use crate::form::{multipart, urlencoded};
-pub use crate::http::frames::FrameMeter;
+pub use crate::http::frames::{Admission, FrameMeter};
 pub use crate::http::head::{HeadError, check as check_head};
 pub use crate::http::inflate::{Coding, Inflate, InflateError};
 pub use crate::http::kept_head::KeptHead;

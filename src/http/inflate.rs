@@ -10,9 +10,6 @@ use http::header::{CONTENT_ENCODING, HeaderMap};
 use thiserror::Error;
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
 
-/// What a decoder takes beside its output, about, in bytes: its window and its buffer.
-pub const DECODER_SIZE: usize = 96 * 1024;
-
 /// The size of the chunks in which a large body is kept while it comes, in bytes.
 const CHUNK: usize = 64 * 1024;
 
@@ -236,11 +233,6 @@ impl Inflate {
             blocks.finish(&mut self.capped)?;
         }
         Ok(self.capped.take())
-    }
-
-    /// Bytes that it holds.
-    pub fn size(&mut self) -> usize {
-        DECODER_SIZE + self.capped.chunks.iter().map(Vec::capacity).sum::<usize>()
     }
 }
 
