@@ -16,7 +16,7 @@ use crate::http::wake_slot::WakeSlot;
 
 /// Bytes that the unfinished requests of all workers may hold together, in equal parts. 600 TLS connections that begin as many
 /// requests as they may then stay under 120 MB in all.
-const PROCESS_TOTAL: usize = 36 * 1024 * 1024;
+const PROCESS_TOTAL: usize = 32 * 1024 * 1024;
 
 /// Bytes that the unfinished requests of one worker may hold at the least, however many workers there are.
 const MIN_TOTAL: usize = 8 * 1024 * 1024;
