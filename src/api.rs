@@ -7,6 +7,8 @@ pub(crate) mod cors;
 pub(crate) mod kept_head;
 pub(crate) mod long_batch;
 pub(crate) mod pipeline;
+pub(crate) mod policy;
 pub(crate) mod refusals;
 pub(crate) mod request_log;
 pub(crate) mod routes;
+pub(crate) mod settings;

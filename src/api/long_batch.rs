@@ -119,7 +119,7 @@ pub(crate) fn take(
         return begin(shared, Work::Body(content_type, body), limits);
     }
     let mut batch = Batch::new(content_type, body.bytes.clone(), limits.cap)?;
-    if body.bytes.len() <= SLICE && batch.advance(&shared.config.style, &mut &**shared)? {
+    if body.bytes.len() <= SLICE && batch.advance(&shared.encoding, &mut &**shared)? {
         return Ok(FirstSlice::Done(batch.into_report()));
     }
     begin(shared, Work::Batch(batch, body), limits)
@@ -169,7 +169,7 @@ async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refu
     };
     loop {
         yield_now().await;
-        if batch.advance(&shared.config.style, &mut &**shared)? {
+        if batch.advance(&shared.encoding, &mut &**shared)? {
             return Ok(batch.into_report());
         }
     }

@@ -20,10 +20,10 @@ use crate::api::context::Shared;
 use crate::api::cors;
 use crate::api::kept_head::{KeptHead, asks_to_close};
 use crate::api::long_batch::{self, FirstSlice, LongBatch};
+use crate::api::policy::Policy;
 use crate::api::refusals::Refusal;
 use crate::api::request_log::RequestLog;
 use crate::api::routes::{self, Route};
-use crate::config::Config;
 use crate::conn::body::{self, Body, BodyError, Collect, Limits};
 use crate::conn::deadlines::Activity;
 use crate::conn::discard::discard;
@@ -101,14 +101,15 @@ impl Exchange {
     /// Takes the steps that need no body.
     pub(crate) fn begin(shared: Rc<Shared>, watch: Rc<Activity>, request: Request<RequestBody>) -> Self {
         let since = watch.begin_request();
-        let log = RequestLog::begin(shared.config.verbose);
+        let log = RequestLog::begin(shared.settings.verbose);
+        let policy = shared.policy.get();
         let (head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         if !has_body {
             watch.end_body();
         }
         let mut goes_on = false;
-        let answer = match admit(&shared, &head, &body) {
+        let answer = match admit(&shared, &policy, &head, &body) {
             Ok(Admitted::Body { want, cap, coding }) => {
                 let awaits_continue = has_body && body.is_http2() && head.headers.contains_key(EXPECT);
                 let head = KeptHead::new(head, has_body && body.is_http2());
@@ -137,7 +138,7 @@ impl Exchange {
                     discard(body, &shared.deadlines, &shared.budget, watch.share());
                     Step::Answer(answer)
                 } else if has_body && !refusal.closes() && !awaits_continue {
-                    let limits = limits(&shared, &watch, shared.config.max_body_size, since, 0);
+                    let limits = limits(&shared, &watch, policy.limits.max_body_size, since, 0);
                     Step::Refuse(answer, Collect::new(body, Coding::Identity, limits))
                 } else {
                     if has_body {
@@ -255,38 +256,38 @@ impl Drop for Exchange {
 }
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
-fn admit(shared: &Shared, head: &Parts, body: &RequestBody) -> Result<Admitted, Refusal> {
-    let config = &shared.config;
+fn admit(shared: &Shared, policy: &Policy, head: &Parts, body: &RequestBody) -> Result<Admitted, Refusal> {
+    let settings = &shared.settings;
     head::check(head)?;
     if head.uri.path() == "*" {
         return Ok(Admitted::Preflight(routes::ALL_METHODS));
     }
-    let (want, cap) = match config.routes.find(&head.method, head.uri.path())? {
+    let (want, cap) = match settings.routes.find(&head.method, head.uri.path())? {
         Route::Heartbeat => return Ok(Admitted::Heartbeat),
         Route::ClientScript => return Ok(Admitted::ClientScript),
         // The page has no secret; what it shows may.
         Route::DemoFile(file) => {
-            access::check_host(&head.uri, &head.headers, &config.http_host)?;
+            access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             return Ok(Admitted::DemoFile(file));
         }
         Route::DemoEvents => {
-            access::check_host(&head.uri, &head.headers, &config.http_host)?;
+            access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             access::check_origin(&head.uri, &head.headers)?;
-            authorize(shared, head)?;
+            authorize(policy, head)?;
             return Ok(Admitted::DemoEvents);
         }
         Route::Preflight(allow) => return Ok(Admitted::Preflight(allow)),
-        Route::Metric(kind) => (Want::Metric(kind), config.max_body_size),
-        Route::Batch => (Want::Batch, config.max_batch_size),
+        Route::Metric(kind) => (Want::Metric(kind), policy.limits.max_body_size),
+        Route::Batch => (Want::Batch, policy.limits.max_batch_size),
     };
-    authorize(shared, head)?;
+    authorize(policy, head)?;
     body::check_length(body, cap)?;
     let coding = Coding::of(&head.headers)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
-fn authorize(shared: &Shared, head: &Parts) -> Result<(), Refusal> {
-    match &shared.verifier {
+fn authorize(policy: &Policy, head: &Parts) -> Result<(), Refusal> {
+    match &policy.verifier {
         Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
         None => Ok(()),
     }
@@ -294,8 +295,8 @@ fn authorize(shared: &Shared, head: &Parts) -> Result<(), Refusal> {
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(shared: &Shared, head: &KeptHead, kind: Kind, body: &Bytes) -> Result<(), Refusal> {
-    let Config { style, routes, .. } = &*shared.config;
-    let key = routes.key(head.uri.path()).and_then(routes::decode_key).ok_or(Refusal::Key)?;
+    let style = &shared.encoding;
+    let key = shared.settings.routes.key(head.uri.path()).and_then(routes::decode_key).ok_or(Refusal::Key)?;
     let name = style.name(&key)?;
     let header = head.content_type.as_ref().map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();

@@ -73,7 +73,7 @@ pub(crate) fn head_refused_by_h2(shared: &Shared, peer: Option<SocketAddr>) {
 
 fn note_head(shared: &Shared, peer: Option<SocketAddr>, reason: Reason, status: StatusCode) {
     shared.refusals.note(reason, peer.map(|peer| peer.ip()));
-    if shared.config.verbose {
+    if shared.settings.verbose {
         info!(target: REQUEST, status = status.as_u16(), peer = shown(peer), reason = reason.name(), "request");
     }
 }

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::api::context::Shared;
 use crate::api::long_batch::Turns;
-use crate::auth::Verifier;
+use crate::api::policy::{CurrentPolicy, Policy};
 use crate::config::Config;
 use crate::conn::budget::Budget;
 use crate::conn::deadlines::{Activity, Deadlines, Lifecycle, TICK};
@@ -104,7 +104,6 @@ pub(crate) struct Worker {
     shared: Rc<Shared>,
     http1: Rc<Http1>,
     http2: Rc<Http2>,
-    tls: Option<Tls>,
 }
 
 impl Worker {
@@ -124,21 +123,21 @@ impl Worker {
             drain,
         } = worker_config;
         let shared = Rc::new(Shared {
-            verifier: config.jwt_secret.as_ref().map(Verifier::new),
-            upstream: Upstream::new(config.packet_size, target, outage, counters),
-            budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
+            settings: config.api.clone(),
+            policy: CurrentPolicy::new(Policy::new(&config.policy, tls)),
+            encoding: config.encoding.clone(),
+            upstream: Upstream::new(config.upstream.packet_size, target, outage, counters),
+            budget: Budget::new(config.policy.limits.largest(), config.server.threads),
             turns: Turns::default(),
             refusals: Refusals::new(summary),
             feed,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, lifecycle)),
             date: Default::default(),
-            config,
         });
         let worker = Rc::new(Self {
             http1: Rc::new(Http1::new(Rc::clone(&shared))),
             http2: Rc::new(Http2::new(Rc::clone(&shared))),
             shared,
-            tls,
         });
         let flusher = supervisor.spawn_endless("flusher", {
             let shared = Rc::clone(&worker.shared);
@@ -186,11 +185,11 @@ impl Worker {
         let stream = Socket::new(stream);
         let guard = self.shared.deadlines.watch();
         guard.watch().set_peer(peer);
-        if self.tls.is_some() {
+        if let Some(tls) = self.shared.policy.get().tls.clone() {
             let worker = Rc::clone(self);
             spawn_local(async move {
                 let _place = place;
-                worker.serve_tls(stream, guard.watch()).await;
+                worker.serve_tls(&tls, stream, guard.watch()).await;
                 drop(guard);
             });
         } else {
@@ -203,8 +202,7 @@ impl Worker {
         }
     }
 
-    async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Activity>) {
-        let Some(tls) = &self.tls else { return };
+    async fn serve_tls(self: &Rc<Self>, tls: &Tls, stream: Socket, watch: &Rc<Activity>) {
         let watch = Rc::clone(watch);
         match Box::pin(handshake(tls.acceptor(), stream, &watch)).await {
             Some((stream, Negotiated::Http2)) => Box::pin(http2(stream, Rc::clone(&self.http2), watch)).await,
