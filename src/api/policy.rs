@@ -1,8 +1,8 @@
 //! What may change while the server runs: certificates, the secret of tokens, limits.
 //!
-//! A worker holds one [`Policy`], which is swapped whole. A request and a handshake take it once, at their beginning, so
-//! none sees the half of one and the half of another; who has begun ends with what it began with. Nothing is locked: a
-//! policy belongs to one worker, and each worker makes its own.
+//! A worker holds one [`Policy`], which is swapped whole. A request and a handshake take it once, when they begin, and keep
+//! it to their end: neither ever sees parts of two policies. Nothing is locked, since a policy belongs to one worker, and
+//! each worker makes its own.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -95,3 +95,54 @@ fn a_zero_timeout_is_none_with_a_warning() {
     let config = config(&["--http-timeout-idle=0"]).expect("sound");
     assert_eq!((config.timeouts.idle, config.warnings.len()), (None, 1));
 }
+
+#[test]
+fn no_two_flags_have_a_name_or_a_twin_in_common() {
+    let twins: std::collections::BTreeSet<String> = flags::FLAGS.iter().map(|flag| flag.env()).collect();
+    assert_eq!(twins.len(), flags::FLAGS.len());
+}
+
+#[test]
+fn each_setting_has_the_value_of_its_flag() {
+    let config = config(&[
+        "--http-host=localhost",
+        "--http-port=1",
+        "--http-timeout-read=2",
+        "--http-timeout-write=3",
+        "--http-timeout-idle=4",
+        "--http-max-body-size=5",
+        "--http-max-batch-size=6",
+        "--http-base-path=/seven",
+        "--http-max-connections=8",
+        "--http-threads=9",
+        "--tls-cert=c.pem",
+        "--tls-key=k.pem",
+        "--statsd-host=daemon",
+        "--statsd-port=10",
+        "--statsd-packet-size=110",
+        "--statsd-dialect=datadog",
+        "--statsd-tag=a=b",
+        "--statsd-tag=c=d",
+        "--metric-prefix=web",
+        "--jwt-secret=0123456789abcdef0123456789abcdef",
+        "--demo",
+        "--verbose",
+        "--log-format=json",
+    ])
+    .expect("sound flags");
+    let ServerSettings { host, port, max_connections, threads } = &config.server;
+    assert_eq!((host.as_str(), *port, *max_connections, *threads), ("localhost", 1, 8, 9));
+    let Timeouts { read, write, idle } = config.timeouts;
+    assert_eq!([read, write, idle], [2, 3, 4].map(|seconds| Some(Duration::from_secs(seconds))));
+    let limits = config.policy.limits;
+    assert_eq!((limits.max_body_size, limits.max_batch_size), (5, 6));
+    let tls = config.policy.tls.expect("both files are given");
+    assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("c.pem"), Some("k.pem")));
+    assert_eq!(config.policy.secret.expect("one is given").expose(), b"0123456789abcdef0123456789abcdef");
+    let api::settings::Settings { routes, listen_host, verbose } = config.api;
+    assert_eq!((routes.base.as_str(), routes.demo, listen_host.as_str(), verbose), ("/seven", true, "localhost", true));
+    assert_eq!((config.upstream.endpoint.to_string().as_str(), config.upstream.packet_size), ("daemon:10", 110));
+    let encoding = config.encoding;
+    assert_eq!((encoding.prefix().as_str(), encoding.dialect().name, encoding.tags()), ("web.", "datadog", "a:b,c:d"));
+    assert!(config.demo && config.log_format == Format::Json && config.warnings.is_empty());
+}
