@@ -76,11 +76,11 @@ pub(crate) fn start(supervisor: Supervisor) -> Result<(SocketAddr, Site, Console
 
 /// How to send a first metric to `http`.
 pub(crate) fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<String, DemoError> {
-    let (scheme, insecure) = if config.tls.is_some() { ("https", " -k") } else { ("http", "") };
-    let token = config.jwt_secret.as_ref().map(|secret| auth::sample_token(secret, TOKEN_SECONDS)).transpose()?;
+    let (scheme, insecure) = if config.policy.tls.is_some() { ("https", " -k") } else { ("http", "") };
+    let token = config.policy.secret.as_ref().map(|secret| auth::sample_token(secret, TOKEN_SECONDS)).transpose()?;
     let header = token.as_ref().map(|token| format!(" -H 'X-JWT-Token: {token}'")).unwrap_or_default();
     let query = token.map(|token| format!("?token={token}")).unwrap_or_default();
-    let base = &config.routes.base;
+    let base = &config.api.routes.base;
     Ok(format!(
         "The proxy listens on {scheme}://{http} and sends to the demo's StatsD receiver on {statsd}.\n\
          Open the page that shows it live:\n\n  \

@@ -26,8 +26,8 @@ pub use process::run;
 
 /// The tables that the documents are held against.
 pub mod tables {
-    pub use crate::config::arguments::{FLAGS, Flag, Kind as FlagKind};
-    pub use crate::config::quantity::RANGES;
+    pub use crate::config::flag::{Flag, Kind as FlagKind};
+    pub use crate::config::flags::FLAGS;
     pub use crate::metric::Kind as MetricKind;
     pub use crate::statsd::dialect::{DIALECTS, Dialect, PRESENT};
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::api::client_script;
 use crate::config::Config;
-use crate::config::arguments::{self, CommandLine};
+use crate::config::arguments::CommandLine;
+use crate::config::{flags, help};
 use crate::demo;
 use crate::net::listener;
 use crate::net::tls::Tls;
@@ -24,10 +25,10 @@ const USAGE: u8 = 2;
 /// error that the log tells, 2 for a command line that cannot be read.
 pub fn run() -> ExitCode {
     let mut line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
-    if line.asks("help") {
-        return answer(&arguments::help());
+    if line.asks(&flags::HELP) {
+        return answer(&help::help());
     }
-    if line.asks("version") {
+    if line.asks(&flags::VERSION) {
         let (name, version, commit) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), env!("COMMIT"));
         return answer(&format!("{name} {version} ({commit})\n"));
     }
@@ -83,16 +84,16 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+    let tls = config.policy.tls.as_ref().map(Tls::load).transpose()?;
     shutdown.listening();
-    let listener = listener::bind(&config.http_host, config.http_port)?;
+    let listener = listener::bind(&config.server.host, config.server.port)?;
     let http = listener.local_addr()?;
     let demo = if config.demo { Some(demo::start(process.supervisor.clone())?) } else { None };
     if let Some((receiver, ..)) = &demo {
-        config.statsd = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
+        config.upstream.endpoint = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
     }
     // What the limit on open files leaves, so that the start line says what holds.
-    config.max_connections = server::places(&config);
+    config.server.max_connections = server::places(&config);
     if let Some(warning) = config.exposure(http) {
         warn!("{warning}");
     }

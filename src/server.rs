@@ -96,12 +96,12 @@ pub(crate) fn serve(
 ) -> Result<(), ServeError> {
     let Process { counters, supervisor } = process;
     let summary = Arc::new(RefusalSummary::new(Arc::clone(&counters)));
-    let outage = Arc::new(Outage::new(config.statsd.to_string()));
+    let outage = Arc::new(Outage::new(config.upstream.endpoint.to_string()));
     let lifecycle = Arc::new(Lifecycle::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
     let mut workers = Vec::new();
     let mut worker_configs = Vec::new();
-    for _ in 0..config.threads {
+    for _ in 0..config.server.threads {
         let (sender, inbox) = mpsc::unbounded_channel();
         workers.push(WorkerHandle { sender, load: Arc::default() });
         worker_configs.push(WorkerConfig {
@@ -130,7 +130,7 @@ pub(crate) fn serve(
         threads.push(runtime_ready.map_err(ServeError::Worker)?);
     }
     let acceptor = Acceptor { workers, places: places(&config), lifecycle, supervisor: supervisor.clone() };
-    let endpoint = config.statsd.clone();
+    let endpoint = config.upstream.endpoint.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
         let reports = Arc::clone(&outage);
@@ -173,15 +173,15 @@ pub(crate) fn places(config: &Config) -> usize {
             limit.current = limit.maximum;
         }
     }
-    let reserved = RESERVED_FILES + RESERVED_FILES_PER_WORKER * config.threads as u64;
+    let reserved = RESERVED_FILES + RESERVED_FILES_PER_WORKER * config.server.threads as u64;
     let files = limit.current.map_or(usize::MAX, |files| files.saturating_sub(reserved) as usize).max(1);
-    if files < config.max_connections {
+    if files < config.server.max_connections {
         warn!(
             "the limit on open files leaves room for {files} connections, not for --http-max-connections {}: raise it with ulimit -n",
-            config.max_connections
+            config.server.max_connections
         );
     }
-    files.min(config.max_connections)
+    files.min(config.server.max_connections)
 }
 
 /// One worker as the accept loop sees it.

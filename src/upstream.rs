@@ -6,4 +6,5 @@ pub(crate) mod outage;
 pub(crate) mod path;
 pub(crate) mod queue;
 pub(crate) mod resolver;
+pub(crate) mod settings;
 pub(crate) mod udp;

@@ -1,26 +1,28 @@
 //! What the requests of one worker share, and nothing outside it touches.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::api::long_batch::Turns;
+use crate::api::policy::CurrentPolicy;
+use crate::api::settings::Settings;
 use crate::api::site::Site;
-use crate::auth::Verifier;
-use crate::config::Config;
 use crate::conn::budget::Budget;
 use crate::conn::deadlines::Deadlines;
 use crate::ingest::batch::{self, Sink};
 use crate::metric::{Metric, MetricError};
+use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
 use crate::telemetry::refusals::Refusals;
 use crate::upstream::queue::Upstream;
 
 /// One worker's state, as its requests see it.
 pub(crate) struct Context {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// Checks tokens, where they are required.
-    pub verifier: Option<Verifier>,
+    /// What the operator decided for good.
+    pub settings: Settings,
+    /// What the operator may decide anew.
+    pub policy: CurrentPolicy,
+    /// How lines are written.
+    pub encoding: Encoding,
     /// The way to StatsD.
     pub upstream: Upstream,
     /// The memory for requests that are not there whole.
@@ -38,7 +40,7 @@ pub(crate) struct Context {
 impl Context {
     /// Forwards the metric of a request unless sampling drops it.
     pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
-        batch::sample(metric, &self.config.style, &mut &*self).map(|_| ())
+        batch::sample(metric, &self.encoding, &mut &*self).map(|_| ())
     }
 }
 
@@ -47,7 +49,7 @@ impl Sink for &Context {
         let mut length = 0;
         self.upstream.push(metric.value.count(), |out| {
             let start = out.len();
-            line::write(out, &self.config.style, metric);
+            line::write(out, &self.encoding, metric);
             length = out.len() - start;
         })?;
         Ok(length)

@@ -15,6 +15,7 @@ use crate::api::context::Context;
 use crate::api::endpoints;
 use crate::api::kept_head::KeptHead;
 use crate::api::long_batch::{self, FirstSlice};
+use crate::api::policy::Policy;
 use crate::api::refusals::Refusal;
 use crate::api::request_log::RequestLog;
 use crate::api::responses::{accepted, refuse, report};
@@ -58,9 +59,11 @@ pub(crate) async fn respond(
     activity: Rc<Activity>,
     request: Request<RequestBody>,
 ) -> Result<Answer, Infallible> {
-    let mut log = RequestLog::begin(context.config.verbose);
+    let mut log = RequestLog::begin(context.settings.verbose);
+    // The request keeps the policy that it began with.
+    let policy = context.policy.get();
     let (head, body) = request.into_parts();
-    let (head, answer) = match admit(&context, &activity, &head, &body) {
+    let (head, answer) = match admit(&context, &policy, &activity, &head, &body) {
         Ok(Admitted::Body { want, cap, coding }) => {
             let head = KeptHead::new(head, body.is_http2() && !body.is_complete());
             let limits = limits(&context, &activity, cap, head.size());
@@ -73,7 +76,8 @@ pub(crate) async fn respond(
             // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
             let awaits_continue = head.headers.contains_key(EXPECT);
             let head = KeptHead::new(head, false);
-            refuse_body(&context, &activity, &refusal, body, awaits_continue, &mut log);
+            let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
+            refuse_body(limits, &refusal, body, awaits_continue, &mut log);
             (head, Err(refusal))
         }
     };
@@ -118,21 +122,14 @@ async fn receive(
 }
 
 /// Leaves the body of a request that its head has refused. What is there already is swallowed: else hyper may have to close.
-fn refuse_body(
-    context: &Context,
-    activity: &Rc<Activity>,
-    refusal: &Refusal,
-    body: RequestBody,
-    awaits_continue: bool,
-    log: &mut RequestLog,
-) {
+fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool, log: &mut RequestLog) {
+    let activity = Rc::clone(&limits.watch);
     if body.is_http2() && matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
         activity.note_oversized_head();
     }
     if body.is_http2() || body.is_complete() || refusal.closes() || awaits_continue {
-        return leave(body, activity, &context.budget);
+        return leave(body, &activity, &limits.budget);
     }
-    let limits = limits(context, activity, context.config.max_body_size, 0);
     let mut collect = Collect::new(body, Coding::Identity, limits);
     if !matches!(collect.poll(&mut task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))) {
         activity.ask_linger();
@@ -146,38 +143,44 @@ fn limits(context: &Context, activity: &Rc<Activity>, cap: usize, head: usize) -
 }
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
-fn admit(context: &Context, activity: &Rc<Activity>, head: &Parts, body: &RequestBody) -> Result<Admitted, Refusal> {
-    let config = &context.config;
+fn admit(
+    context: &Context,
+    policy: &Policy,
+    activity: &Rc<Activity>,
+    head: &Parts,
+    body: &RequestBody,
+) -> Result<Admitted, Refusal> {
+    let settings = &context.settings;
     head::check(head)?;
     if head.uri.path() == "*" {
         return Ok(Admitted::Answered(endpoints::preflight(head, routes::ALL_METHODS)));
     }
     let site = context.site.as_ref();
-    let (want, cap) = match config.routes.find(&head.method, head.uri.path(), site)? {
+    let (want, cap) = match settings.routes.find(&head.method, head.uri.path(), site)? {
         Route::Endpoint(Handler::Head(serve)) => return Ok(Admitted::Answered(serve(head))),
         Route::Preflight(allow) => return Ok(Admitted::Answered(endpoints::preflight(head, allow))),
         // The page has no secret; what it shows may.
         Route::File(file) => {
-            access::check_host(&head.uri, &head.headers, &config.http_host)?;
+            access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             return Ok(Admitted::Answered(endpoints::file(file)));
         }
         Route::Events => {
-            access::check_host(&head.uri, &head.headers, &config.http_host)?;
+            access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             access::check_origin(&head.uri, &head.headers)?;
-            authorize(context, head)?;
+            authorize(policy, head)?;
             return Ok(Admitted::Answered(endpoints::events(site, activity)?));
         }
-        Route::Metric(kind, key) => (Want::Metric(kind, key), config.max_body_size),
-        Route::Endpoint(Handler::Batch) => (Want::Batch, config.max_batch_size),
+        Route::Metric(kind, key) => (Want::Metric(kind, key), policy.limits.max_body_size),
+        Route::Endpoint(Handler::Batch) => (Want::Batch, policy.limits.max_batch_size),
     };
-    authorize(context, head)?;
+    authorize(policy, head)?;
     body::check_length(body, cap)?;
     let coding = Coding::of(&head.headers)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
-fn authorize(context: &Context, head: &Parts) -> Result<(), Refusal> {
-    match &context.verifier {
+fn authorize(policy: &Policy, head: &Parts) -> Result<(), Refusal> {
+    match &policy.verifier {
         Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
         None => Ok(()),
     }
@@ -185,7 +188,7 @@ fn authorize(context: &Context, head: &Parts) -> Result<(), Refusal> {
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
-    let style = &context.config.style;
+    let style = &context.encoding;
     let key = head.uri.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
     let name = style.name(&key)?;
     let header = head.content_type.as_ref().map(HeaderValue::as_bytes);

@@ -62,7 +62,7 @@ pub(crate) fn note_refused_head(context: &Context, peer: Option<SocketAddr>, hea
         RefusedHead::Malformed => (Reason::BadHead, StatusCode::BAD_REQUEST),
     };
     context.refusals.note(reason, peer.map(|peer| peer.ip()));
-    if context.config.verbose {
+    if context.settings.verbose {
         info!(target: REQUEST, status = status.as_u16(), peer = shown(peer), reason = reason.name(), "request");
     }
 }

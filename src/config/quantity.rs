@@ -3,9 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{MAX_BATCH, MAX_BODY, TIMEOUT_MAX};
-use crate::statsd::packer::MAX_DATAGRAM;
-
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
@@ -39,8 +36,6 @@ impl fmt::Display for Unit {
 /// The values that a numeric flag takes, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Range {
-    /// The flag's name, without dashes.
-    pub flag: &'static str,
     /// What the number counts.
     pub unit: Unit,
     /// The least value.
@@ -49,37 +44,14 @@ pub struct Range {
     pub most: u64,
 }
 
-const fn range(flag: &'static str, unit: Unit, least: u64, most: u64) -> Range {
-    Range { flag, unit, least, most }
-}
-
-/// The ranges of all numeric flags, which `docs/configuration.md` shows.
-pub const RANGES: [Range; 10] = [
-    range("http-port", Unit::Port, 0, u16::MAX as u64),
-    range("http-timeout-read", Unit::Seconds, 0, TIMEOUT_MAX),
-    range("http-timeout-write", Unit::Seconds, 0, TIMEOUT_MAX),
-    range("http-timeout-idle", Unit::Seconds, 0, TIMEOUT_MAX),
-    range("http-max-body-size", Unit::Bytes, 1, MAX_BODY),
-    range("http-max-batch-size", Unit::Bytes, 1, MAX_BATCH),
-    range("http-max-connections", Unit::Connections, 1, 1_000_000),
-    range("http-threads", Unit::Threads, 1, 1024),
-    range("statsd-port", Unit::Port, 1, u16::MAX as u64),
-    range("statsd-packet-size", Unit::Bytes, 64, MAX_DATAGRAM),
-];
-
 impl Range {
-    /// Finds the range of a flag.
-    pub fn of(flag: &str) -> Option<&'static Self> {
-        RANGES.iter().find(|range| range.flag == flag)
-    }
-
     /// Reads a number in this range. The error says the rule and, where it can be told, what to write instead.
     pub fn parse(&self, text: &str) -> Result<u64, String> {
         match u64::from_str(text) {
             Ok(number) if self.takes(number) => Ok(number),
             read => {
                 let hint = if read.is_ok() { self.hint_at_range(text) } else { self.hint(text) };
-                let Self { unit, least, most, .. } = self;
+                let Self { unit, least, most } = self;
                 Err(format!("must be {unit}, {least} to {most}{}", hint.map(|h| format!("; {h}")).unwrap_or_default()))
             }
         }
@@ -201,14 +173,15 @@ pub(crate) fn size(bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::flags::{FLAGS, find};
 
     fn parse(flag: &str, text: &str) -> Result<u64, String> {
-        Range::of(flag).expect("a numeric flag").parse(text)
+        find(flag).and_then(|flag| flag.range).expect("a numeric flag").parse(text)
     }
 
     #[test]
     fn both_ends_of_a_range_belong_to_it() {
-        for range in RANGES {
+        for range in FLAGS.iter().filter_map(|flag| flag.range) {
             assert_eq!(range.parse(&range.least.to_string()), Ok(range.least));
             assert_eq!(range.parse(&range.most.to_string()), Ok(range.most));
             assert!(range.parse(&(range.most + 1).to_string()).is_err());

@@ -11,19 +11,19 @@ impl Config {
     ///
     /// It begins with the URL and a comma, which is what start scripts look for.
     pub(crate) fn start_line(&self, http: SocketAddr) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let tokens = if self.jwt_secret.is_some() { "" } else { "not " };
-        let prefix = match self.style.prefix().as_str() {
+        let scheme = if self.policy.tls.is_some() { "https" } else { "http" };
+        let tokens = if self.policy.secret.is_some() { "" } else { "not " };
+        let prefix = match self.encoding.prefix().as_str() {
             "" => "none".to_owned(),
             prefix => format!("{prefix:?}"),
         };
-        let base = if self.routes.base.is_empty() { "/" } else { &self.routes.base };
+        let base = if self.api.routes.base.is_empty() { "/" } else { &self.api.routes.base };
         format!(
             "listening on {scheme}://{http}, sending to StatsD at {}, tokens {tokens}required, prefix {prefix}, \
              base path {base}, dialect {}, threads {}; {}",
-            self.statsd,
-            self.style.dialect().name,
-            self.threads,
+            self.upstream.endpoint,
+            self.encoding.dialect().name,
+            self.server.threads,
             self.limits(),
         )
     }
@@ -32,19 +32,19 @@ impl Config {
         let timeout = |time: Option<Duration>| time.map_or("none".to_owned(), |time| format!("{} s", time.as_secs()));
         format!(
             "limits: body {}, batch {}, connections {}, read {}, write {}, idle {}, datagram {}",
-            size(self.max_body_size),
-            size(self.max_batch_size),
-            self.max_connections,
+            size(self.policy.limits.max_body_size),
+            size(self.policy.limits.max_batch_size),
+            self.server.max_connections,
             timeout(self.timeouts.read),
             timeout(self.timeouts.write),
             timeout(self.timeouts.idle),
-            size(self.packet_size),
+            size(self.upstream.packet_size),
         )
     }
 
     /// A warning if other machines reach the server, and need no token.
     pub(crate) fn exposure(&self, http: SocketAddr) -> Option<String> {
-        let open = self.jwt_secret.is_none() && !http.ip().to_canonical().is_loopback();
+        let open = self.policy.secret.is_none() && !http.ip().to_canonical().is_loopback();
         open.then(|| {
             format!(
                 "whoever reaches {http} can send metrics, as no token is required: set --jwt-secret-file, or let only a \

@@ -55,7 +55,7 @@ const fn ticks(time: Duration) -> u32 {
 }
 
 /// The deadlines of a connection; `None` where there is none.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Timeouts {
     /// For a request to arrive, from its first byte to its body's last; also for the first byte of a new connection.
     pub read: Option<Duration>,

@@ -14,9 +14,9 @@ use tracing::warn;
 
 use crate::api::context::Context;
 use crate::api::long_batch::Turns;
+use crate::api::policy::{CurrentPolicy, Policy};
 use crate::api::service::Api;
 use crate::api::site::Site;
-use crate::auth::Verifier;
 use crate::config::Config;
 use crate::conn::budget::Budget;
 use crate::conn::date::AnswerDate;
@@ -107,7 +107,6 @@ pub(crate) struct Worker {
     date: Rc<AnswerDate>,
     http1: Rc<Http1<Api>>,
     http2: Rc<Http2<Api>>,
-    tls: Option<Tls>,
 }
 
 impl Worker {
@@ -127,14 +126,15 @@ impl Worker {
             drain,
         } = worker_config;
         let context = Rc::new(Context {
-            verifier: config.jwt_secret.as_ref().map(Verifier::new),
-            upstream: Upstream::new(config.packet_size, target, outage, counters),
-            budget: Budget::new(config.max_batch_size.max(config.max_body_size), config.threads),
+            settings: config.api.clone(),
+            policy: CurrentPolicy::new(Policy::new(&config.policy, tls)),
+            encoding: config.encoding.clone(),
+            upstream: Upstream::new(config.upstream.packet_size, target, outage, counters),
+            budget: Budget::new(config.policy.limits.largest(), config.server.threads),
             turns: Turns::default(),
             refusals: Refusals::new(summary),
             site,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, lifecycle)),
-            config,
         });
         let api = Rc::new(Api(Rc::clone(&context)));
         let date = Rc::new(AnswerDate::default());
@@ -143,7 +143,6 @@ impl Worker {
             http2: Rc::new(Http2::new(api, context.budget.clone())),
             context,
             date,
-            tls,
         });
         let flusher = supervisor.spawn_endless("flusher", {
             let context = Rc::clone(&worker.context);
@@ -191,11 +190,11 @@ impl Worker {
         let stream = Socket::new(stream);
         let guard = self.context.deadlines.watch();
         guard.watch().set_peer(peer);
-        if self.tls.is_some() {
+        if let Some(tls) = self.context.policy.get().tls.clone() {
             let worker = Rc::clone(self);
             spawn_local(async move {
                 let _place = place;
-                worker.serve_tls(stream, guard.watch()).await;
+                worker.serve_tls(&tls, stream, guard.watch()).await;
                 drop(guard);
             });
         } else {
@@ -208,8 +207,7 @@ impl Worker {
         }
     }
 
-    async fn serve_tls(self: &Rc<Self>, stream: Socket, watch: &Rc<Activity>) {
-        let Some(tls) = &self.tls else { return };
+    async fn serve_tls(self: &Rc<Self>, tls: &Tls, stream: Socket, watch: &Rc<Activity>) {
         let watch = Rc::clone(watch);
         match Box::pin(handshake(tls.acceptor(), stream, &watch)).await {
             Some((stream, Negotiated::Http2)) => Box::pin(http2::serve(stream, Rc::clone(&self.http2), watch)).await,

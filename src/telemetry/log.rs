@@ -28,9 +28,10 @@ pub(crate) const REQUEST: &str = "request";
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Format {
     /// For people.
+    #[default]
     Text,
     /// One JSON object a line.
     Json,

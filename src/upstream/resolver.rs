@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Host and port of the StatsD daemon, as given.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Endpoint {
     /// An IPv4 or IPv6 address, or a name.
     pub host: String,

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use statsd_http_proxy::tables::{
-    DIALECTS, Dialect, FLAGS, Flag, FlagKind as Kind, MetricKind as Metric, PRESENT, RANGES,
-};
+use statsd_http_proxy::tables::{DIALECTS, Dialect, FLAGS, Flag, FlagKind as Kind, MetricKind as Metric, PRESENT};
 
 /// The documents for users, all of which may link to each other.
 const DOCUMENTS: [&str; 10] = [
@@ -75,11 +73,12 @@ fn the_configuration_page_has_every_range() {
     let text = document("docs/configuration.md");
     let table = text.lines().skip_while(|line| *line != "### Ranges").skip_while(|line| !line.starts_with("|---"));
     let found: Vec<Vec<String>> = table.skip(1).take_while(|line| line.starts_with('|')).map(cells).collect();
-    let expected: Vec<Vec<String>> = RANGES
+    let expected: Vec<Vec<String>> = FLAGS
         .iter()
-        .map(|range| {
+        .filter_map(|flag| Some((flag, flag.range?)))
+        .map(|(flag, range)| {
             let unit = range.unit.to_string().trim_start_matches("a ").to_owned();
-            vec![unit, range.least.to_string(), range.most.to_string(), format!("`--{}`", range.flag)]
+            vec![unit, range.least.to_string(), range.most.to_string(), format!("`--{}`", flag.name)]
         })
         .collect();
     assert_eq!(found, expected);

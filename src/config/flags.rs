@@ -1,0 +1,192 @@
+//! The one table of flags.
+//!
+//! A row holds the name of a flag, its default, its heading, its type with its unit and range, its help, and the setting
+//! that it fills. Code names a flag by its constant: a misspelt one does not compile, nor does a value that is put into a
+//! setting of another type. A new flag is a row here and a field in the settings of the module that it is for. The parser,
+//! `--help` and the documents' tables read [`FLAGS`]; nothing else names a flag.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::config::check::Check;
+use crate::config::flag::{Flag, Group, Typed, by_rule};
+use crate::config::quantity::Unit;
+use crate::config::values;
+use crate::metric::Prefix;
+use crate::statsd::dialect::Dialect;
+use crate::statsd::encoding::Encoding;
+use crate::statsd::packer::MAX_DATAGRAM;
+use crate::telemetry::log::Format;
+
+/// The largest body of a single metric that can be allowed, in bytes.
+const MAX_BODY: u32 = 64 * 1024 * 1024;
+
+/// The largest batch that can be allowed, in bytes: a quarter of the memory for incomplete requests is then one body.
+const MAX_BATCH: u32 = 16 * 1024 * 1024;
+
+/// Makes a constant of each row, and of all of them the table and the function that reads them: a row cannot be in one and
+/// not in the others.
+macro_rules! table {
+    ($($name:ident: $value:ty = $flag:expr;)*) => {
+        $(pub(crate) const $name: Typed<$value> = $flag;)*
+
+        /// Every flag there is, in the order of `--help`.
+        pub const FLAGS: &[Flag] = &[$($name.flag),*];
+
+        /// Reads all flags, and fills the settings that they are for.
+        pub(super) fn fill(config: &mut Config, check: &mut Check<'_>) {
+            $(check.fill(config, &$name);)*
+        }
+    };
+}
+
+table! {
+    HTTP_HOST: String = Typed::new(
+        "http-host", "127.0.0.1", Group::Http, values::LISTEN_HOST,
+        "Address to listen on; --http-host= (empty) is any address, IPv4 and IPv6",
+        |config, host| {
+            config.server.host.clone_from(&host);
+            config.api.listen_host = host;
+        },
+    ).or_empty();
+    HTTP_PORT: u16 = Typed::new(
+        "http-port", "80", Group::Http, values::port(0),
+        "TCP port to listen on; 0 takes a free one",
+        |config, port| config.server.port = port,
+    );
+    HTTP_TIMEOUT_READ: Option<Duration> = Typed::new(
+        "http-timeout-read", "5", Group::Http, values::TIMEOUT,
+        "Longest time for one request to arrive, head and body; 0 is no limit",
+        |config, time| config.timeouts.read = time,
+    );
+    HTTP_TIMEOUT_WRITE: Option<Duration> = Typed::new(
+        "http-timeout-write", "5", Group::Http, values::TIMEOUT,
+        "Longest time for a peer to take a response; 0 is no limit",
+        |config, time| config.timeouts.write = time,
+    );
+    HTTP_TIMEOUT_IDLE: Option<Duration> = Typed::new(
+        "http-timeout-idle", "75", Group::Http, values::TIMEOUT,
+        "Longest time between two requests of a connection; 0 is no limit",
+        |config, time| config.timeouts.idle = time,
+    );
+    HTTP_MAX_BODY_SIZE: usize = Typed::new(
+        "http-max-body-size", "65536", Group::Http, values::bytes(1, MAX_BODY),
+        "Largest body of a single metric, also when inflated",
+        |config, bytes| config.policy.limits.max_body_size = bytes,
+    );
+    HTTP_MAX_BATCH_SIZE: usize = Typed::new(
+        "http-max-batch-size", "1048576", Group::Http, values::bytes(1, MAX_BATCH),
+        "Largest body of a batch, also when inflated",
+        |config, bytes| config.policy.limits.max_batch_size = bytes,
+    );
+    HTTP_BASE_PATH: String = Typed::new(
+        "http-base-path", "", Group::Http, values::BASE_PATH,
+        "Path before all others, such as /some/path; nothing is served outside it",
+        |config, base| config.api.routes.base = base,
+    );
+    HTTP_MAX_CONNECTIONS: usize = Typed::new(
+        "http-max-connections", "10000", Group::Http, values::count(Unit::Connections, 1_000_000),
+        "Connections served at once; more wait in the kernel's backlog",
+        |config, count| config.server.max_connections = count,
+    );
+    HTTP_THREADS: usize = Typed::new(
+        "http-threads", "", Group::Http, values::count(Unit::Threads, 1024),
+        "Worker threads (default: one for each core)",
+        |config, count| config.server.threads = count,
+    );
+    TLS_CERT: String = Typed::new(
+        "tls-cert", "", Group::Tls, values::text("FILE"),
+        "Certificate chain in PEM; with --tls-key, serves HTTPS instead of HTTP",
+        by_rule,
+    );
+    TLS_KEY: String = Typed::new(
+        "tls-key", "", Group::Tls, values::text("FILE"),
+        "Private key in PEM",
+        by_rule,
+    );
+    STATSD_HOST: String = Typed::new(
+        "statsd-host", "127.0.0.1", Group::Statsd, values::STATSD_HOST,
+        "StatsD's address or name; a name is looked up again every 30 s",
+        |config, host| config.upstream.endpoint.host = host,
+    );
+    STATSD_PORT: u16 = Typed::new(
+        "statsd-port", "8125", Group::Statsd, values::port(1),
+        "StatsD's UDP port",
+        |config, port| config.upstream.endpoint.port = port,
+    );
+    STATSD_PACKET_SIZE: usize = Typed::new(
+        "statsd-packet-size", "1432", Group::Statsd, values::bytes(64, MAX_DATAGRAM as u32),
+        "Largest datagram; a longer line goes alone",
+        |config, bytes| config.upstream.packet_size = bytes,
+    );
+    STATSD_DIALECT: &'static Dialect = Typed::new(
+        "statsd-dialect", "statsd", Group::Statsd, values::DIALECT,
+        "What StatsD is: statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd or plain",
+        |config, dialect| config.encoding = Encoding::new(config.encoding.prefix().clone(), dialect),
+    );
+    STATSD_TAG: Vec<String> = Typed::new(
+        "statsd-tag", "", Group::Statsd, values::list("KEY=VALUE"),
+        "Tag for every metric, which no client can change; may be given several times",
+        by_rule,
+    );
+    METRIC_PREFIX: Prefix = Typed::new(
+        "metric-prefix", "", Group::Statsd, values::PREFIX,
+        "Put before every metric name, with or without its final dot",
+        |config, prefix| config.encoding = Encoding::new(prefix, config.encoding.dialect()),
+    );
+    JWT_SECRET: String = Typed::new(
+        "jwt-secret", "", Group::Access, values::text("SECRET"),
+        "Require a JSON Web Token signed with this secret; process lists show it, so prefer the file or the environment",
+        by_rule,
+    );
+    JWT_SECRET_FILE: String = Typed::new(
+        "jwt-secret-file", "", Group::Access, values::text("FILE"),
+        "Read that secret from a file; one final newline is not part of it",
+        by_rule,
+    );
+    DEMO: bool = Typed::new(
+        "demo", "false", Group::Operation, values::SWITCH,
+        "Start a StatsD receiver too, print what arrives, and show it on a page at /; the port is then 8080 unless given",
+        |config, on| config.demo = on,
+    );
+    VERBOSE: bool = Typed::new(
+        "verbose", "false", Group::Operation, values::SWITCH,
+        "Log every request",
+        |config, on| config.api.verbose = on,
+    );
+    LOG_FORMAT: Format = Typed::new(
+        "log-format", "text", Group::Operation, values::LOG_FORMAT,
+        "text or json",
+        |config, format| config.log_format = format,
+    );
+    VERSION: bool = Typed::new(
+        "version", "false", Group::Operation, values::SWITCH,
+        "Print name, version and commit, and exit",
+        by_rule,
+    );
+    HELP: bool = Typed::new(
+        "help", "false", Group::Operation, values::SWITCH,
+        "Print this text, and exit",
+        by_rule,
+    );
+    HTTP_ROUTER_NAME: String = Typed::new(
+        "http-router-name", "", Group::Compatibility, values::text("NAME"),
+        "Router of the reference",
+        by_rule,
+    );
+    STATSD_CLIENT_NAME: String = Typed::new(
+        "statsd-client-name", "", Group::Compatibility, values::text("NAME"),
+        "StatsD client of the reference",
+        by_rule,
+    );
+    PROFILER_HTTP_PORT: String = Typed::new(
+        "profiler-http-port", "", Group::Compatibility, values::text("PORT"),
+        "Go profiler of the reference",
+        by_rule,
+    );
+}
+
+/// Finds a flag by the name that was typed.
+pub(crate) fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.name == name)
+}

@@ -1,0 +1,148 @@
+//! The configuration: its defaults, its rules, and its warnings.
+
+use std::time::Duration;
+
+use super::*;
+use crate::statsd::packer::DEFAULT_PACKET_SIZE;
+
+fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
+    Config::new(&CommandLine::read(args.iter().map(std::ffi::OsString::from), |_| None))
+}
+
+#[test]
+fn defaults_are_those_of_the_documents() {
+    let config = config(&[]).expect("the defaults are sound");
+    assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 80));
+    assert_eq!(config.upstream.endpoint.to_string(), "127.0.0.1:8125");
+    let seconds = |timeout: Option<Duration>| timeout.map(|t| t.as_secs());
+    let Timeouts { read, write, idle } = config.timeouts;
+    assert_eq!((seconds(read), seconds(write), seconds(idle)), (Some(5), Some(5), Some(75)));
+    assert_eq!(
+        (config.policy.limits.max_body_size, config.server.max_connections, config.upstream.packet_size),
+        (65536, 10000, 1432)
+    );
+    assert!(config.policy.secret.is_none() && config.policy.tls.is_none() && config.warnings.is_empty());
+}
+
+#[test]
+fn the_default_packet_size_is_the_one_that_is_explained() {
+    assert_eq!(config(&[]).expect("the defaults are sound").upstream.packet_size, DEFAULT_PACKET_SIZE);
+}
+
+#[test]
+fn all_mistakes_are_reported_together_by_flag_and_value() {
+    let bad =
+        ["--http-port=99999", "--statsd-port=x", "--log-format=xml", "--nope", "--tls-cert=c.pem", "--verbose=si"];
+    let errors = config(&bad).expect_err("all are wrong").0;
+    assert_eq!(errors.len(), bad.len(), "{errors:?}");
+    for part in
+        ["--http-port \"99999\"", "--statsd-port \"x\"", "--log-format \"xml\"", "--nope", "--tls-key", "\"si\""]
+    {
+        assert!(errors.iter().any(|e| e.contains(part)), "{part} in {errors:?}");
+    }
+}
+
+#[test]
+fn an_empty_host_is_any_address() {
+    assert_eq!(config(&["--http-host="]).expect("sound").server.host, "");
+    assert_eq!(config(&["--http-host", ""]).expect("sound").server.host, "");
+}
+
+#[test]
+fn the_demo_has_a_port_of_its_own_unless_one_is_given() {
+    assert_eq!(config(&["--demo"]).expect("sound").server.port, 8080);
+    assert_eq!(config(&["--demo", "--http-port=81"]).expect("sound").server.port, 81);
+}
+
+#[test]
+fn old_flags_are_accepted_with_a_warning() {
+    let config = config(&["-http-router-name", "HttpRouter", "-profiler-http-port=6060"]).expect("sound");
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = "s3cr3t-that-must-not-be-seen-anywhere";
+    let config = config(&["--jwt-secret", secret]).expect("sound");
+    assert!(config.warnings.is_empty());
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+    let errors = super::Config::new(&CommandLine::read(
+        ["--jwt-secret".into(), secret.into(), "--jwt-secret-file=f".into()],
+        |_| None,
+    ));
+    assert!(!errors.expect_err("both are given").to_string().contains("s3cr3t"));
+}
+
+#[test]
+fn a_short_secret_is_warned_of() {
+    assert_eq!(config(&["--jwt-secret=short"]).expect("sound").warnings.len(), 1);
+}
+
+#[test]
+fn a_prefix_of_a_daemons_own_metrics_is_warned_of() {
+    for prefix in ["statsd", "statsd.", "statsd.web", "stat\u{a0}sd", "statsd_exporter"] {
+        let config = config(&["--metric-prefix", prefix]).expect("sound");
+        assert_eq!(config.warnings.len(), 1, "{prefix:?}: {:?}", config.warnings);
+        assert!(config.warnings[0].contains("choose another prefix"), "{:?}", config.warnings);
+    }
+    for prefix in ["", "web", "web.statsd", "statsd2", "Statsd"] {
+        assert!(config(&["--metric-prefix", prefix]).expect("sound").warnings.is_empty(), "{prefix:?}");
+    }
+}
+
+#[test]
+fn a_zero_timeout_is_none_with_a_warning() {
+    let config = config(&["--http-timeout-idle=0"]).expect("sound");
+    assert_eq!((config.timeouts.idle, config.warnings.len()), (None, 1));
+}
+
+#[test]
+fn no_two_flags_have_a_name_or_a_twin_in_common() {
+    let twins: std::collections::BTreeSet<String> = flags::FLAGS.iter().map(|flag| flag.env()).collect();
+    assert_eq!(twins.len(), flags::FLAGS.len());
+}
+
+#[test]
+fn each_setting_has_the_value_of_its_flag() {
+    let config = config(&[
+        "--http-host=localhost",
+        "--http-port=1",
+        "--http-timeout-read=2",
+        "--http-timeout-write=3",
+        "--http-timeout-idle=4",
+        "--http-max-body-size=5",
+        "--http-max-batch-size=6",
+        "--http-base-path=/seven",
+        "--http-max-connections=8",
+        "--http-threads=9",
+        "--tls-cert=c.pem",
+        "--tls-key=k.pem",
+        "--statsd-host=daemon",
+        "--statsd-port=10",
+        "--statsd-packet-size=110",
+        "--statsd-dialect=datadog",
+        "--statsd-tag=a=b",
+        "--statsd-tag=c=d",
+        "--metric-prefix=web",
+        "--jwt-secret=0123456789abcdef0123456789abcdef",
+        "--demo",
+        "--verbose",
+        "--log-format=json",
+    ])
+    .expect("sound flags");
+    let ServerSettings { host, port, max_connections, threads } = &config.server;
+    assert_eq!((host.as_str(), *port, *max_connections, *threads), ("localhost", 1, 8, 9));
+    let Timeouts { read, write, idle } = config.timeouts;
+    assert_eq!([read, write, idle], [2, 3, 4].map(|seconds| Some(Duration::from_secs(seconds))));
+    let limits = config.policy.limits;
+    assert_eq!((limits.max_body_size, limits.max_batch_size), (5, 6));
+    let tls = config.policy.tls.expect("both files are given");
+    assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("c.pem"), Some("k.pem")));
+    assert_eq!(config.policy.secret.expect("one is given").expose(), b"0123456789abcdef0123456789abcdef");
+    let api::settings::Settings { routes, listen_host, verbose } = config.api;
+    assert_eq!((routes.base.as_str(), listen_host.as_str(), verbose), ("/seven", "localhost", true));
+    assert_eq!((config.upstream.endpoint.to_string().as_str(), config.upstream.packet_size), ("daemon:10", 110));
+    let encoding = config.encoding;
+    assert_eq!((encoding.prefix().as_str(), encoding.dialect().name, encoding.tags()), ("web.", "datadog", "a:b,c:d"));
+    assert!(config.demo && config.log_format == Format::Json && config.warnings.is_empty());
+}
