@@ -13,12 +13,12 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::Request;
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Request};
 use statsd_http_proxy::internals::{
-    Coding, ContentType, DEFAULT_PACKET_SIZE, DIALECTS, Dialect, Encoding, Kind, Members, Packer, Push, Routes, Secret,
-    Verifier, check_head, decode_key, frame_meter, inflate, pack_batch, style, urlencoded, write_single,
+    Coding, ContentType, DEFAULT_PACKET_SIZE, DIALECTS, Dialect, Encoding, Kind, Members, Packer, Push, Secret,
+    Verifier, check_head, decode_key, frame_meter, inflate, metric_key, pack_batch, style, urlencoded, write_single,
 };
 
 /// Metrics in each batch.
@@ -85,11 +85,7 @@ fn single_from_form(bencher: Bencher<'_, '_>, body: &str) {
 
 #[divan::bench(args = ["/count/page.load.cart", "/count/page%2Eload%20cart", "/heartbeat", "/nowhere"])]
 fn route_and_key(bencher: Bencher<'_, '_>, path: &str) {
-    let routes = Routes { base: String::new(), demo: false };
-    bencher.bench(|| {
-        let route = routes.find(&Method::POST, black_box(path));
-        (route, routes.key(path).and_then(decode_key))
-    });
+    bencher.bench(|| metric_key(black_box(path)).and_then(decode_key));
 }
 
 #[divan::bench(args = [8, 64, 1400])]

@@ -18,4 +18,5 @@ pub(crate) mod inflate;
 pub(crate) mod linger;
 pub(crate) mod metered;
 pub(crate) mod request_body;
+pub(crate) mod service;
 pub(crate) mod wake_slot;

@@ -2,7 +2,6 @@
 //! that shows it live.
 
 pub(crate) mod aggregate;
-pub(crate) mod feed;
 pub(crate) mod page;
 pub(crate) mod receiver;
 
@@ -13,9 +12,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::api::event_feed::Feed;
+use crate::api::site::Site;
 use crate::auth;
 use crate::config::Config;
-use crate::demo::feed::Feed;
 use crate::server::supervisor::Supervisor;
 use crate::telemetry::log::{BoundedWriter, Priority};
 
@@ -62,16 +62,16 @@ impl Console {
 
 /// Starts the receiver on a free port of 127.0.0.1, and returns where it listens, what its page shows, and where its lines
 /// are shown. It ends with the process.
-pub(crate) fn start(supervisor: Supervisor) -> Result<(SocketAddr, Feed, Console), DemoError> {
+pub(crate) fn start(supervisor: Supervisor) -> Result<(SocketAddr, Site, Console), DemoError> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = socket.local_addr()?;
-    let feed = Feed::default();
+    let feed = Feed::new(&receiver::hello());
     let console = Console::start()?;
     let (shown, lines) = (feed.clone(), console.clone());
     std::thread::Builder::new()
         .name("demo-statsd".to_owned())
         .spawn(move || supervisor.guard("demo's StatsD receiver", || receiver::run(&socket, &shown, &lines)))?;
-    Ok((address, feed, console))
+    Ok((address, Site { files: &page::FILES, feed }, console))
 }
 
 /// How to send a first metric to `http`.

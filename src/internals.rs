@@ -7,6 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Method;
+
+use crate::api::routes::{Route, Routes};
 
 use crate::conn::deadlines::Deadlines;
 use crate::conn::deadlines::Timeouts;
@@ -15,7 +18,7 @@ use crate::metric::{Metric, Tags};
 use crate::statsd::line;
 
 pub use crate::api::kept_head::KeptHead;
-pub use crate::api::routes::{Routes, decode_key};
+pub use crate::api::routes::decode_key;
 pub use crate::auth::secret::Secret;
 pub use crate::auth::{AuthError, Verifier};
 pub use crate::conn::frames::FrameMeter;
@@ -32,6 +35,14 @@ pub use crate::statsd::packer::{DEFAULT_PACKET_SIZE, MAX_DATAGRAM, MAX_QUEUE, Pa
 
 #[path = "../tests/properties/mod.rs"]
 pub mod properties;
+
+/// The key of a path to which a metric is posted, still encoded.
+pub fn metric_key(path: &str) -> Option<&str> {
+    match Routes::default().find(&Method::POST, path, None) {
+        Ok(Route::Metric(_, key)) => path.get(key..),
+        _ => None,
+    }
+}
 
 /// Lines that leave together: one, or the two of a negative gauge.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -99,7 +99,7 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
     }
     let start_line = config.start_line(http);
     let greeting = demo.as_ref().map(|(receiver, ..)| demo::greeting(&config, http, *receiver)).transpose()?;
-    let (feed, console) = demo.map(|(_, feed, console)| (feed, console)).unzip();
+    let (site, console) = demo.map(|(_, site, console)| (site, console)).unzip();
     let shown = console.clone().zip(greeting);
     client_script::prepare();
     let asked = async move {
@@ -109,7 +109,7 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
         }
         shutdown.asked().await;
     };
-    let result = server::serve(Arc::new(config), listener, tls, feed, process.clone(), asked);
+    let result = server::serve(Arc::new(config), listener, tls, site, process.clone(), asked);
     info!("stopped: {}", process.counters);
     if let Some(console) = console {
         console.finish();

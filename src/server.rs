@@ -21,10 +21,10 @@ use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::sleep;
 use tracing::warn;
 
+use crate::api::site::Site;
 use crate::config::Config;
 use crate::conn::crowding::Pressure;
 use crate::conn::deadlines::Lifecycle;
-use crate::demo::feed::Feed;
 use crate::net::listener::Listener;
 use crate::net::tls::Tls;
 use crate::server::supervisor::Supervisor;
@@ -90,7 +90,7 @@ pub(crate) fn serve(
     config: Arc<Config>,
     listener: TcpListener,
     tls: Option<Tls>,
-    feed: Option<Feed>,
+    site: Option<Site>,
     process: Process,
     shutdown: impl Future<Output = ()> + 'static,
 ) -> Result<(), ServeError> {
@@ -107,7 +107,7 @@ pub(crate) fn serve(
         worker_configs.push(WorkerConfig {
             config: Arc::clone(&config),
             tls: tls.clone(),
-            feed: feed.clone(),
+            site: site.clone(),
             target: target.clone(),
             outage: Arc::clone(&outage),
             counters: Arc::clone(&counters),

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use crate::api::long_batch::Turns;
 use crate::api::policy::CurrentPolicy;
 use crate::api::settings::Settings;
+use crate::api::site::Site;
 use crate::conn::budget::Budget;
-use crate::conn::date::AnswerDate;
 use crate::conn::deadlines::Deadlines;
-use crate::demo::feed::Feed;
 use crate::ingest::batch::{self, Sink};
 use crate::metric::{Metric, MetricError};
 use crate::statsd::encoding::Encoding;
@@ -17,10 +16,10 @@ use crate::telemetry::refusals::Refusals;
 use crate::upstream::queue::Upstream;
 
 /// One worker's state, as its requests see it.
-pub(crate) struct Shared {
-    /// What the operator decided for good.
+pub(crate) struct Context {
+    /// The settings that do not change.
     pub settings: Settings,
-    /// What the operator may decide anew.
+    /// The settings that may change.
     pub policy: CurrentPolicy,
     /// How lines are written.
     pub encoding: Encoding,
@@ -30,24 +29,22 @@ pub(crate) struct Shared {
     pub budget: Budget,
     /// Turns of batches that take long.
     pub turns: Turns,
-    /// What the demo shows, if there is one.
-    pub feed: Option<Feed>,
+    /// The page that is served beside the API, if there is one.
+    pub site: Option<Site>,
     /// Requests that were refused.
     pub refusals: Refusals,
     /// The clock.
     pub deadlines: Rc<Deadlines>,
-    /// The system clock, for answers.
-    pub date: AnswerDate,
 }
 
-impl Shared {
+impl Context {
     /// Forwards the metric of a request unless sampling drops it.
     pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
         batch::sample(metric, &self.encoding, &mut &*self).map(|_| ())
     }
 }
 
-impl Sink for &Shared {
+impl Sink for &Context {
     fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
         let mut length = 0;
         self.upstream.push(metric.value.count(), |out| {

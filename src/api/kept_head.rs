@@ -1,7 +1,7 @@
 //! What is kept of a request's head while its body comes, and for the answer.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use http::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::{Method, Uri, Version};
 
@@ -21,8 +21,6 @@ pub struct KeptHead {
     pub origin: Option<HeaderValue>,
     /// `Content-Type`.
     pub content_type: Option<HeaderValue>,
-    /// True if `Connection` is exactly `close`, as nearly all who ask for it write it.
-    pub closes: bool,
 }
 
 impl KeptHead {
@@ -33,7 +31,7 @@ impl KeptHead {
         // Exchanged, not removed: the map is dropped next, and to keep it in order costs as much as all else here.
         let mut take = |name| headers.get_mut(name).map(|value| std::mem::replace(value, NOTHING));
         let (origin, content_type) = (take(ORIGIN), take(CONTENT_TYPE));
-        let kept = Self { version, method, origin, content_type, closes: asks_to_close(&headers), uri };
+        let kept = Self { version, method, origin, content_type, uri };
         if copied { kept.copied() } else { kept }
     }
 
@@ -56,9 +54,4 @@ impl KeptHead {
         let value = |value: &Option<HeaderValue>| value.as_ref().map_or(0, HeaderValue::len);
         target + authority + value(&self.origin) + value(&self.content_type)
     }
-}
-
-/// True if `Connection` is exactly `close`.
-pub(crate) fn asks_to_close(headers: &HeaderMap) -> bool {
-    headers.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"))
 }

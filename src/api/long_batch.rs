@@ -8,12 +8,12 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use crate::api::context::Shared;
+use crate::api::context::Context;
 use crate::api::refusals::Refusal;
 use crate::conn::body::{Body, BodyError, Limits};
 use crate::conn::budget::ConnectionShare;
@@ -68,25 +68,25 @@ impl Turns {
 
 /// Counts a batch as under way until it is dropped.
 struct UnderWay {
-    shared: Rc<Shared>,
+    context: Rc<Context>,
     share: Rc<ConnectionShare>,
 }
 
 impl UnderWay {
-    fn begin(shared: &Rc<Shared>, share: &Rc<ConnectionShare>) -> Result<Self, BodyError> {
-        let turns = &shared.turns;
+    fn begin(context: &Rc<Context>, share: &Rc<ConnectionShare>) -> Result<Self, BodyError> {
+        let turns = &context.turns;
         if turns.under_way.get() >= MAX_WAITING || share.long_batches.get() >= MAX_WAITING_OF_CONNECTION {
             return Err(BodyError::Crowded);
         }
         turns.under_way.set(turns.under_way.get() + 1);
         share.long_batches.set(share.long_batches.get() + 1);
-        Ok(Self { shared: Rc::clone(shared), share: Rc::clone(share) })
+        Ok(Self { context: Rc::clone(context), share: Rc::clone(share) })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let turns = &self.shared.turns;
+        let turns = &self.context.turns;
         self.share.long_batches.set(self.share.long_batches.get() - 1);
         turns.under_way.set(turns.under_way.get() - 1);
         if turns.under_way.get() == 0 {
@@ -110,23 +110,23 @@ pub(crate) enum FirstSlice {
 ///
 /// The body cannot be inflated or read, or too many long batches wait. Nothing was taken then.
 pub(crate) fn take(
-    shared: &Rc<Shared>,
+    context: &Rc<Context>,
     content_type: ContentType,
     mut body: Body,
     limits: &Limits,
 ) -> Result<FirstSlice, Refusal> {
     if !body.inflate_up_to(SLICE, limits)? {
-        return begin(shared, Work::Body(content_type, body), limits);
+        return begin(context, Work::Body(content_type, body), limits);
     }
     let mut batch = Batch::new(content_type, body.bytes.clone(), limits.cap)?;
-    if body.bytes.len() <= SLICE && batch.advance(&shared.encoding, &mut &**shared)? {
+    if body.bytes.len() <= SLICE && batch.advance(&context.encoding, &mut &**context)? {
         return Ok(FirstSlice::Done(batch.into_report()));
     }
-    begin(shared, Work::Batch(batch, body), limits)
+    begin(context, Work::Batch(batch, body), limits)
 }
 
-fn begin(shared: &Rc<Shared>, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
-    let under_way = UnderWay::begin(shared, limits.watch.share())?;
+fn begin(context: &Rc<Context>, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
+    let under_way = UnderWay::begin(context, limits.watch.share())?;
     let (Work::Body(_, body) | Work::Batch(_, body)) = &mut work;
     body.keep(limits)?;
     Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, work, limits.cap)))))
@@ -149,16 +149,16 @@ pub(crate) struct LongBatch(JoinHandle<Result<Report, Refusal>>);
 impl Future for LongBatch {
     type Output = Result<Report, Refusal>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(|done| done.unwrap_or(Err(Refusal::Internal)))
     }
 }
 
 /// Waits for a turn, and takes what is left of a batch slice by slice.
 async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refusal> {
-    let shared = &under_way.shared;
+    let context = &under_way.context;
     // Nobody closes the semaphore.
-    let _turn = shared.turns.free.acquire().await.map_err(|_| Refusal::Internal)?;
+    let _turn = context.turns.free.acquire().await.map_err(|_| Refusal::Internal)?;
     // The body holds its share of the budget for as long.
     let (mut batch, _body) = match work {
         Work::Body(content_type, mut body) => {
@@ -169,7 +169,7 @@ async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refu
     };
     loop {
         yield_now().await;
-        if batch.advance(&shared.encoding, &mut &**shared)? {
+        if batch.advance(&context.encoding, &mut &**context)? {
             return Ok(batch.into_report());
         }
     }

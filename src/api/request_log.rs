@@ -7,8 +7,9 @@ use http::{Response, StatusCode};
 use tracing::field::{DisplayValue, display};
 use tracing::info;
 
-use crate::api::context::Shared;
+use crate::api::context::Context;
 use crate::api::kept_head::KeptHead;
+use crate::conn::service::RefusedHead;
 use crate::telemetry::log::REQUEST;
 use crate::telemetry::refusals::{Reason, Refusals};
 
@@ -54,26 +55,14 @@ impl RequestLog {
     }
 }
 
-/// A head that hyper could not read, and has answered by itself: 431 if it was too large, else 400. Other errors are the ends
-/// of connections.
-pub(crate) fn head_refused(shared: &Shared, peer: Option<SocketAddr>, error: &hyper::Error) {
-    let (reason, status) = match error {
-        _ if error.is_parse_too_large() => (Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-        _ if error.is_parse() => (Reason::BadHead, StatusCode::BAD_REQUEST),
-        _ => return,
+/// A head that was refused before it became a request.
+pub(crate) fn note_refused_head(context: &Context, peer: Option<SocketAddr>, head: RefusedHead) {
+    let (reason, status) = match head {
+        RefusedHead::TooLarge => (Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        RefusedHead::Malformed => (Reason::BadHead, StatusCode::BAD_REQUEST),
     };
-    note_head(shared, peer, reason, status);
-}
-
-/// A head that h2 has refused by itself: too large, for which it answers 431, or malformed, for which it resets the stream. It
-/// does not say which.
-pub(crate) fn head_refused_by_h2(shared: &Shared, peer: Option<SocketAddr>) {
-    note_head(shared, peer, Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-}
-
-fn note_head(shared: &Shared, peer: Option<SocketAddr>, reason: Reason, status: StatusCode) {
-    shared.refusals.note(reason, peer.map(|peer| peer.ip()));
-    if shared.settings.verbose {
+    context.refusals.note(reason, peer.map(|peer| peer.ip()));
+    if context.settings.verbose {
         info!(target: REQUEST, status = status.as_u16(), peer = shown(peer), reason = reason.name(), "request");
     }
 }

@@ -1,36 +1,96 @@
-//! Method and path to what is asked for. Pure: no sockets, no hyper.
+//! Method and path to what serves them: one table. Pure: no sockets, no hyper.
 
 use std::borrow::Cow;
 
 use http::Method;
+use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-use crate::demo::page::File;
+use crate::api::endpoints;
+use crate::api::site::{File, Site};
+use crate::conn::service::Answer;
 use crate::metric::Kind;
 
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Route {
-    /// Whether the server is alive.
-    Heartbeat,
-    /// The browser client.
-    ClientScript,
-    /// A file of the demo's page.
-    DemoFile(&'static File),
-    /// What the demo's receiver gets, live.
-    DemoEvents,
-    /// Which requests a page may make; holds the methods to allow.
-    Preflight(&'static str),
-    /// Send a metric: `/count/{key}`, `/gauge/{key}`, `/timing/{key}` or `/set/{key}`.
-    Metric(Kind),
-    /// Send many metrics.
+/// What serves an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Handler {
+    /// A function of the head: no body, no token.
+    Head(fn(&Parts) -> Answer),
+    /// Many metrics in the body.
     Batch,
 }
 
-/// Why there is nothing to ask for.
+/// The methods of an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Methods {
+    /// To get something.
+    Read,
+    /// To send a metric.
+    Metric,
+    /// To send many.
+    Batch,
+}
+
+impl Methods {
+    /// The value of `Allow`.
+    pub(crate) fn allow(self) -> &'static str {
+        match self {
+            Self::Read => "GET, HEAD, OPTIONS",
+            Self::Metric => "POST, OPTIONS",
+            Self::Batch => "POST, PUT, OPTIONS",
+        }
+    }
+
+    fn has(self, method: &Method) -> bool {
+        matches!(
+            (self, method.as_str()),
+            (Self::Read, "GET" | "HEAD") | (Self::Metric, "POST") | (Self::Batch, "POST" | "PUT")
+        )
+    }
+}
+
+/// A path without a key, and what serves it.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// Below the base path.
+    path: &'static str,
+    methods: Methods,
+    handler: Handler,
+}
+
+/// Every path without a key. The metrics' paths are `/{resource}/{key}`, see [`RESOURCES`].
+static ENDPOINTS: [Endpoint; 3] = [
+    Endpoint { path: "/heartbeat", methods: Methods::Read, handler: Handler::Head(endpoints::heartbeat) },
+    Endpoint { path: "/client.js", methods: Methods::Read, handler: Handler::Head(endpoints::client_script) },
+    Endpoint { path: "/batch", methods: Methods::Batch, handler: Handler::Batch },
+];
+
+/// The first segments of the metrics' paths.
+const RESOURCES: [(&str, Kind); 4] =
+    [("count", Kind::Count), ("gauge", Kind::Gauge), ("timing", Kind::Timing), ("set", Kind::Set)];
+
+/// The path of a page's live events.
+const EVENTS: &str = "/events";
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
+    /// An endpoint of the table.
+    Endpoint(Handler),
+    /// A metric, and the offset of its key in the path.
+    Metric(Kind, usize),
+    /// A file of the page beside the API.
+    File(&'static File),
+    /// The live events of that page.
+    Events,
+    /// Which requests a page may make; holds the methods to allow.
+    Preflight(&'static str),
+}
+
+/// Why no route matched.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub enum RouteError {
+pub(crate) enum RouteError {
     /// No such path.
     #[error("no such path")]
     NotFound,
@@ -39,56 +99,40 @@ pub enum RouteError {
     MethodNotAllowed(&'static str),
 }
 
-const METRIC_METHODS: &str = "POST, OPTIONS";
-const BATCH_METHODS: &str = "POST, PUT, OPTIONS";
-const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-
 /// What `OPTIONS *` is told.
 pub(crate) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
-/// Where the routes are, and which.
+/// Where the routes are.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Routes {
+pub(crate) struct Routes {
     /// The path before all others: empty, or `/some/path`.
-    pub base: String,
-    /// Whether the demo is among them.
-    pub demo: bool,
+    pub(crate) base: String,
 }
 
 impl Routes {
-    /// Finds the route; an unknown path comes before a wrong method.
-    pub fn find(&self, method: &Method, path: &str) -> Result<Route, RouteError> {
-        let path = path.strip_prefix(self.base.as_str()).ok_or(RouteError::NotFound)?;
-        let (route, methods) = if let Some((kind, _)) = metric(path) {
-            (Route::Metric(kind), METRIC_METHODS)
-        } else {
-            self.named(path).ok_or(RouteError::NotFound)?
+    /// Finds the route; an unknown path comes before a wrong method. `site` is the page that is served too, if there is one.
+    pub(crate) fn find(&self, method: &Method, path: &str, site: Option<&Site>) -> Result<Route, RouteError> {
+        let below = path.strip_prefix(self.base.as_str()).ok_or(RouteError::NotFound)?;
+        let (route, methods) = match metric(below) {
+            Some((kind, key)) => (Route::Metric(kind, path.len() - key.len()), Methods::Metric),
+            None => named(below, site).ok_or(RouteError::NotFound)?,
         };
-        match (route, method.as_str()) {
-            (_, "OPTIONS") => Ok(Route::Preflight(methods)),
-            (Route::Metric(_), "POST") | (Route::Batch, "POST" | "PUT") => Ok(route),
-            (Route::Metric(_) | Route::Batch, _) => Err(RouteError::MethodNotAllowed(methods)),
-            (_, "GET" | "HEAD") => Ok(route),
-            _ => Err(RouteError::MethodNotAllowed(methods)),
+        match method {
+            _ if methods.has(method) => Ok(route),
+            &Method::OPTIONS => Ok(Route::Preflight(methods.allow())),
+            _ => Err(RouteError::MethodNotAllowed(methods.allow())),
         }
     }
+}
 
-    /// The routes without a key.
-    fn named(&self, path: &str) -> Option<(Route, &'static str)> {
-        Some(match path {
-            "/heartbeat" => (Route::Heartbeat, READ_METHODS),
-            "/batch" => (Route::Batch, BATCH_METHODS),
-            "/client.js" => (Route::ClientScript, READ_METHODS),
-            "/events" if self.demo => (Route::DemoEvents, READ_METHODS),
-            path if self.demo => (Route::DemoFile(File::at(path)?), READ_METHODS),
-            _ => return None,
-        })
+/// The route of a path without a key.
+fn named(path: &str, site: Option<&Site>) -> Option<(Route, Methods)> {
+    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) {
+        return Some((Route::Endpoint(endpoint.handler), endpoint.methods));
     }
-
-    /// The key of a metric's path, still encoded.
-    pub fn key<'p>(&self, path: &'p str) -> Option<&'p str> {
-        metric(path.strip_prefix(self.base.as_str())?).map(|(_, key)| key)
-    }
+    let site = site?;
+    let route = if path == EVENTS { Route::Events } else { Route::File(site.file(path)?) };
+    Some((route, Methods::Read))
 }
 
 /// Splits `/{resource}/{key}`; the key is one segment, and not empty.
@@ -97,14 +141,8 @@ fn metric(path: &str) -> Option<(Kind, &str)> {
     if key.is_empty() || key.contains('/') {
         return None;
     }
-    let kind = match resource {
-        "count" => Kind::Count,
-        "gauge" => Kind::Gauge,
-        "timing" => Kind::Timing,
-        "set" => Kind::Set,
-        _ => return None,
-    };
-    Some((kind, key))
+    let (_, kind) = RESOURCES.iter().find(|(name, _)| *name == resource)?;
+    Some((*kind, key))
 }
 
 /// Decodes a key's percent-encoding (RFC 3986 section 2.1). `None` when a `%` begins no triplet, or the bytes are not
@@ -123,14 +161,43 @@ pub fn decode_key(key: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::event_feed::Feed;
 
-    fn find(base: &str, method: &Method, path: &str) -> Result<Route, RouteError> {
-        Routes { base: base.to_owned(), demo: false }.find(method, path)
+    /// What was found, in a form that can be compared.
+    #[derive(Debug, Eq, PartialEq)]
+    enum Found<'p> {
+        Endpoint(&'static str),
+        Metric(Kind, &'p str),
+        File(&'static str),
+        Events,
+        Preflight(&'static str),
     }
 
-    fn key<'p>(base: &str, path: &'p str) -> Option<&'p str> {
-        Routes { base: base.to_owned(), demo: false }.key(path)
+    fn found<'p>(base: &str, method: &Method, path: &'p str, site: Option<&Site>) -> Result<Found<'p>, RouteError> {
+        let head = |handler: fn(&Parts) -> Answer| {
+            if std::ptr::fn_addr_eq(handler, endpoints::heartbeat as fn(&Parts) -> Answer) {
+                "heartbeat"
+            } else {
+                "client"
+            }
+        };
+        Ok(match (Routes { base: base.to_owned() }).find(method, path, site)? {
+            Route::Endpoint(Handler::Head(serve)) => Found::Endpoint(head(serve)),
+            Route::Endpoint(Handler::Batch) => Found::Endpoint("batch"),
+            Route::Metric(kind, key) => Found::Metric(kind, &path[key..]),
+            Route::File(file) => Found::File(file.path),
+            Route::Events => Found::Events,
+            Route::Preflight(allow) => Found::Preflight(allow),
+        })
     }
+
+    fn find<'p>(base: &str, method: &Method, path: &'p str) -> Result<Found<'p>, RouteError> {
+        found(base, method, path, None)
+    }
+
+    const READ: &str = "GET, HEAD, OPTIONS";
+    const METRIC: &str = "POST, OPTIONS";
+    const BATCH: &str = "POST, PUT, OPTIONS";
 
     #[test]
     fn paths_lead_to_their_resources() {
@@ -141,56 +208,55 @@ mod tests {
             ("/timing/a.b", Kind::Timing),
             ("/set/a.b", Kind::Set),
         ] {
-            assert_eq!(find(&Method::POST, path), Ok(Route::Metric(kind)));
-            assert_eq!(key("", path), Some("a.b"));
-            assert_eq!(find(&Method::OPTIONS, path), Ok(Route::Preflight(METRIC_METHODS)));
-            assert_eq!(find(&Method::GET, path), Err(RouteError::MethodNotAllowed(METRIC_METHODS)));
+            assert_eq!(find(&Method::POST, path), Ok(Found::Metric(kind, "a.b")));
+            assert_eq!(find(&Method::OPTIONS, path), Ok(Found::Preflight(METRIC)));
+            assert_eq!(find(&Method::GET, path), Err(RouteError::MethodNotAllowed(METRIC)));
         }
-        assert_eq!(find(&Method::GET, "/heartbeat"), Ok(Route::Heartbeat));
-        assert_eq!(find(&Method::HEAD, "/heartbeat"), Ok(Route::Heartbeat));
-        assert_eq!(find(&Method::POST, "/heartbeat"), Err(RouteError::MethodNotAllowed(READ_METHODS)));
+        assert_eq!(find(&Method::GET, "/heartbeat"), Ok(Found::Endpoint("heartbeat")));
+        assert_eq!(find(&Method::HEAD, "/heartbeat"), Ok(Found::Endpoint("heartbeat")));
+        assert_eq!(find(&Method::POST, "/heartbeat"), Err(RouteError::MethodNotAllowed(READ)));
     }
 
     #[test]
     fn a_batch_is_posted_or_put() {
         for method in [Method::POST, Method::PUT] {
-            assert_eq!(find("", &method, "/batch"), Ok(Route::Batch));
+            assert_eq!(find("", &method, "/batch"), Ok(Found::Endpoint("batch")));
         }
-        assert_eq!(find("", &Method::OPTIONS, "/batch"), Ok(Route::Preflight(BATCH_METHODS)));
-        assert_eq!(find("", &Method::GET, "/batch"), Err(RouteError::MethodNotAllowed(BATCH_METHODS)));
+        assert_eq!(find("", &Method::OPTIONS, "/batch"), Ok(Found::Preflight(BATCH)));
+        assert_eq!(find("", &Method::GET, "/batch"), Err(RouteError::MethodNotAllowed(BATCH)));
     }
 
     #[test]
     fn the_client_is_got() {
-        assert_eq!(find("", &Method::GET, "/client.js"), Ok(Route::ClientScript));
-        assert_eq!(find("/a", &Method::HEAD, "/a/client.js"), Ok(Route::ClientScript));
-        assert_eq!(find("", &Method::POST, "/client.js"), Err(RouteError::MethodNotAllowed(READ_METHODS)));
+        assert_eq!(find("", &Method::GET, "/client.js"), Ok(Found::Endpoint("client")));
+        assert_eq!(find("/a", &Method::HEAD, "/a/client.js"), Ok(Found::Endpoint("client")));
+        assert_eq!(find("", &Method::POST, "/client.js"), Err(RouteError::MethodNotAllowed(READ)));
     }
 
     #[test]
-    fn the_demo_is_there_when_it_runs_and_else_unknown() {
-        let demo = Routes { base: "/m".to_owned(), demo: true };
-        let file = |path| Route::DemoFile(File::at(path).expect("a file of the page"));
-        for (path, route) in [
-            ("/m/", file("/")),
-            ("/m/demo/page.js", file("/demo/page.js")),
-            ("/m/demo/style.css", file("/demo/style.css")),
-            ("/m/events", Route::DemoEvents),
-        ] {
-            assert_eq!(demo.find(&Method::GET, path), Ok(route));
-            assert_eq!(demo.find(&Method::POST, path), Err(RouteError::MethodNotAllowed(READ_METHODS)));
+    fn a_page_beside_the_api_is_there_when_it_was_handed_in_and_else_unknown() {
+        static FILES: [File; 2] = [
+            File { path: "/", content_type: "text/html", content: b"" },
+            File { path: "/demo/page.js", content_type: "text/javascript", content: b"" },
+        ];
+        let site = Site { files: &FILES, feed: Feed::new(&0) };
+        for (path, route) in
+            [("/m/", Found::File("/")), ("/m/demo/page.js", Found::File("/demo/page.js")), ("/m/events", Found::Events)]
+        {
+            assert_eq!(found("/m", &Method::GET, path, Some(&site)), Ok(route));
+            let refused = found("/m", &Method::POST, path, Some(&site));
+            assert_eq!(refused, Err(RouteError::MethodNotAllowed(READ)));
             assert_eq!(find("/m", &Method::GET, path), Err(RouteError::NotFound));
         }
-        assert_eq!(demo.find(&Method::GET, "/m/demo/"), Err(RouteError::NotFound));
+        assert_eq!(found("/m", &Method::GET, "/m/demo/", Some(&site)), Err(RouteError::NotFound));
     }
 
     #[test]
     fn a_base_path_is_before_all_routes_and_only_once() {
         let base = "/a/b";
-        assert_eq!(find(base, &Method::GET, "/a/b/heartbeat"), Ok(Route::Heartbeat));
-        assert_eq!(find(base, &Method::POST, "/a/b/batch"), Ok(Route::Batch));
-        assert_eq!(find(base, &Method::POST, "/a/b/count/k"), Ok(Route::Metric(Kind::Count)));
-        assert_eq!(key(base, "/a/b/count/k"), Some("k"));
+        assert_eq!(find(base, &Method::GET, "/a/b/heartbeat"), Ok(Found::Endpoint("heartbeat")));
+        assert_eq!(find(base, &Method::POST, "/a/b/batch"), Ok(Found::Endpoint("batch")));
+        assert_eq!(find(base, &Method::POST, "/a/b/count/k"), Ok(Found::Metric(Kind::Count, "k")));
         for path in ["/heartbeat", "/count/k", "/a/batch", "/a/b", "/a/bbatch", "/a/b/a/b/batch", "/a//b/batch"] {
             assert_eq!(find(base, &Method::POST, path), Err(RouteError::NotFound), "{path}");
         }

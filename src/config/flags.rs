@@ -147,10 +147,7 @@ table! {
     DEMO: bool = Typed::new(
         "demo", "false", Group::Operation, values::SWITCH,
         "Start a StatsD receiver too, print what arrives, and show it on a page at /; the port is then 8080 unless given",
-        |config, on| {
-            config.demo = on;
-            config.api.routes.demo = on;
-        },
+        |config, on| config.demo = on,
     );
     VERBOSE: bool = Typed::new(
         "verbose", "false", Group::Operation, values::SWITCH,

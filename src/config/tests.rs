@@ -140,7 +140,7 @@ fn each_setting_has_the_value_of_its_flag() {
     assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("c.pem"), Some("k.pem")));
     assert_eq!(config.policy.secret.expect("one is given").expose(), b"0123456789abcdef0123456789abcdef");
     let api::settings::Settings { routes, listen_host, verbose } = config.api;
-    assert_eq!((routes.base.as_str(), routes.demo, listen_host.as_str(), verbose), ("/seven", true, "localhost", true));
+    assert_eq!((routes.base.as_str(), listen_host.as_str(), verbose), ("/seven", "localhost", true));
     assert_eq!((config.upstream.endpoint.to_string().as_str(), config.upstream.packet_size), ("daemon:10", 110));
     let encoding = config.encoding;
     assert_eq!((encoding.prefix().as_str(), encoding.dialect().name, encoding.tags()), ("web.", "datadog", "a:b,c:d"));

@@ -77,8 +77,6 @@ pub(crate) fn check_length(body: &RequestBody, cap: usize) -> Result<(), BodyErr
 pub(crate) struct Limits {
     /// The most bytes, as they come and inflated.
     pub(crate) cap: usize,
-    /// The tick at which the request began.
-    pub(crate) since: u32,
     /// Its connection.
     pub(crate) watch: Rc<Activity>,
     /// The memory for it.
@@ -188,7 +186,7 @@ impl Collect {
             is_crowded_out: false,
             guard: None,
         };
-        if collect.body.is_http2() && !collect.body.is_end_stream() {
+        if collect.body.is_http2() && !collect.body.is_complete() {
             // The heads of many connections are read before the tasks of their requests run.
             collect.is_crowded_out = collect.hold().is_err();
         }
@@ -197,7 +195,7 @@ impl Collect {
 
     /// The whole body; one that came in a single piece, as nearly all do, is not copied.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Body, BodyError>> {
-        while !self.body.is_end_stream() {
+        while !self.body.is_complete() {
             let Poll::Ready(piece) = self.body.poll_piece(cx) else {
                 let error = ready!(self.poll_refused(cx));
                 return Poll::Ready(Err(error));
@@ -278,6 +276,7 @@ impl Collect {
     }
 
     fn finish(&mut self) -> Result<Body, BodyError> {
+        self.limits.watch.end_body();
         let holding = self.holding.take();
         let bytes = match &holding {
             // What came in one piece is still where it came.
@@ -301,7 +300,7 @@ impl Collect {
         if self.holding.as_ref().is_some_and(|holding| holding.is_refused(cx)) {
             return Poll::Ready(BodyError::Crowded);
         }
-        let guard = self.guard.get_or_insert_with(|| self.limits.watch.deadlines().watch_body(self.limits.since));
+        let guard = self.guard.get_or_insert_with(|| self.limits.watch.deadlines().watch_body(self.body.since()));
         if guard.expired(cx) { Poll::Ready(BodyError::Timeout) } else { Poll::Pending }
     }
 }

@@ -17,7 +17,7 @@ use slab::Slab;
 
 use crate::conn::budget::ConnectionShare;
 use crate::conn::crowding::{Clock, Idleness, PlaceDemand, Pressure, Progress, Step};
-use crate::conn::event_stream::Ongoing;
+use crate::conn::event_stream::OpenRequest;
 use crate::conn::frames::Incomplete;
 use crate::conn::wake_slot::WakeSlot;
 
@@ -260,11 +260,11 @@ impl Activity {
     }
 
     /// HTTP/2: the answer of a request goes on after the request has ended for its handler.
-    pub fn continue_request(self: &Rc<Self>) -> Ongoing {
+    pub fn continue_request(self: &Rc<Self>) -> OpenRequest {
         if let Some(streams) = self.streams.get() {
             self.streams.set(Some(streams + 1));
         }
-        Ongoing::new(Rc::clone(self))
+        OpenRequest::new(Rc::clone(self))
     }
 
     /// HTTP/2: a head was larger than it may be, or had more fields.

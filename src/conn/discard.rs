@@ -11,7 +11,7 @@ use std::task::Poll;
 use tokio::task::spawn_local;
 
 use crate::conn::budget::{Budget, ConnectionShare};
-use crate::conn::deadlines::Deadlines;
+use crate::conn::deadlines::{Activity, Deadlines};
 use crate::conn::request_body::RequestBody;
 
 /// The most bytes of a refused body that are read: the flow-control window of a stream, so that a client that has sent
@@ -20,8 +20,8 @@ pub(crate) const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 
 /// Reads the rest of `body` in a task of its own, for the time that a body may take to arrive, until a shutdown, or until
 /// others need the memory. Without memory to spare, the body is dropped at once.
-pub(crate) fn discard(mut body: RequestBody, deadlines: &Rc<Deadlines>, budget: &Budget, share: &Rc<ConnectionShare>) {
-    if body.is_end_stream() {
+fn discard(mut body: RequestBody, deadlines: &Rc<Deadlines>, budget: &Budget, share: &Rc<ConnectionShare>) {
+    if body.is_complete() {
         return;
     }
     let Some(holding) = budget.hold_discarded(share) else { return };
@@ -36,4 +36,14 @@ pub(crate) fn discard(mut body: RequestBody, deadlines: &Rc<Deadlines>, budget: 
         }
         if guard.expired(cx) || holding.is_refused(cx) { Poll::Ready(()) } else { Poll::Pending }
     }));
+}
+
+/// Leaves the rest of a body that is not wanted, after the answer that says so: on HTTP/2 it is discarded, on HTTP/1.1 the
+/// connection is closed in a way that lets the answer arrive.
+pub(crate) fn leave(body: RequestBody, activity: &Activity, budget: &Budget) {
+    if body.is_http2() {
+        discard(body, activity.deadlines(), budget, activity.share());
+    } else if !body.is_complete() {
+        activity.ask_linger();
+    }
 }

@@ -51,17 +51,18 @@ impl Body for AnswerBody {
     }
 }
 
-/// Marks the request as answered when dropped, so that its connection has an idle deadline again.
-pub struct Ongoing(Rc<Activity>);
+/// A request under way; when dropped, its connection has an idle deadline again.
+#[derive(Debug)]
+pub struct OpenRequest(Rc<Activity>);
 
-impl Ongoing {
-    /// A request of the connection that `watch` is about goes on.
+impl OpenRequest {
+    /// A request of the connection that `watch` is about, which was begun.
     pub(crate) fn new(watch: Rc<Activity>) -> Self {
         Self(watch)
     }
 }
 
-impl Drop for Ongoing {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.0.end_request();
     }
@@ -73,14 +74,19 @@ type Next = Pin<Box<dyn Future<Output = (Result<Bytes, RecvError>, Receiver<Byte
 pub(crate) struct Events {
     first: Option<Bytes>,
     next: Next,
-    ongoing: Option<Ongoing>,
+    open_request: Option<OpenRequest>,
     deadlines: Rc<Deadlines>,
 }
 
 impl Events {
     /// The event `first`, and then those of `receiver`.
-    pub(crate) fn new(first: Bytes, receiver: Receiver<Bytes>, ongoing: Ongoing, deadlines: Rc<Deadlines>) -> Self {
-        Self { first: Some(first), next: Box::pin(receive(receiver)), ongoing: Some(ongoing), deadlines }
+    pub(crate) fn new(first: Bytes, receiver: Receiver<Bytes>, deadlines: Rc<Deadlines>) -> Self {
+        Self { first: Some(first), next: Box::pin(receive(receiver)), open_request: None, deadlines }
+    }
+
+    /// Keeps the request open until the last event.
+    pub(crate) fn keep_open(&mut self, request: OpenRequest) {
+        self.open_request = Some(request);
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -98,7 +104,7 @@ impl Events {
                 Err(RecvError::Lagged(_)) => self.next = Box::pin(receive(receiver)),
                 Ok(_) | Err(RecvError::Closed) => {
                     // Before the last chunk is written, which is what ends the request.
-                    self.ongoing = None;
+                    self.open_request = None;
                     return Poll::Ready(None);
                 }
             }

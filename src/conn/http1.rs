@@ -4,12 +4,13 @@
 //! idle ones are asleep: a socket and a [`Activity`], 1.6 KiB in all. The first bytes wake them. One that was idle for long
 //! goes back to sleep as soon as it is answered; one that sends request after request stays awake in between.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use http::{Request, Response};
+use http::Request;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -17,14 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tracing::debug;
 
-use crate::api::context::Shared;
-use crate::api::pipeline::Exchange;
-use crate::api::request_log;
+use crate::conn::date::AnswerDate;
 use crate::conn::deadlines::{Activity, Directive};
-use crate::conn::event_stream::AnswerBody;
 use crate::conn::linger;
 use crate::conn::metered::{Metered, Transport};
 use crate::conn::request_body::RequestBody;
+use crate::conn::service::{self, Answer, Application, RefusedHead, RequestService, Served};
 
 /// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
 /// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.
@@ -33,37 +32,40 @@ pub(crate) const MAX_BUFFER: usize = 16 * 1024;
 /// Bytes read at most to wake a connection, on the stack: a whole request of a browser, mostly.
 const FIRST_READ: usize = 2048;
 
-/// hyper, configured, with what its requests share: one for each worker.
-pub(crate) struct Http1 {
+/// hyper, configured, with what serves its requests: one for each worker.
+pub(crate) struct Http1<A> {
     builder: http1::Builder,
-    shared: Rc<Shared>,
+    application: Rc<A>,
+    date: Rc<AnswerDate>,
 }
 
-impl Http1 {
+impl<A: Application> Http1<A> {
     /// HTTP/1.1 with its limits.
-    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+    pub(crate) fn new(application: Rc<A>, date: Rc<AnswerDate>) -> Self {
         let mut builder = http1::Builder::new();
         // No timer: the sweep keeps the deadlines. Flat writes: an answer is one small buffer and one system call.
         // Half-close: a script that sends its request and shuts its side down still gets its answer, as from the reference.
         builder.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false).half_close(true);
-        Self { builder, shared }
+        Self { builder, application, date }
     }
 }
 
-/// Hands requests to the handler.
-struct Handler {
-    shared: Rc<Shared>,
-    watch: Rc<Activity>,
+/// Hands requests to the service of their connection.
+struct Handler<S> {
+    service: S,
+    activity: Rc<Activity>,
+    date: Rc<AnswerDate>,
 }
 
-impl Service<Request<Incoming>> for Handler {
-    type Response = Response<AnswerBody>;
-    type Error = std::convert::Infallible;
-    type Future = Exchange;
+impl<S: RequestService> Service<Request<Incoming>> for Handler<S> {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Served<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Exchange {
-        let request = request.map(RequestBody::Http1);
-        Exchange::begin(Rc::clone(&self.shared), Rc::clone(&self.watch), request)
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let since = self.activity.begin_request();
+        let request = request.map(|body| RequestBody::http1(body, since));
+        service::serve(&self.service, request, &self.activity, Some(&self.date))
     }
 }
 
@@ -78,7 +80,7 @@ enum Turn<T> {
 }
 
 /// Serves HTTP/1.1 until either side closes.
-pub(crate) async fn serve<T: Transport>(transport: T, http1: Rc<Http1>, watch: Rc<Activity>) {
+pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http1: Rc<Http1<A>>, watch: Rc<Activity>) {
     let mut metered = Metered::new(transport, Rc::clone(&watch));
     loop {
         let Some(first) = asleep(&mut metered, &watch).await else { return };
@@ -111,8 +113,9 @@ async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Activity) -> Opt
     .await
 }
 
-async fn awake<T: Transport>(metered: Metered<T>, http1: &Http1, watch: &Rc<Activity>) -> Turn<T> {
-    let handler = Handler { shared: Rc::clone(&http1.shared), watch: Rc::clone(watch) };
+async fn awake<T: Transport, A: Application>(metered: Metered<T>, http1: &Http1<A>, watch: &Rc<Activity>) -> Turn<T> {
+    let service = http1.application.service(watch);
+    let handler = Handler { service, activity: Rc::clone(watch), date: Rc::clone(&http1.date) };
     let mut connection = http1.builder.serve_connection(TokioIo::new(metered), handler);
     watch.wake();
     let result = poll_fn(|cx| match watch.order(cx) {
@@ -145,7 +148,11 @@ async fn awake<T: Transport>(metered: Metered<T>, http1: &Http1, watch: &Rc<Acti
         }
         Some(Err(error)) => {
             debug!("HTTP/1.1 connection ended: {error}");
-            request_log::head_refused(&http1.shared, watch.peer(), &error);
+            if error.is_parse_too_large() {
+                http1.application.note_refused_head(watch, RefusedHead::TooLarge);
+            } else if error.is_parse() {
+                http1.application.note_refused_head(watch, RefusedHead::Malformed);
+            }
             // A head that was refused has been answered; the peer may still be sending the rest.
             if error.is_parse() || watch.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
         }

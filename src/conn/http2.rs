@@ -3,6 +3,8 @@
 //! h2 speaks the protocol and enforces its limits. hyper's server on top of it is not used, since it has no way to answer
 //! `Expect: 100-continue`, and resets the stream of each request that is refused before its body has come.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,24 +14,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{self, Connection, SendResponse};
 use h2::{Ping, PingPong, Reason, RecvStream};
-use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
+use http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderMap};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
-use crate::api::context::Shared;
-use crate::api::pipeline::Exchange;
-use crate::api::request_log;
-use crate::conn::budget::Holding;
+use crate::conn::budget::{Budget, Holding};
 use crate::conn::deadlines::{Activity, Directive};
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::frames::{FrameMeter, Incomplete};
 use crate::conn::http1::MAX_BUFFER;
 use crate::conn::http2_answer::Unsent;
 use crate::conn::metered::{Metered, Transport};
-use crate::conn::request_body::{Http2Body, RequestBody};
+use crate::conn::request_body::RequestBody;
+use crate::conn::service::{self, Answer, Application, RefusedHead, RequestService};
 
 /// Requests that one connection may have under way: more than any page needs at once.
 const MAX_STREAMS: u32 = 64;
@@ -52,15 +52,16 @@ const FREE_FRAME: usize = 4 * 1024;
 /// Bytes that a head may take while its last frame is awaited: h2 decodes each frame as it comes.
 const DECODED_HEAD: usize = 64 * 1024;
 
-/// h2, configured, with what its requests share: one for each worker.
-pub(crate) struct Http2 {
+/// h2, configured, with what serves its requests: one for each worker.
+pub(crate) struct Http2<A> {
     builder: server::Builder,
-    shared: Rc<Shared>,
+    application: Rc<A>,
+    budget: Budget,
 }
 
-impl Http2 {
+impl<A: Application> Http2<A> {
     /// HTTP/2 with its limits.
-    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+    pub(crate) fn new(application: Rc<A>, budget: Budget) -> Self {
         let mut builder = server::Builder::new();
         builder
             .max_concurrent_streams(MAX_STREAMS)
@@ -68,14 +69,27 @@ impl Http2 {
             .initial_connection_window_size(WINDOW)
             .max_header_list_size(MAX_BUFFER as u32)
             .max_send_buffer_size(MAX_BUFFER);
-        Self { builder, shared }
+        Self { builder, application, budget }
+    }
+
+    /// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
+    fn note_undelivered(&self, watch: &Activity) {
+        let undelivered = watch.take_undelivered_heads();
+        // Heads after a GOAWAY are ignored.
+        if watch.goes_away() {
+            return;
+        }
+        for _ in 0..undelivered {
+            watch.note_oversized_head();
+            self.application.note_refused_head(watch, RefusedHead::TooLarge);
+        }
     }
 }
 
 /// Serves HTTP/2 until either side closes.
-pub(crate) async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: Rc<Activity>) {
+pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<Http2<A>>, watch: Rc<Activity>) {
     watch.multiplex();
-    let frames = FrameMeter::new(Rc::clone(&http2.shared.deadlines));
+    let frames = FrameMeter::new(Rc::clone(watch.deadlines()));
     let metered = Metered::new(transport, Rc::clone(&watch)).with_frames(frames);
     let mut handshake = Box::pin(http2.builder.handshake::<_, Bytes>(metered));
     let mut goes_away = false;
@@ -95,13 +109,20 @@ pub(crate) async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: R
     }
     let keep_alive = KeepAlive::new(connection.ping_pong());
     // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
-    let mut serving = Box::new(Serving { connection, keep_alive, incomplete: None, closing: false });
-    poll_fn(|cx| serving.poll(&http2.shared, &watch, cx)).await;
+    let mut serving = Box::new(Serving {
+        connection,
+        service: http2.application.service(&watch),
+        keep_alive,
+        incomplete: None,
+        closing: false,
+    });
+    poll_fn(|cx| serving.poll(&http2, &watch, cx)).await;
 }
 
 /// A connection after its handshake.
-struct Serving<T> {
+struct Serving<T, S> {
     connection: Connection<Metered<T>, Bytes>,
+    service: S,
     keep_alive: KeepAlive,
     /// What is held of the budget for a partial frame.
     incomplete: Option<Holding>,
@@ -109,9 +130,9 @@ struct Serving<T> {
     closing: bool,
 }
 
-impl<T: Transport> Serving<T> {
-    /// Drives the connection, and begins a task for each request.
-    fn poll(&mut self, shared: &Rc<Shared>, watch: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
+impl<T: Transport, S: RequestService> Serving<T, S> {
+    /// Drives the connection, and begins each request.
+    fn poll<A: Application>(&mut self, http2: &Http2<A>, watch: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
         match watch.order(cx) {
             Some(Directive::Close) => return Poll::Ready(()),
             Some(Directive::GoAway) => self.connection.graceful_shutdown(),
@@ -125,7 +146,7 @@ impl<T: Transport> Serving<T> {
             let accepted = self.connection.poll_accept(cx);
             if accepted.is_pending() {
                 if !self.closing {
-                    note_undelivered(shared, watch);
+                    http2.note_undelivered(watch);
                 }
                 if (exhausted || watch.oversized_heads() > MAX_OVERSIZED_HEADS) && !self.closing {
                     // Only now: the answers to what was refused are on their way.
@@ -137,7 +158,7 @@ impl<T: Transport> Serving<T> {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                ready!(self.poll_incomplete(shared, watch, cx));
+                ready!(self.poll_incomplete(&http2.budget, watch, cx));
                 if self.closing {
                     return Poll::Ready(());
                 }
@@ -147,7 +168,7 @@ impl<T: Transport> Serving<T> {
             match ready!(accepted) {
                 Some(Ok((request, respond))) => {
                     watch.note_delivered_head();
-                    begin(request, respond, shared, watch);
+                    begin(request, respond, &self.service, &http2.budget, watch, cx);
                 }
                 Some(Err(error)) => {
                     debug!("HTTP/2 connection ended: {error}");
@@ -159,7 +180,7 @@ impl<T: Transport> Serving<T> {
     }
 
     /// Counts the bytes of a partial frame in the budget. Ready if others need the memory.
-    fn poll_incomplete(&mut self, shared: &Shared, watch: &Activity, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_incomplete(&mut self, budget: &Budget, watch: &Activity, cx: &mut Context<'_>) -> Poll<()> {
         let size = watch.incomplete().map_or(0, |incomplete| match incomplete {
             Incomplete { head: true, .. } => DECODED_HEAD,
             Incomplete { bytes, .. } => bytes,
@@ -170,9 +191,7 @@ impl<T: Transport> Serving<T> {
         }
         let held = match &self.incomplete {
             Some(holding) => holding.resize_partial_frame(size),
-            None => {
-                shared.budget.hold_partial_frame(watch.share(), size).map(|holding| self.incomplete = Some(holding))
-            }
+            None => budget.hold_partial_frame(watch.share(), size).map(|holding| self.incomplete = Some(holding)),
         };
         let is_refused = self.incomplete.as_ref().is_some_and(|holding| holding.is_refused(cx));
         if held.is_err() || is_refused { Poll::Ready(()) } else { Poll::Pending }
@@ -185,37 +204,36 @@ impl<T: Transport> Serving<T> {
     }
 }
 
-/// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
-fn note_undelivered(shared: &Shared, watch: &Activity) {
-    let undelivered = watch.take_undelivered_heads();
-    // Heads after a GOAWAY are ignored.
-    if watch.goes_away() {
-        return;
-    }
-    for _ in 0..undelivered {
-        watch.note_oversized_head();
-        request_log::head_refused_by_h2(shared, watch.peer());
-    }
-}
-
-/// Takes the steps of a request that need no body, here, so that its head is dropped before the next one is read; the rest
-/// in a task of its own.
-fn begin(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: &Rc<Shared>, watch: &Rc<Activity>) {
+/// Hands a request to its service, and takes the steps that need no more of its body here, so that its head is dropped before
+/// the next one is read; the rest in a task of its own.
+fn begin<S: RequestService>(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    service: &S,
+    budget: &Budget,
+    activity: &Rc<Activity>,
+    cx: &mut Context<'_>,
+) {
+    let since = activity.begin_request();
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let is_wanted = request.headers().contains_key(EXPECT).then(Rc::default);
     let is_head = request.method() == Method::HEAD;
-    let request = request.map(|stream| RequestBody::Http2(Box::new(Http2Body::new(stream, announced))));
-    let exchange = Exchange::begin(Rc::clone(shared), Rc::clone(watch), request);
-    if exchange.awaits_continue() {
-        let mut leave = Response::new(());
-        *leave.status_mut() = StatusCode::CONTINUE;
-        // An error means that the peer has reset the stream, which the task below finds too.
-        let _ = respond.send_informational(leave);
-    }
-    let stream = Stream { exchange: Box::pin(exchange), respond, is_head };
-    let (shared, watch) = (Rc::clone(shared), Rc::clone(watch));
+    let request = request.map(|stream| RequestBody::http2(stream, announced, is_wanted.clone(), since));
+    let answer = Box::pin(service::serve(service, request, activity, None));
+    let mut stream = Stream { answer, respond, is_head, is_wanted };
+    let (budget, activity) = (budget.clone(), Rc::clone(activity));
+    let sent = match Pin::new(&mut stream).poll(cx) {
+        Poll::Ready(Ok(None)) => return,
+        Poll::Ready(sent) => Some(sent),
+        Poll::Pending => None,
+    };
     spawn_local(async move {
-        let sent = match stream.await {
-            Ok(Some(unsent)) => Box::pin(unsent.send(shared, watch)).await,
+        let sent = match sent {
+            Some(sent) => sent,
+            None => stream.await,
+        };
+        let sent = match sent {
+            Ok(Some(unsent)) => Box::pin(unsent.send(&budget, activity)).await,
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
@@ -227,18 +245,26 @@ fn begin(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared:
 
 /// A request until its answer begins. Written out, since an async function would keep space for each of its steps, in each
 /// of the requests that wait for a body.
-struct Stream {
-    exchange: Pin<Box<Exchange>>,
+struct Stream<F> {
+    answer: Pin<Box<F>>,
     respond: SendResponse<Bytes>,
     is_head: bool,
+    /// Set once `100 Continue` is due, if the client waits for it.
+    is_wanted: Option<Rc<Cell<bool>>>,
 }
 
-impl Future for Stream {
+impl<F: Future<Output = Result<Answer, Infallible>>> Future for Stream<F> {
     /// What is left to send of the answer, if anything is; `None` too if the peer has reset the stream.
     type Output = Result<Option<Box<Unsent>>, h2::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(answer) = self.exchange.as_mut().poll(cx) else {
+        let Poll::Ready(answer) = self.answer.as_mut().poll(cx) else {
+            if self.is_wanted.as_ref().is_some_and(|is_wanted| is_wanted.take()) {
+                let mut leave = Response::new(());
+                *leave.status_mut() = StatusCode::CONTINUE;
+                // An error means that the peer has reset the stream, which is found next.
+                let _ = self.respond.send_informational(leave);
+            }
             return self.respond.poll_reset(cx).map(|reset| reset.map(|_| None));
         };
         let answer = match answer {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
-use crate::api::context::Shared;
+use crate::conn::budget::Budget;
 use crate::conn::deadlines::Activity;
 use crate::conn::event_stream::AnswerBody;
 
@@ -45,7 +45,7 @@ impl Unsent {
     /// # Errors
     ///
     /// The peer has reset the stream, has not taken a piece in the time for writing, or others need the memory.
-    pub(crate) async fn send(mut self: Box<Self>, shared: Rc<Shared>, watch: Rc<Activity>) -> Result<(), h2::Error> {
+    pub(crate) async fn send(mut self: Box<Self>, budget: &Budget, watch: Rc<Activity>) -> Result<(), h2::Error> {
         let _under_way = watch.continue_request();
         loop {
             let piece = poll_fn(|cx| {
@@ -58,7 +58,7 @@ impl Unsent {
             let Some(Ok(frame)) = piece else { return self.stream.send_data(Bytes::new(), true) };
             let Ok(data) = frame.into_data() else { continue };
             let ends = self.body.is_end_stream();
-            self.send_piece(data, ends, &shared, &watch).await?;
+            self.send_piece(data, ends, budget, &watch).await?;
             if ends {
                 return Ok(());
             }
@@ -69,7 +69,7 @@ impl Unsent {
         &mut self,
         mut data: Bytes,
         ends: bool,
-        shared: &Shared,
+        budget: &Budget,
         watch: &Rc<Activity>,
     ) -> Result<(), h2::Error> {
         let (mut waiting, mut sent) = (None, 0);
@@ -81,10 +81,10 @@ impl Unsent {
                 }
                 if waiting.is_none() {
                     // Without memory for it the stream is reset: its peer is the one that does not read.
-                    let Ok(holding) = shared.budget.hold(watch.share(), data.len()) else {
+                    let Ok(holding) = budget.hold(watch.share(), data.len()) else {
                         return Poll::Ready(Err(Reason::ENHANCE_YOUR_CALM.into()));
                     };
-                    waiting = Some((shared.deadlines.watch_answer(), holding));
+                    waiting = Some((watch.deadlines().watch_answer(), holding));
                 }
                 let is_late =
                     waiting.as_ref().is_some_and(|(guard, holding)| guard.expired(cx) || holding.is_refused(cx));

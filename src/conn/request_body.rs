@@ -1,13 +1,15 @@
 //! The body of a request, as either protocol delivers it.
 
+use std::cell::Cell;
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
-use http_body::Body as _;
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use thiserror::Error;
 
@@ -47,7 +49,14 @@ impl From<h2::Error> for BodyBroken {
 
 /// A body that is still to be read.
 #[derive(Debug)]
-pub(crate) enum RequestBody {
+pub(crate) struct RequestBody {
+    source: Source,
+    /// The tick at which its request began.
+    since: u32,
+}
+
+#[derive(Debug)]
+enum Source {
     /// HTTP/1.1, with a length or in chunks; hyper reads it.
     Http1(Incoming),
     /// HTTP/2, in DATA frames; h2 reads them. In a box, since most requests are HTTP/1.1 and each is moved several times.
@@ -56,45 +65,61 @@ pub(crate) enum RequestBody {
 
 /// The body of an HTTP/2 stream.
 #[derive(Debug)]
-pub(crate) struct Http2Body {
+struct Http2Body {
     stream: RecvStream,
     /// The announced length, in bytes. h2 holds the body to it (RFC 9113 section 8.1.1).
     announced: Option<u64>,
-}
-
-impl Http2Body {
-    /// The body of `stream`, whose head announced a length or none.
-    pub(crate) fn new(stream: RecvStream, announced: Option<u64>) -> Self {
-        Self { stream, announced }
-    }
+    /// Set when the body is first asked for, if the client waits for `100 Continue`.
+    is_wanted: Option<Rc<Cell<bool>>>,
 }
 
 impl RequestBody {
+    /// A body over HTTP/1.1, of a request that began at the tick `since`.
+    pub(crate) fn http1(body: Incoming, since: u32) -> Self {
+        Self { source: Source::Http1(body), since }
+    }
+
+    /// A body over HTTP/2, whose head announced a length or none. If the client waits for `100 Continue`, `is_wanted` is set
+    /// once it is due.
+    pub(crate) fn http2(
+        stream: RecvStream,
+        announced: Option<u64>,
+        is_wanted: Option<Rc<Cell<bool>>>,
+        since: u32,
+    ) -> Self {
+        Self { source: Source::Http2(Box::new(Http2Body { stream, announced, is_wanted })), since }
+    }
+
+    /// The tick at which its request began.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
+    }
+
     /// True if nothing more will come.
-    pub(crate) fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Http1(body) => body.is_end_stream(),
-            Self::Http2(body) => body.stream.is_end_stream(),
+    pub(crate) fn is_complete(&self) -> bool {
+        match &self.source {
+            Source::Http1(body) => body.is_end_stream(),
+            Source::Http2(body) => body.stream.is_end_stream(),
         }
     }
 
     /// The announced length in bytes; 0 if none was announced.
     pub(crate) fn announced(&self) -> u64 {
-        match self {
-            Self::Http1(body) => body.size_hint().lower(),
-            Self::Http2(body) => body.announced.unwrap_or(0),
+        match &self.source {
+            Source::Http1(body) => body.size_hint().lower(),
+            Source::Http2(body) => body.announced.unwrap_or(0),
         }
     }
 
     /// True on HTTP/2, where a body does not hold up other requests of its connection.
     pub(crate) fn is_http2(&self) -> bool {
-        matches!(self, Self::Http2(_))
+        matches!(self.source, Source::Http2(_))
     }
 
     /// The next piece; `None` at the end. Trailers are skipped: nothing here reads them.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyBroken>>> {
-        match self {
-            Self::Http1(body) => loop {
+        match &mut self.source {
+            Source::Http1(body) => loop {
                 match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                     None => return Poll::Ready(None),
                     Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
@@ -105,15 +130,33 @@ impl RequestBody {
                     }
                 }
             },
-            Self::Http2(body) => match ready!(body.stream.poll_data(cx)) {
-                None => Poll::Ready(None),
-                Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
-                Some(Ok(piece)) => {
-                    // The peer may send as much again. An error means that the stream is over: the next poll tells.
-                    let _ = body.stream.flow_control().release_capacity(piece.len());
-                    Poll::Ready(Some(Ok(piece)))
+            Source::Http2(body) => {
+                if let Some(is_wanted) = body.is_wanted.take() {
+                    is_wanted.set(true);
                 }
-            },
+                match ready!(body.stream.poll_data(cx)) {
+                    None => Poll::Ready(None),
+                    Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+                    Some(Ok(piece)) => {
+                        // The peer may send as much again. An error means that the stream is over: the next poll tells.
+                        let _ = body.stream.flow_control().release_capacity(piece.len());
+                        Poll::Ready(Some(Ok(piece)))
+                    }
+                }
+            }
         }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyBroken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyBroken>>> {
+        self.get_mut().poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_complete()
     }
 }

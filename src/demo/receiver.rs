@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::api::event_feed::Feed;
 use crate::demo::Console;
 use crate::demo::aggregate::Aggregator;
-use crate::demo::feed::Feed;
 use crate::telemetry::log::{Escapes, escape};
 
 /// The flush interval. StatsD's default is ten seconds; a demo shows what happens.

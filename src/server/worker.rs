@@ -12,16 +12,18 @@ use tokio::task::{AbortHandle, spawn_local, yield_now};
 use tokio::time::{Instant, interval, timeout_at};
 use tracing::warn;
 
-use crate::api::context::Shared;
+use crate::api::context::Context;
 use crate::api::long_batch::Turns;
 use crate::api::policy::{CurrentPolicy, Policy};
+use crate::api::service::Api;
+use crate::api::site::Site;
 use crate::config::Config;
 use crate::conn::budget::Budget;
+use crate::conn::date::AnswerDate;
 use crate::conn::deadlines::{Activity, Deadlines, Lifecycle, TICK};
 use crate::conn::handshake::{Negotiated, handshake};
 use crate::conn::http1::{self, Http1};
-use crate::conn::http2::{Http2, http2};
-use crate::demo::feed::Feed;
+use crate::conn::http2::{self, Http2};
 use crate::net::socket::Socket;
 use crate::net::tls::Tls;
 use crate::server::memory;
@@ -80,7 +82,7 @@ pub(crate) struct WorkerConfig {
     /// HTTPS, if so.
     pub tls: Option<Tls>,
     /// What the demo shows, if there is one.
-    pub feed: Option<Feed>,
+    pub site: Option<Site>,
     /// StatsD's address.
     pub target: watch::Receiver<Target>,
     /// What goes wrong on the way to StatsD.
@@ -101,9 +103,10 @@ pub(crate) struct WorkerConfig {
 
 /// One core's worker.
 pub(crate) struct Worker {
-    shared: Rc<Shared>,
-    http1: Rc<Http1>,
-    http2: Rc<Http2>,
+    context: Rc<Context>,
+    date: Rc<AnswerDate>,
+    http1: Rc<Http1<Api>>,
+    http2: Rc<Http2<Api>>,
 }
 
 impl Worker {
@@ -112,7 +115,7 @@ impl Worker {
         let WorkerConfig {
             config,
             tls,
-            feed,
+            site,
             target,
             outage,
             counters,
@@ -122,7 +125,7 @@ impl Worker {
             mut inbox,
             drain,
         } = worker_config;
-        let shared = Rc::new(Shared {
+        let context = Rc::new(Context {
             settings: config.api.clone(),
             policy: CurrentPolicy::new(Policy::new(&config.policy, tls)),
             encoding: config.encoding.clone(),
@@ -130,27 +133,29 @@ impl Worker {
             budget: Budget::new(config.policy.limits.largest(), config.server.threads),
             turns: Turns::default(),
             refusals: Refusals::new(summary),
-            feed,
+            site,
             deadlines: Rc::new(Deadlines::new(&config.timeouts, lifecycle)),
-            date: Default::default(),
         });
+        let api = Rc::new(Api(Rc::clone(&context)));
+        let date = Rc::new(AnswerDate::default());
         let worker = Rc::new(Self {
-            http1: Rc::new(Http1::new(Rc::clone(&shared))),
-            http2: Rc::new(Http2::new(Rc::clone(&shared))),
-            shared,
+            http1: Rc::new(Http1::new(Rc::clone(&api), Rc::clone(&date))),
+            http2: Rc::new(Http2::new(api, context.budget.clone())),
+            context,
+            date,
         });
         let flusher = supervisor.spawn_endless("flusher", {
-            let shared = Rc::clone(&worker.shared);
-            async move { shared.upstream.run().await }
+            let context = Rc::clone(&worker.context);
+            async move { context.upstream.run().await }
         });
         let sweeper = worker.sweep(&supervisor);
         while let Some(message) = inbox.recv().await {
             match message {
                 Message::Serve(accepted) => worker.connect(accepted),
-                Message::MakeSpace if worker.shared.deadlines.is_space_demanded() => {
+                Message::MakeSpace if worker.context.deadlines.is_space_demanded() => {
                     // Connections that came with the last messages take a look at what their peers have sent first.
                     yield_now().await;
-                    worker.shared.deadlines.make_space();
+                    worker.context.deadlines.make_space();
                 }
                 Message::MakeSpace => {}
             }
@@ -158,21 +163,21 @@ impl Worker {
         let deadline = Instant::now() + drain;
         worker.drain(deadline).await;
         flusher.abort();
-        worker.shared.upstream.finish(deadline).await;
+        worker.context.upstream.finish(deadline).await;
         sweeper.abort();
-        worker.shared.refusals.tick();
+        worker.context.refusals.tick();
     }
 
     fn sweep(&self, supervisor: &Supervisor) -> AbortHandle {
-        let shared = Rc::clone(&self.shared);
+        let (context, date) = (Rc::clone(&self.context), Rc::clone(&self.date));
         supervisor.spawn_endless("sweeper", async move {
             let mut ticks = interval(TICK);
             loop {
                 ticks.tick().await;
-                shared.deadlines.sweep();
-                shared.date.look();
-                shared.refusals.tick();
-                if shared.deadlines.now().is_multiple_of(MEMORY_TICKS) {
+                context.deadlines.sweep();
+                date.look();
+                context.refusals.tick();
+                if context.deadlines.now().is_multiple_of(MEMORY_TICKS) {
                     memory::give_back();
                 }
             }
@@ -183,9 +188,9 @@ impl Worker {
     fn connect(self: &Rc<Self>, accepted: Accepted) {
         let Accepted { stream, peer, place } = accepted;
         let stream = Socket::new(stream);
-        let guard = self.shared.deadlines.watch();
+        let guard = self.context.deadlines.watch();
         guard.watch().set_peer(peer);
-        if let Some(tls) = self.shared.policy.get().tls.clone() {
+        if let Some(tls) = self.context.policy.get().tls.clone() {
             let worker = Rc::clone(self);
             spawn_local(async move {
                 let _place = place;
@@ -205,23 +210,23 @@ impl Worker {
     async fn serve_tls(self: &Rc<Self>, tls: &Tls, stream: Socket, watch: &Rc<Activity>) {
         let watch = Rc::clone(watch);
         match Box::pin(handshake(tls.acceptor(), stream, &watch)).await {
-            Some((stream, Negotiated::Http2)) => Box::pin(http2(stream, Rc::clone(&self.http2), watch)).await,
+            Some((stream, Negotiated::Http2)) => Box::pin(http2::serve(stream, Rc::clone(&self.http2), watch)).await,
             Some((stream, Negotiated::Http1)) => http1::serve(Box::new(stream), Rc::clone(&self.http1), watch).await,
             None => {}
         }
     }
 
     async fn drain(&self, deadline: Instant) {
-        self.shared.deadlines.drain();
-        if timeout_at(deadline, self.shared.deadlines.drained()).await.is_err() {
-            warn!("{} connections cut at the end of the shutdown", self.shared.deadlines.connections());
-            self.shared.deadlines.close_all();
+        self.context.deadlines.drain();
+        if timeout_at(deadline, self.context.deadlines.drained()).await.is_err() {
+            warn!("{} connections cut at the end of the shutdown", self.context.deadlines.connections());
+            self.context.deadlines.close_all();
             // Whoever does not end now ends with the process.
-            let _ = timeout_at(Instant::now() + LAST_MOMENT, self.shared.deadlines.drained()).await;
+            let _ = timeout_at(Instant::now() + LAST_MOMENT, self.context.deadlines.drained()).await;
         }
         // Those whose clients have left.
-        if timeout_at(deadline, self.shared.turns.drained()).await.is_err() {
-            warn!("{} long batches cut at the end of the shutdown", self.shared.turns.under_way());
+        if timeout_at(deadline, self.context.turns.drained()).await.is_err() {
+            warn!("{} long batches cut at the end of the shutdown", self.context.turns.under_way());
         }
     }
 }

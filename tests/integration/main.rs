@@ -20,6 +20,7 @@ mod compression;
 mod contract;
 mod deadlines;
 mod demo;
+mod dependencies;
 mod dialects;
 mod documents;
 mod drain;

@@ -79,7 +79,7 @@ fn serve(bytes: Vec<u8>, then: Then, handle: impl AsyncFn(RequestBody)) {
         let stream = tokio::net::UnixStream::from_std(server).expect("a socket of the event loop");
         let handle = &handle;
         let service = service_fn(move |request: Request<Incoming>| async move {
-            handle(RequestBody::Http1(request.into_body())).await;
+            handle(RequestBody::http1(request.into_body(), 0)).await;
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         });
         // Nothing more is asked of the connection once the body is collected, or broken.
@@ -96,7 +96,7 @@ fn collect(bytes: Vec<u8>, coding: Coding, cap: usize, then: Then) -> (Result<Ve
     serve(bytes, then, async |body| {
         let guard = deadlines.watch();
         let watch = Rc::clone(guard.watch());
-        let limits = Limits { cap, since: deadlines.now(), watch, budget: Budget::new(CAP, 1), head: 0 };
+        let limits = Limits { cap, watch, budget: Budget::new(CAP, 1), head: 0 };
         let mut collect = Collect::new(body, coding, limits);
         let body = poll_fn(|cx| {
             let poll = collect.poll(cx);

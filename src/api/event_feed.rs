@@ -1,4 +1,4 @@
-//! What the demo's page is shown live: events for everyone who watches (server-sent events, HTML standard section 9.2).
+//! Live events for all pages that watch (server-sent events, HTML standard section 9.2).
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,34 +12,37 @@ const MAX_VIEWERS: usize = 32;
 
 /// Where events come from.
 #[derive(Clone, Debug)]
-pub(crate) struct Feed(broadcast::Sender<Bytes>);
-
-impl Default for Feed {
-    fn default() -> Self {
-        Self(broadcast::channel(BACKLOG).0)
-    }
+pub(crate) struct Feed {
+    sender: broadcast::Sender<Bytes>,
+    /// What a page is told first.
+    hello: Bytes,
 }
 
 impl Feed {
+    /// A feed whose pages are told `hello` first.
+    pub(crate) fn new(hello: &impl Serialize) -> Self {
+        Self { sender: broadcast::channel(BACKLOG).0, hello: event("hello", hello) }
+    }
+
     /// Shows an event to all who watch.
     pub(crate) fn publish(&self, name: &str, data: &impl Serialize) {
         // Nobody watches: nothing is lost.
-        let _ = self.0.send(event(name, data));
+        let _ = self.sender.send(event(name, data));
     }
 
     /// Whether anybody watches.
     pub(crate) fn is_watched(&self) -> bool {
-        self.0.receiver_count() > 0
+        self.sender.receiver_count() > 0
     }
 
-    /// What is published from now on. `None` if too many watch already.
-    pub(crate) fn watch(&self) -> Option<broadcast::Receiver<Bytes>> {
-        (self.0.receiver_count() < MAX_VIEWERS).then(|| self.0.subscribe())
+    /// The first event, and what is published from now on. `None` if too many watch already.
+    pub(crate) fn watch(&self) -> Option<(Bytes, broadcast::Receiver<Bytes>)> {
+        (self.sender.receiver_count() < MAX_VIEWERS).then(|| (self.hello.clone(), self.sender.subscribe()))
     }
 }
 
 /// An event as it is sent. JSON has no line break in it.
-pub(crate) fn event(name: &str, data: &impl Serialize) -> Bytes {
+fn event(name: &str, data: &impl Serialize) -> Bytes {
     let data = serde_json::to_string(data).expect("numbers and texts are always JSON");
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
@@ -50,10 +53,10 @@ mod tests {
 
     #[test]
     fn an_event_is_shown_to_all_who_watch() {
-        let feed = Feed::default();
+        let feed = Feed::new(&0);
         feed.publish("early", &1);
         assert!(!feed.is_watched());
-        let mut viewers: Vec<_> = (0..MAX_VIEWERS).map(|_| feed.watch().expect("a place")).collect();
+        let mut viewers: Vec<_> = (0..MAX_VIEWERS).map(|_| feed.watch().expect("a place").1).collect();
         assert!(feed.watch().is_none() && feed.is_watched());
         feed.publish("lines", &["a\nb"]);
         for viewer in &mut viewers {
