@@ -16,7 +16,7 @@ use crate::conn::wake_slot::WakeSlot;
 
 /// Bytes that the unfinished requests of all workers may hold together, in equal parts. 600 TLS connections that begin as many
 /// requests as they may then stay under 120 MB in all.
-const PROCESS_TOTAL: usize = 40 * 1024 * 1024;
+const PROCESS_TOTAL: usize = 32 * 1024 * 1024;
 
 /// Bytes that the unfinished requests of one worker may hold at the least, however many workers there are.
 const MIN_TOTAL: usize = 8 * 1024 * 1024;
@@ -172,6 +172,10 @@ impl Budget {
         });
         self.0.put_last(&entry);
         let holding = Holding { budget: self.clone(), entry };
+        if self.0.leaving.get() > self.0.total / LEAVING_PART {
+            holding.entry.note_refused();
+            return Err(NoSpace);
+        }
         holding.resize().inspect_err(|_| holding.entry.note_refused())?;
         Ok(holding)
     }
@@ -320,10 +324,6 @@ impl Holding {
     fn set(&self, size: usize) -> Result<(), NoSpace> {
         let (ledger, entry) = (&*self.budget.0, &*self.entry);
         ledger.set_size(entry, size);
-        let is_over = entry.share.held.get() > ledger.per_connection || ledger.held.get() > ledger.total;
-        if is_over && ledger.leaving.get() > ledger.total / LEAVING_PART {
-            return Err(NoSpace);
-        }
         while entry.share.held.get() > ledger.per_connection {
             if !ledger.refuse_first(&entry.share.unfinished, entry) {
                 return Err(NoSpace);

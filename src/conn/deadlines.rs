@@ -18,7 +18,7 @@ use slab::Slab;
 use crate::conn::budget::ConnectionShare;
 use crate::conn::crowding::{Clock, Idleness, PlaceDemand, Pressure, Progress, Step};
 use crate::conn::event_stream::OpenRequest;
-use crate::conn::frames::Incomplete;
+use crate::conn::frames::{Admission, Incomplete};
 use crate::conn::wake_slot::WakeSlot;
 
 /// The time between two sweeps.
@@ -37,6 +37,10 @@ const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
 /// HTTP/2 heads of one connection that are decoded before they are taken up. h2 decodes all that have come at once, and a head
 /// of 500 bytes may take 50 KiB until it is refused.
 const MAX_UNACCEPTED_HEADS: u8 = 4;
+
+/// DATA frames of one connection that are read before they are taken up. h2 ends a connection of which some hundred small ones
+/// are not taken, and Node's client writes one for each piece, however short.
+const MAX_UNACCEPTED_DATA: u8 = 64;
 
 /// A connection out of so many is closed at a time when others wait to be accepted, since finding one costs a look at all.
 const CLOSED_TOGETHER: usize = 256;
@@ -108,8 +112,10 @@ pub struct Activity {
     served_requests: Cell<u32>,
     /// HTTP/2: heads that were read and not taken up; one more than the most if another waits.
     unaccepted_heads: Cell<u8>,
+    /// HTTP/2: the same of DATA.
+    unaccepted_data: Cell<u8>,
     /// HTTP/2: heads that were larger than they may be, or that h2 refused.
-    oversized_heads: Cell<u8>,
+    oversized_heads: Cell<u32>,
     /// HTTP/2: heads of requests that were read, less those that h2 handed over.
     undelivered_heads: Cell<u32>,
     /// HTTP/2: the partial frame that the bytes so far end with.
@@ -210,23 +216,32 @@ impl Activity {
         }
     }
 
-    /// HTTP/2: false if no further head may be read before those that were are taken up.
-    pub fn admit_head(&self, is_request: bool) -> bool {
-        self.undelivered_heads.set(self.undelivered_heads.get() + u32::from(is_request));
+    /// HTTP/2: false if the frame may not be read before those that were are taken up.
+    pub fn admit(&self, frame: Admission) -> bool {
+        if frame == Admission::Data {
+            self.unaccepted_data.set(self.unaccepted_data.get().saturating_add(1));
+            return self.unaccepted_data.get() <= MAX_UNACCEPTED_DATA;
+        }
+        self.undelivered_heads.set(self.undelivered_heads.get() + u32::from(frame == Admission::Request));
         let unaccepted = self.unaccepted_heads.get();
         self.unaccepted_heads.set(unaccepted.saturating_add(1));
         unaccepted < MAX_UNACCEPTED_HEADS
     }
 
-    /// HTTP/2: true if a head waits to be read until those before it are taken up.
-    pub fn holds_heads(&self) -> bool {
+    /// HTTP/2: true if a frame waits to be read until those before it are taken up.
+    pub fn holds_frames(&self) -> bool {
+        self.holds_head() || self.unaccepted_data.get() > MAX_UNACCEPTED_DATA
+    }
+
+    fn holds_head(&self) -> bool {
         self.unaccepted_heads.get() > MAX_UNACCEPTED_HEADS
     }
 
-    /// HTTP/2: all heads that were read are taken up. Returns whether more wait.
-    pub fn accept_heads(&self) -> bool {
-        let held = self.holds_heads();
+    /// HTTP/2: all frames that were read are taken up. Returns true if more wait.
+    pub fn accept_frames(&self) -> bool {
+        let held = self.holds_frames();
         self.unaccepted_heads.set(0);
+        self.unaccepted_data.set(0);
         held
     }
 
@@ -238,7 +253,7 @@ impl Activity {
     /// HTTP/2: how many heads h2 did not hand over of those that it has read whole.
     pub fn take_undelivered_heads(&self) -> u32 {
         // The last one is not there whole, or waits to be read.
-        let last = u32::from(self.incomplete.get().is_some() || self.holds_heads());
+        let last = u32::from(self.incomplete.get().is_some() || self.holds_head());
         let undelivered = self.undelivered_heads.get();
         self.undelivered_heads.set(undelivered.min(last));
         undelivered.saturating_sub(last)
@@ -273,7 +288,7 @@ impl Activity {
     }
 
     /// HTTP/2: how many heads were larger than they may be.
-    pub fn oversized_heads(&self) -> u8 {
+    pub fn oversized_heads(&self) -> u32 {
         self.oversized_heads.get()
     }
 
@@ -577,6 +592,7 @@ impl Deadlines {
             served: Cell::new(None),
             served_requests: Cell::new(0),
             unaccepted_heads: Cell::new(0),
+            unaccepted_data: Cell::new(0),
             oversized_heads: Cell::new(0),
             undelivered_heads: Cell::new(0),
             incomplete: Cell::new(None),

@@ -76,6 +76,17 @@ pub struct FrameMeter {
     deadlines: Rc<Deadlines>,
 }
 
+/// A frame that is admitted before its payload may be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// A head that begins a request, of a peer that knows how many it may begin.
+    Request,
+    /// Another head: of trailers, or of a peer that does not know that yet.
+    OtherHead,
+    /// A piece of a body.
+    Data,
+}
+
 /// What the bytes so far end with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Incomplete {
@@ -115,9 +126,9 @@ impl FrameMeter {
         self.incomplete_since.map(|since| Incomplete { since, bytes, head, is_other })
     }
 
-    /// Counts the frames that begin in `bytes`, up to the payload of the first HEADERS for which `admit` says no, which is
-    /// told whether that begins a request, of a peer that knows how many it may begin. Returns how many bytes that is; what follows is for a later call.
-    pub fn count(&mut self, all: &[u8], mut admit: impl FnMut(bool) -> bool) -> Result<usize, FrameFlood> {
+    /// Counts the frames that begin in `bytes`, up to the payload of the first one for which `admit` says no. Returns how many
+    /// bytes that is; what follows is for a later call.
+    pub fn count(&mut self, all: &[u8], mut admit: impl FnMut(Admission) -> bool) -> Result<usize, FrameFlood> {
         let mut bytes = all;
         while !bytes.is_empty() {
             if self.skip > 0 {
@@ -145,7 +156,7 @@ impl FrameMeter {
     }
 
     /// The header of a frame is complete. Returns false if its payload may not be read yet.
-    fn begin_frame(&mut self, admit: &mut impl FnMut(bool) -> bool) -> Result<bool, FrameFlood> {
+    fn begin_frame(&mut self, admit: &mut impl FnMut(Admission) -> bool) -> Result<bool, FrameFlood> {
         let [high, middle, low, kind, flags, stream @ ..] = self.header;
         self.have = 0;
         self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
@@ -165,8 +176,9 @@ impl FrameMeter {
                 self.last_stream = self.last_stream.max(stream);
                 let is_early = self.early_requests > 0;
                 self.early_requests = self.early_requests.saturating_sub(1);
-                return Ok(admit(is_request && !is_early));
+                return Ok(admit(if is_request && !is_early { Admission::Request } else { Admission::OtherHead }));
             }
+            DATA if self.skip > 0 => return Ok(admit(Admission::Data)),
             DATA | CONTINUATION => self.skip > 0,
             // No request makes up for one: it begins and ends the same work again and again (CVE-2023-44487).
             RST_STREAM => {
@@ -309,8 +321,8 @@ mod tests {
         };
         let mut requests = Vec::new();
         let mut count = |bytes: Vec<u8>| {
-            meter.count(&bytes, |is_request| {
-                requests.push(is_request);
+            meter.count(&bytes, |frame| {
+                requests.push(frame == Admission::Request);
                 true
             })
         };
@@ -340,12 +352,12 @@ mod tests {
         let (mut meter, _) = meter();
         let both = [frame(HEADERS, 40), frame(DATA, 7), frame(HEADERS, 30), frame(DATA, 7)].concat();
         let mut admitted = 0;
-        let mut once = |_| {
-            admitted += 1;
+        let mut once = |frame| {
+            admitted += usize::from(frame != Admission::Data);
             admitted <= 1
         };
         let taken = meter.count(&both, &mut once).expect("no flood");
         assert_eq!(taken, 49 + 16 + 9);
-        assert_eq!(meter.count(&both[taken..], |_| panic!("no head begins here")).expect("no flood"), 30 + 16);
+        assert_eq!(meter.count(&both[taken..], |frame| frame == Admission::Data).expect("no flood"), 30 + 16);
     }
 }

@@ -43,8 +43,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a peer may take to answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Heads larger than they may be that a connection may send. Each costs as much as a dozen requests.
-const MAX_OVERSIZED_HEADS: u8 = 8;
+/// Heads larger than they may be that a connection may send, or as many as it had requests served: a proxy in front passes
+/// those of others on. Each costs as much as a dozen requests.
+const MAX_OVERSIZED_HEADS: u32 = 8;
 
 /// Bytes of a partial frame from which on it counts in the budget: what every connection has a buffer for.
 const FREE_FRAME: usize = 4 * 1024;
@@ -148,12 +149,13 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
                 if !self.closing {
                     http2.note_undelivered(watch);
                 }
-                if (exhausted || watch.oversized_heads() > MAX_OVERSIZED_HEADS) && !self.closing {
+                let most = MAX_OVERSIZED_HEADS.max(watch.served_requests());
+                if (exhausted || watch.oversized_heads() > most) && !self.closing {
                     // Only now: the answers to what was refused are on their way.
                     self.close();
                     continue;
                 }
-                if watch.accept_heads() {
+                if watch.accept_frames() {
                     // The tasks of the requests so far come first, and of those that were refused to make space for them.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

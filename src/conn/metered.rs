@@ -116,7 +116,7 @@ impl<T: Transport> Metered<T> {
 fn count(frames: &mut Option<FrameMeter>, watch: &Activity, bytes: &[u8]) -> io::Result<usize> {
     match frames {
         Some(frames) => {
-            let taken = frames.count(bytes, |is_request| watch.admit_head(is_request)).map_err(io::Error::other)?;
+            let taken = frames.count(bytes, |frame| watch.admit(frame)).map_err(io::Error::other)?;
             // What is not read yet is incomplete because of us.
             watch.set_incomplete(frames.incomplete().filter(|_| taken == bytes.len()));
             Ok(taken)
@@ -129,8 +129,8 @@ impl<T: Transport> AsyncRead for Metered<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        // Whoever takes up the heads polls again then.
-        if this.watch.holds_heads() {
+        // Whoever takes up what was read polls again then.
+        if this.watch.holds_frames() {
             return Poll::Pending;
         }
         if !this.leftover.is_empty() {

@@ -1,7 +1,7 @@
 //! The meter of HTTP/2 frames.
 
 use super::input::{Input, cut};
-use crate::internals::{FrameMeter, frame_meter};
+use crate::internals::{Admission, FrameMeter, frame_meter};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -52,8 +52,8 @@ fn run(pieces: &[&[u8]], admitted: u8) -> Verdict {
 /// Gives `piece` to the meter; returns true if that is a flood.
 fn give(meter: &mut FrameMeter, mut piece: &[u8], admitted: u8, asked: &mut (u32, u32)) -> bool {
     while !piece.is_empty() {
-        let counted = meter.count(piece, |begins_request| {
-            *asked = (asked.0 + 1, asked.1 + u32::from(begins_request));
+        let counted = meter.count(piece, |frame| {
+            *asked = (asked.0 + 1, asked.1 + u32::from(frame == Admission::Request));
             admitted >> (asked.0 % 8) & 1 == 1
         });
         let Ok(taken) = counted else { return true };

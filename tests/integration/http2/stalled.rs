@@ -5,7 +5,9 @@ use std::io::Write;
 use crate::https::{Https, TlsClient, frame, is_closed};
 use crate::support::client::post;
 
-use super::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, literal, next_frame, open, post_to, text};
+use super::{
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, field, literal, next_frame, open, post_to, text,
+};
 
 /// The most memory that the proxy may take with 600 connections, in KiB: they take 45 MiB when they have sent nothing.
 const MOST: u64 = 80 * 1024;
@@ -163,4 +165,29 @@ fn heads_that_are_refused_before_they_are_handed_over_count() {
     assert_eq!(goaway.payload[7], 11, "ENHANCE_YOUR_CALM: {goaway:?}");
     let summary = https.proxy.wait_for_log("requests refused");
     assert!(summary.contains("9 head_too_large"), "{summary}");
+}
+
+#[test]
+fn a_body_in_thousands_of_small_frames_is_taken() {
+    let https = Https::start(&["--http-threads=2"]);
+    let mut client = https.http2();
+    let lines = 3_000;
+    client.write_all(&open(1, &[post_to("/batch"), field("content-type", "text/plain")].concat())).expect("taken");
+    // All that a window takes, in one go: each frame has a line.
+    let pieces: Vec<u8> = (0..lines).flat_map(|_| frame(DATA, 0, 1, b"small.n:1|c\n")).collect();
+    client.write_all(&pieces).expect("taken");
+    client.write_all(&frame(DATA, END_STREAM, 1, b"")).expect("taken");
+    let mut body = Vec::new();
+    loop {
+        let frame = next_frame(&mut client).expect("the connection stays");
+        assert_ne!(frame.kind, GOAWAY, "{frame:?}");
+        if frame.kind == DATA && frame.stream == 1 {
+            body.extend_from_slice(&frame.payload);
+            if frame.ends_stream() {
+                break;
+            }
+        }
+    }
+    let text = String::from_utf8(body).expect("UTF-8");
+    assert!(text.contains("\"accepted\":3000"), "{text}");
 }
