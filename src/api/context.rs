@@ -19,7 +19,7 @@ use crate::upstream::queue::Upstream;
 pub(crate) struct Context {
     /// What the operator decided for good.
     pub settings: Settings,
-    /// What the operator may decide anew.
+    /// The settings that may change.
     pub policy: CurrentPolicy,
     /// How lines are written.
     pub encoding: Encoding,
