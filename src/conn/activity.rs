@@ -100,7 +100,7 @@ impl Activity {
     }
 
     /// Takes what the sweep wants, and sees to it that the next directive wakes the task of `cx`.
-    pub fn order(&self, cx: &Context<'_>) -> Option<Directive> {
+    pub fn directive(&self, cx: &Context<'_>) -> Option<Directive> {
         self.wake.set(cx);
         self.has_waited.set(true);
         self.directive.take()

@@ -23,9 +23,8 @@ pub(crate) use self::body_timer::BodyGuard;
 use self::body_timer::BodyTimers;
 use self::overdue::Limits;
 use crate::conn::activity::state::State;
-pub(crate) use crate::conn::activity::{Activity, Directive};
+use crate::conn::activity::{Activity, Directive};
 use crate::conn::clock::Clock;
-pub(crate) use crate::conn::clock::TICK;
 use crate::conn::crowding::{PlaceDemand, Pressure};
 use crate::conn::wake_slot::WakeSlot;
 
@@ -118,7 +117,7 @@ impl Deadlines {
 
     /// Keeps the deadlines of a new connection, which was counted by [`PlaceDemand::add_unserved`], until the guard is
     /// dropped.
-    pub fn watch(self: &Rc<Self>) -> ActivityGuard {
+    pub fn watch_connection(self: &Rc<Self>) -> ActivityGuard {
         let activity = Rc::new(Activity::new(Rc::clone(self)));
         let key = self.connections.borrow_mut().insert(Rc::clone(&activity));
         ActivityGuard { key, activity }
@@ -206,7 +205,7 @@ pub struct ActivityGuard {
 
 impl ActivityGuard {
     /// The activity, to be shared with the parts of the connection.
-    pub fn watch(&self) -> &Rc<Activity> {
+    pub fn activity(&self) -> &Rc<Activity> {
         &self.activity
     }
 }

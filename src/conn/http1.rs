@@ -20,7 +20,7 @@ use tracing::debug;
 use crate::api::context::Shared;
 use crate::api::pipeline::Exchange;
 use crate::api::request_log;
-use crate::conn::deadlines::{Activity, Directive};
+use crate::conn::activity::{Activity, Directive};
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::linger;
 use crate::conn::metered::{Metered, Transport};
@@ -98,7 +98,7 @@ async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Activity) -> Opt
         return Some(leftover);
     }
     poll_fn(|cx| {
-        if watch.order(cx) == Some(Directive::Close) {
+        if watch.directive(cx) == Some(Directive::Close) {
             return Poll::Ready(None);
         }
         let mut scrap = [0; FIRST_READ];
@@ -115,7 +115,7 @@ async fn awake<T: Transport>(metered: Metered<T>, http1: &Http1, watch: &Rc<Acti
     let handler = Handler { shared: Rc::clone(&http1.shared), watch: Rc::clone(watch) };
     let mut connection = http1.builder.serve_connection(TokioIo::new(metered), handler);
     watch.wake();
-    let result = poll_fn(|cx| match watch.order(cx) {
+    let result = poll_fn(|cx| match watch.directive(cx) {
         Some(Directive::Close | Directive::GoAway) => Poll::Ready(None),
         // With hyper's shutdown, not without: it is what waits until the last answer is flushed.
         _ => match Pin::new(&mut connection).poll(cx) {

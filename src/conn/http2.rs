@@ -22,8 +22,8 @@ use tracing::debug;
 use crate::api::context::Shared;
 use crate::api::pipeline::Exchange;
 use crate::api::request_log;
+use crate::conn::activity::{Activity, Directive};
 use crate::conn::budget::Holding;
-use crate::conn::deadlines::{Activity, Directive};
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::frames::{FrameMeter, Incomplete};
 use crate::conn::http1::MAX_BUFFER;
@@ -80,7 +80,7 @@ pub(crate) async fn http2<T: Transport>(transport: T, http2: Rc<Http2>, watch: R
     let mut handshake = Box::pin(http2.builder.handshake::<_, Bytes>(metered));
     let mut goes_away = false;
     let connection = poll_fn(|cx| {
-        match watch.order(cx) {
+        match watch.directive(cx) {
             Some(Directive::Close) => return Poll::Ready(None),
             Some(Directive::GoAway) => goes_away = true,
             Some(Directive::Sleep) | None => {}
@@ -112,7 +112,7 @@ struct Serving<T> {
 impl<T: Transport> Serving<T> {
     /// Drives the connection, and begins a task for each request.
     fn poll(&mut self, shared: &Rc<Shared>, watch: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
-        match watch.order(cx) {
+        match watch.directive(cx) {
             Some(Directive::Close) => return Poll::Ready(()),
             Some(Directive::GoAway) => self.connection.graceful_shutdown(),
             Some(Directive::Sleep) | None => {}

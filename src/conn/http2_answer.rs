@@ -13,7 +13,7 @@ use h2::{Reason, SendStream};
 use http_body::Body as _;
 
 use crate::api::context::Shared;
-use crate::conn::deadlines::Activity;
+use crate::conn::activity::Activity;
 use crate::conn::event_stream::AnswerBody;
 
 /// Bytes that a peer has to take in the time for writing. Most answers are shorter as a whole.

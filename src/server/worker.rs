@@ -16,8 +16,10 @@ use crate::api::context::Shared;
 use crate::api::long_batch::Turns;
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::conn::activity::Activity;
 use crate::conn::budget::Budget;
-use crate::conn::deadlines::{Activity, Deadlines, Lifecycle, TICK};
+use crate::conn::clock::TICK;
+use crate::conn::deadlines::{Deadlines, Lifecycle};
 use crate::conn::handshake::{Negotiated, handshake};
 use crate::conn::http1::{self, Http1};
 use crate::conn::http2::{Http2, http2};
@@ -184,20 +186,20 @@ impl Worker {
     fn connect(self: &Rc<Self>, accepted: Accepted) {
         let Accepted { stream, peer, place } = accepted;
         let stream = Socket::new(stream);
-        let guard = self.shared.deadlines.watch();
-        guard.watch().set_peer(peer);
+        let guard = self.shared.deadlines.watch_connection();
+        guard.activity().set_peer(peer);
         if self.tls.is_some() {
             let worker = Rc::clone(self);
             spawn_local(async move {
                 let _place = place;
-                worker.serve_tls(stream, guard.watch()).await;
+                worker.serve_tls(stream, guard.activity()).await;
                 drop(guard);
             });
         } else {
             let http1 = Rc::clone(&self.http1);
             spawn_local(async move {
                 let _place = place;
-                http1::serve(stream, http1, Rc::clone(guard.watch())).await;
+                http1::serve(stream, http1, Rc::clone(guard.activity())).await;
                 drop(guard);
             });
         }

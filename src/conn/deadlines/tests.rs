@@ -19,14 +19,14 @@ fn deadlines() -> Rc<Deadlines> {
 /// A connection as the accept loop hands it over.
 fn accept(deadlines: &Rc<Deadlines>) -> ActivityGuard {
     deadlines.lifecycle.demand.add_unserved();
-    deadlines.watch()
+    deadlines.watch_connection()
 }
 
 /// Sweeps until a directive is given, and says which and after how many ticks.
-fn directive_after(deadlines: &Deadlines, watch: &Activity, most: u32) -> Option<(Directive, u32)> {
+fn directive_after(deadlines: &Deadlines, activity: &Activity, most: u32) -> Option<(Directive, u32)> {
     (1..=most).find_map(|tick| {
         deadlines.sweep();
-        watch.take_directive().map(|directive| (directive, tick))
+        activity.take_directive().map(|directive| (directive, tick))
     })
 }
 
@@ -34,7 +34,7 @@ fn directive_after(deadlines: &Deadlines, watch: &Activity, most: u32) -> Option
 fn a_silent_connection_is_closed_after_the_read_timeout() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
-    assert_eq!(directive_after(&deadlines, guard.watch(), 60), Some((Directive::Close, 51)));
+    assert_eq!(directive_after(&deadlines, guard.activity(), 60), Some((Directive::Close, 51)));
 }
 
 #[test]
@@ -42,70 +42,70 @@ fn a_dripped_head_does_not_move_its_deadline() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
     for _ in 0..30 {
-        guard.watch().received();
+        guard.activity().received();
         deadlines.sweep();
     }
-    assert_eq!(directive_after(&deadlines, guard.watch(), 60), Some((Directive::Close, 21)));
+    assert_eq!(directive_after(&deadlines, guard.activity(), 60), Some((Directive::Close, 21)));
 }
 
 #[test]
 fn an_idle_connection_sleeps_then_is_closed() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
-    let watch = guard.watch();
+    let activity = guard.activity();
     let serve = || {
-        watch.received();
-        watch.wake();
-        watch.begin_request();
-        watch.end_body();
-        watch.end_request();
-        watch.written();
+        activity.received();
+        activity.wake();
+        activity.begin_request();
+        activity.end_body();
+        activity.end_request();
+        activity.written();
     };
     serve();
-    assert!(watch.may_sleep(), "one request wakes it briefly");
-    watch.fall_asleep();
+    assert!(activity.may_sleep(), "one request wakes it briefly");
+    activity.fall_asleep();
     serve();
-    assert!(!watch.may_sleep(), "another at once wakes it for longer");
-    assert_eq!(directive_after(&deadlines, watch, 10), Some((Directive::Sleep, AWAKE)));
-    assert!(watch.may_sleep());
-    watch.fall_asleep();
-    assert_eq!(directive_after(&deadlines, watch, 800), Some((Directive::Close, 751 - AWAKE)));
+    assert!(!activity.may_sleep(), "another at once wakes it for longer");
+    assert_eq!(directive_after(&deadlines, activity, 10), Some((Directive::Sleep, AWAKE)));
+    assert!(activity.may_sleep());
+    activity.fall_asleep();
+    assert_eq!(directive_after(&deadlines, activity, 800), Some((Directive::Close, 751 - AWAKE)));
 }
 
 #[test]
 fn a_peer_that_does_not_read_is_closed() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
-    guard.watch().received();
-    guard.watch().begin_request();
-    guard.watch().blocked();
-    guard.watch().blocked();
-    assert_eq!(directive_after(&deadlines, guard.watch(), 60), Some((Directive::Close, 31)));
+    guard.activity().received();
+    guard.activity().begin_request();
+    guard.activity().blocked();
+    guard.activity().blocked();
+    assert_eq!(directive_after(&deadlines, guard.activity(), 60), Some((Directive::Close, 31)));
 }
 
 #[test]
-fn http2_is_told_goodbye_then_closed() {
+fn http2_is_told_to_go_away_then_closed() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
-    guard.watch().multiplex();
-    guard.watch().begin_request();
-    assert_eq!(directive_after(&deadlines, guard.watch(), 800), None);
-    guard.watch().end_request();
-    assert_eq!(directive_after(&deadlines, guard.watch(), 800), Some((Directive::GoAway, 751)));
-    assert_eq!(directive_after(&deadlines, guard.watch(), 800), Some((Directive::Close, 31)));
+    guard.activity().multiplex();
+    guard.activity().begin_request();
+    assert_eq!(directive_after(&deadlines, guard.activity(), 800), None);
+    guard.activity().end_request();
+    assert_eq!(directive_after(&deadlines, guard.activity(), 800), Some((Directive::GoAway, 751)));
+    assert_eq!(directive_after(&deadlines, guard.activity(), 800), Some((Directive::Close, 31)));
 }
 
 #[test]
 fn draining_gives_idle_connections_two_seconds() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
-    let watch = guard.watch();
-    watch.received();
-    watch.begin_request();
-    watch.end_request();
-    watch.written();
+    let activity = guard.activity();
+    activity.received();
+    activity.begin_request();
+    activity.end_request();
+    activity.written();
     deadlines.drain();
-    assert_eq!(directive_after(&deadlines, watch, 60), Some((Directive::Close, DRAIN_IDLE)));
+    assert_eq!(directive_after(&deadlines, activity, 60), Some((Directive::Close, DRAIN_IDLE)));
 }
 
 #[test]
@@ -115,28 +115,28 @@ fn a_crowd_shortens_idleness() {
     let timeouts = Timeouts { read: None, write: None, idle: Some(Duration::from_secs(75)) };
     let deadlines = Rc::new(Deadlines::new(&timeouts, lifecycle));
     let guard = accept(&deadlines);
-    guard.watch().received();
-    guard.watch().begin_request();
-    guard.watch().end_request();
-    guard.watch().written();
-    assert_eq!(directive_after(&deadlines, guard.watch(), 60), Some((Directive::Close, CROWDED_IDLE)));
+    guard.activity().received();
+    guard.activity().begin_request();
+    guard.activity().end_request();
+    guard.activity().written();
+    assert_eq!(directive_after(&deadlines, guard.activity(), 60), Some((Directive::Close, CROWDED_IDLE)));
 }
 
 /// A connection whose task has waited, after `prepare`.
 fn connection(deadlines: &Rc<Deadlines>, prepare: impl FnOnce(&Activity)) -> ActivityGuard {
     let guard = accept(deadlines);
-    prepare(guard.watch());
-    assert_eq!(guard.watch().order(&Context::from_waker(std::task::Waker::noop())), None);
+    prepare(guard.activity());
+    assert_eq!(guard.activity().directive(&Context::from_waker(std::task::Waker::noop())), None);
     guard
 }
 
-fn serve(watch: &Activity) {
-    watch.received();
-    watch.begin_request();
-    watch.end_body();
-    watch.note_served();
-    watch.end_request();
-    watch.written();
+fn serve(activity: &Activity) {
+    activity.received();
+    activity.begin_request();
+    activity.end_body();
+    activity.note_served();
+    activity.end_request();
+    activity.written();
 }
 
 #[test]
@@ -148,17 +148,18 @@ fn those_that_sent_nothing_useful_for_longest_are_closed_first() {
     deadlines.sweep();
     let just_silent = connection(&deadlines, Activity::received);
     let just_served = connection(&deadlines, serve);
-    let answering = connection(&deadlines, |watch| {
-        watch.received();
-        watch.begin_request();
-        watch.end_body();
+    let answering = connection(&deadlines, |activity| {
+        activity.received();
+        activity.begin_request();
+        activity.end_body();
     });
     let unread = accept(&deadlines);
     let mut all = [long_served, long_silent, just_silent, just_served, answering, unread].map(Some);
     // Which one is closed, if the demand is so pressing.
     let mut closed = |pressure| {
         let met = deadlines.close_least_useful(pressure);
-        let told = |guard: &Option<ActivityGuard>| guard.as_ref().is_some_and(|g| g.watch().take_directive().is_some());
+        let told =
+            |guard: &Option<ActivityGuard>| guard.as_ref().is_some_and(|g| g.activity().take_directive().is_some());
         let closed = all.iter().position(told);
         if let Some(closed) = closed {
             assert!(deadlines.close_least_useful(pressure), "its place comes free first");
@@ -180,18 +181,18 @@ fn a_connection_has_a_grace_while_the_demand_is_not_urgent() {
     demand.set(Pressure::default());
     deadlines.clock.pass(CROWDED_GRACE - Duration::from_micros(1));
     deadlines.make_space();
-    assert_eq!(guard.watch().take_directive(), None);
+    assert_eq!(guard.activity().take_directive(), None);
     deadlines.clock.pass(Duration::from_micros(1));
     assert!(deadlines.is_space_demanded(), "what was not met still stands");
     deadlines.make_space();
-    assert_eq!(guard.watch().take_directive(), Some(Directive::Close));
+    assert_eq!(guard.activity().take_directive(), Some(Directive::Close));
     drop(guard);
     let late = connection(&deadlines, |_| {});
     deadlines.make_space();
-    assert_eq!(late.watch().take_directive(), None, "the demand was met");
+    assert_eq!(late.activity().take_directive(), None, "the demand was met");
     demand.set(URGENT);
     deadlines.make_space();
-    assert_eq!(late.watch().take_directive(), Some(Directive::Close));
+    assert_eq!(late.activity().take_directive(), Some(Directive::Close));
 }
 
 #[test]
@@ -201,7 +202,7 @@ fn a_connection_that_ends_meets_the_demand() {
     deadlines.lifecycle.demand.set(LAST);
     drop(ends);
     deadlines.make_space();
-    assert_eq!(useful.watch().take_directive(), None);
+    assert_eq!(useful.activity().take_directive(), None);
 }
 
 #[test]
@@ -210,7 +211,7 @@ fn those_that_were_not_served_are_counted() {
     let counts = || (deadlines.lifecycle.demand.unserved(), deadlines.giving_way.get());
     let served = connection(&deadlines, serve);
     let silent = connection(&deadlines, |_| {});
-    serve(served.watch());
+    serve(served.activity());
     assert_eq!(counts(), (1, 0));
     assert!(deadlines.close_least_useful(URGENT));
     assert_eq!(counts(), (1, 1));
@@ -224,37 +225,37 @@ fn a_connection_that_is_to_close_is_not_told_otherwise() {
     let guard = connection(&deadlines, Activity::multiplex);
     assert!(deadlines.close_least_useful(URGENT));
     deadlines.drain();
-    assert_eq!(guard.watch().take_directive(), Some(Directive::Close));
+    assert_eq!(guard.activity().take_directive(), Some(Directive::Close));
 }
 
 #[test]
-fn http2_that_begins_in_a_shutdown_is_told_goodbye() {
+fn http2_that_begins_in_a_shutdown_is_told_to_go_away() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
     deadlines.drain();
-    guard.watch().multiplex();
-    assert_eq!(guard.watch().take_directive(), Some(Directive::GoAway));
+    guard.activity().multiplex();
+    assert_eq!(guard.activity().take_directive(), Some(Directive::GoAway));
 }
 
 #[test]
 fn a_peer_that_takes_no_answer_is_closed_for_others() {
     let deadlines = deadlines();
-    let guard = connection(&deadlines, |watch| {
-        watch.received();
-        watch.begin_request();
-        watch.end_body();
-        watch.blocked();
+    let guard = connection(&deadlines, |activity| {
+        activity.received();
+        activity.begin_request();
+        activity.end_body();
+        activity.blocked();
     });
     deadlines.clock.pass(CROWDED_GRACE);
     assert!(deadlines.close_least_useful(URGENT));
-    assert_eq!(guard.watch().take_directive(), Some(Directive::Close));
+    assert_eq!(guard.activity().take_directive(), Some(Directive::Close));
 }
 
 #[test]
 fn an_answer_that_is_taken_late_does_not_end_the_next_request() {
     let deadlines = deadlines();
     let guard = accept(&deadlines);
-    let activity = guard.watch();
+    let activity = guard.activity();
     activity.received();
     activity.wake();
     activity.begin_request();
