@@ -1,8 +1,10 @@
 //! Bytes of a connection to bounded requests: hyper and h2 speak the protocols, this module bounds what they take in. It knows
 //! no endpoint.
 
+pub(crate) mod activity;
 pub(crate) mod body;
 pub(crate) mod budget;
+pub(crate) mod clock;
 pub(crate) mod crowding;
 pub(crate) mod date;
 pub(crate) mod deadlines;

@@ -12,7 +12,7 @@ use crate::api::refusals::Refusal;
 use crate::api::responses::{TEXT, answer};
 use crate::api::site::{File, Site};
 use crate::api::{client_script, cors};
-use crate::conn::deadlines::Activity;
+use crate::conn::activity::Activity;
 use crate::conn::event_stream::{AnswerBody, Events};
 use crate::conn::service::Answer;
 

@@ -6,7 +6,7 @@ use hyper::service::service_fn;
 
 use crate::api::context::Context;
 use crate::api::{pipeline, request_log};
-use crate::conn::deadlines::Activity;
+use crate::conn::activity::Activity;
 use crate::conn::service::{Application, RefusedHead, RequestService};
 
 /// The API of one worker.

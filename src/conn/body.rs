@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::conn::activity::Activity;
 use crate::conn::budget::{Budget, Holding, NoSpace};
-use crate::conn::deadlines::{Activity, BodyGuard};
+use crate::conn::deadlines::BodyGuard;
 use crate::conn::inflate::{Coding, Inflate, InflateError};
 use crate::conn::request_body::{BodyBroken, RequestBody};
 

@@ -10,8 +10,9 @@ use std::task::Poll;
 
 use tokio::task::spawn_local;
 
+use crate::conn::activity::Activity;
 use crate::conn::budget::{Budget, ConnectionShare};
-use crate::conn::deadlines::{Activity, Deadlines};
+use crate::conn::deadlines::Deadlines;
 use crate::conn::request_body::RequestBody;
 
 /// The most bytes of a refused body that are read: the flow-control window of a stream, so that a client that has sent

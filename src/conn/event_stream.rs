@@ -13,7 +13,8 @@ use http_body_util::Full;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::conn::deadlines::{Activity, Deadlines};
+use crate::conn::activity::Activity;
+use crate::conn::deadlines::Deadlines;
 
 /// The body of an answer.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
+use crate::conn::activity::{Activity, Directive};
 use crate::conn::crowding::Step;
-use crate::conn::deadlines::{Activity, Directive};
 use crate::net::socket::Socket;
 
 /// What ALPN settled on (RFC 7301); HTTP/1.1 when the peer did not ask.
@@ -27,21 +27,21 @@ pub(crate) enum Negotiated {
 pub(crate) async fn handshake(
     tls: &TlsAcceptor,
     stream: Socket,
-    watch: &Rc<Activity>,
+    activity: &Rc<Activity>,
 ) -> Option<(TlsStream<Socket>, Negotiated)> {
     let mut accept = pin!(tls.accept(stream));
-    let done: Option<io::Result<_>> = poll_fn(|cx| match watch.order(cx) {
+    let done: Option<io::Result<_>> = poll_fn(|cx| match activity.directive(cx) {
         Some(Directive::Close) => Poll::Ready(None),
         _ => {
             let done = accept.as_mut().poll(cx).map(Some);
-            note_progress(accept.get_ref(), watch);
+            note_progress(accept.get_ref(), activity);
             done
         }
     })
     .await;
     match done? {
         Ok(stream) => {
-            watch.reach(Step::Secured);
+            activity.reach(Step::Secured);
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             Some((stream, if http2 { Negotiated::Http2 } else { Negotiated::Http1 }))
         }
@@ -53,11 +53,11 @@ pub(crate) async fn handshake(
 }
 
 /// Notes how far a handshake has come.
-fn note_progress(socket: Option<&Socket>, watch: &Activity) {
+fn note_progress(socket: Option<&Socket>, activity: &Activity) {
     let Some(socket) = socket else { return };
     if socket.has_sent() {
-        watch.reach(Step::Greeted);
+        activity.reach(Step::Greeted);
     } else if socket.has_received() {
-        watch.reach(Step::Begun);
+        activity.reach(Step::Begun);
     }
 }

@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tracing::debug;
 
+use crate::conn::activity::{Activity, Directive};
 use crate::conn::date::AnswerDate;
-use crate::conn::deadlines::{Activity, Directive};
 use crate::conn::linger;
 use crate::conn::metered::{Metered, Transport};
 use crate::conn::request_body::RequestBody;
@@ -100,7 +100,7 @@ async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Activity) -> Opt
         return Some(leftover);
     }
     poll_fn(|cx| {
-        if watch.order(cx) == Some(Directive::Close) {
+        if watch.directive(cx) == Some(Directive::Close) {
             return Poll::Ready(None);
         }
         let mut scrap = [0; FIRST_READ];
@@ -118,7 +118,7 @@ async fn awake<T: Transport, A: Application>(metered: Metered<T>, http1: &Http1<
     let handler = Handler { service, activity: Rc::clone(watch), date: Rc::clone(&http1.date) };
     let mut connection = http1.builder.serve_connection(TokioIo::new(metered), handler);
     watch.wake();
-    let result = poll_fn(|cx| match watch.order(cx) {
+    let result = poll_fn(|cx| match watch.directive(cx) {
         Some(Directive::Close | Directive::GoAway) => Poll::Ready(None),
         // With hyper's shutdown, not without: it is what waits until the last answer is flushed.
         _ => match Pin::new(&mut connection).poll(cx) {

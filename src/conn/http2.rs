@@ -21,8 +21,8 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
+use crate::conn::activity::{Activity, Directive};
 use crate::conn::budget::{Budget, Holding};
-use crate::conn::deadlines::{Activity, Directive};
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::frames::{FrameMeter, Incomplete};
 use crate::conn::http1::MAX_BUFFER;
@@ -95,7 +95,7 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<
     let mut handshake = Box::pin(http2.builder.handshake::<_, Bytes>(metered));
     let mut goes_away = false;
     let connection = poll_fn(|cx| {
-        match watch.order(cx) {
+        match watch.directive(cx) {
             Some(Directive::Close) => return Poll::Ready(None),
             Some(Directive::GoAway) => goes_away = true,
             Some(Directive::Sleep) | None => {}
@@ -134,7 +134,7 @@ struct Serving<T, S> {
 impl<T: Transport, S: RequestService> Serving<T, S> {
     /// Drives the connection, and begins each request.
     fn poll<A: Application>(&mut self, http2: &Http2<A>, watch: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
-        match watch.order(cx) {
+        match watch.directive(cx) {
             Some(Directive::Close) => return Poll::Ready(()),
             Some(Directive::GoAway) => self.connection.graceful_shutdown(),
             Some(Directive::Sleep) | None => {}

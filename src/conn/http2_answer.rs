@@ -12,8 +12,8 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
+use crate::conn::activity::Activity;
 use crate::conn::budget::Budget;
-use crate::conn::deadlines::Activity;
 use crate::conn::event_stream::AnswerBody;
 
 /// Bytes that a peer has to take in the time for writing. Most answers are shorter as a whole.

@@ -10,19 +10,19 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::conn::deadlines::{Activity, Directive};
+use crate::conn::activity::{Activity, Directive};
 
 /// The most bytes thrown away for one connection: enough for a body of a few seconds over a fast line; a peer that
 /// sends on after that learns it by the reset.
 const MOST: usize = 8 * 1024 * 1024;
 
 /// Shuts our side down and reads until the peer closes, the deadline passes, or [`MOST`] bytes have come.
-pub(crate) async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut transport: T, watch: Rc<Activity>) {
-    watch.begin_linger();
+pub(crate) async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut transport: T, activity: Rc<Activity>) {
+    activity.begin_linger();
     let mut shut = false;
     let mut left = MOST;
     poll_fn(|cx| {
-        if watch.order(cx) == Some(Directive::Close) {
+        if activity.directive(cx) == Some(Directive::Close) {
             return Poll::Ready(());
         }
         if !shut {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use crate::conn::deadlines::Activity;
+use crate::conn::activity::Activity;
 use crate::conn::frames::FrameMeter;
 use crate::net::socket::Socket;
 
@@ -60,24 +60,24 @@ impl<T: Transport> Transport for Box<T> {
     }
 }
 
-/// A transport whose traffic is noted in a [`Activity`].
+/// A transport whose traffic is noted in an [`Activity`].
 pub(crate) struct Metered<T> {
     transport: T,
     /// Read already, and to be read again first.
     leftover: Bytes,
-    watch: Rc<Activity>,
+    activity: Rc<Activity>,
     frames: Option<FrameMeter>,
 }
 
 impl<T: Transport> Metered<T> {
-    /// Notes what passes through `transport` in `watch`.
-    pub(crate) fn new(transport: T, watch: Rc<Activity>) -> Self {
-        Self { transport, leftover: Bytes::new(), watch, frames: None }
+    /// Notes what passes through `transport` in `activity`.
+    pub(crate) fn new(transport: T, activity: Rc<Activity>) -> Self {
+        Self { transport, leftover: Bytes::new(), activity, frames: None }
     }
 
     /// Counts HTTP/2 frames too.
     pub(crate) fn with_frames(mut self, frames: FrameMeter) -> Self {
-        self.watch.set_incomplete(frames.incomplete());
+        self.activity.set_incomplete(frames.incomplete());
         self.frames = Some(frames);
         self
     }
@@ -105,20 +105,20 @@ impl<T: Transport> Metered<T> {
 
     fn note_written(&self, result: &Poll<io::Result<usize>>, wanted: usize) {
         match result {
-            Poll::Ready(Ok(taken)) if *taken == wanted => self.watch.written(),
-            Poll::Ready(Ok(_)) | Poll::Pending => self.watch.blocked(),
+            Poll::Ready(Ok(taken)) if *taken == wanted => self.activity.written(),
+            Poll::Ready(Ok(_)) | Poll::Pending => self.activity.blocked(),
             Poll::Ready(Err(_)) => {}
         }
     }
 }
 
 /// HTTP/2: counts the frames in `bytes`; returns how many of them may be read now.
-fn count(frames: &mut Option<FrameMeter>, watch: &Activity, bytes: &[u8]) -> io::Result<usize> {
+fn count(frames: &mut Option<FrameMeter>, activity: &Activity, bytes: &[u8]) -> io::Result<usize> {
     match frames {
         Some(frames) => {
-            let taken = frames.count(bytes, |frame| watch.admit(frame)).map_err(io::Error::other)?;
+            let taken = frames.count(bytes, |frame| activity.admit(frame)).map_err(io::Error::other)?;
             // What is not read yet is incomplete because of us.
-            watch.set_incomplete(frames.incomplete().filter(|_| taken == bytes.len()));
+            activity.set_incomplete(frames.incomplete().filter(|_| taken == bytes.len()));
             Ok(taken)
         }
         None => Ok(bytes.len()),
@@ -130,12 +130,12 @@ impl<T: Transport> AsyncRead for Metered<T> {
         let this = self.get_mut();
         let before = buf.filled().len();
         // Whoever takes up what was read polls again then.
-        if this.watch.holds_frames() {
+        if this.activity.holds_frames() {
             return Poll::Pending;
         }
         if !this.leftover.is_empty() {
             let offered = this.leftover.len().min(buf.remaining());
-            let taken = count(&mut this.frames, &this.watch, &this.leftover[..offered])?;
+            let taken = count(&mut this.frames, &this.activity, &this.leftover[..offered])?;
             buf.put_slice(&this.leftover.split_to(taken));
             if this.leftover.is_empty() {
                 this.leftover = Bytes::new();
@@ -145,8 +145,8 @@ impl<T: Transport> AsyncRead for Metered<T> {
         let result = Pin::new(&mut this.transport).poll_read(cx, buf);
         let read = &buf.filled()[before..];
         if !read.is_empty() {
-            this.watch.received();
-            let taken = count(&mut this.frames, &this.watch, read)?;
+            this.activity.received();
+            let taken = count(&mut this.frames, &this.activity, read)?;
             if taken < read.len() {
                 this.leftover = Bytes::copy_from_slice(&read[taken..]);
                 buf.set_filled(before + taken);
@@ -159,7 +159,7 @@ impl<T: Transport> AsyncRead for Metered<T> {
 impl<T: Transport> AsyncWrite for Metered<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.watch.is_last() {
+        if this.activity.is_last() {
             this.transport.hold_for_end();
         }
         let result = Pin::new(&mut this.transport).poll_write(cx, buf);
@@ -172,8 +172,8 @@ impl<T: Transport> AsyncWrite for Metered<T> {
         let result = Pin::new(&mut this.transport).poll_flush(cx);
         match result {
             // TLS takes what is written into a buffer of its own: only the flush tells whether the peer took it.
-            Poll::Pending => this.watch.blocked(),
-            Poll::Ready(Ok(())) => this.watch.flushed(),
+            Poll::Pending => this.activity.blocked(),
+            Poll::Ready(Ok(())) => this.activity.flushed(),
             Poll::Ready(Err(_)) => {}
         }
         result
@@ -181,7 +181,7 @@ impl<T: Transport> AsyncWrite for Metered<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.watch.end_with_answer();
+        this.activity.end_with_answer();
         if this.transport.ends_by_closing() {
             // A lingering close has a shutdown of its own.
             return Poll::Ready(Ok(()));

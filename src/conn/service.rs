@@ -11,8 +11,8 @@ use http::{Request, Response};
 use hyper::service::Service;
 use pin_project_lite::pin_project;
 
+use crate::conn::activity::Activity;
 use crate::conn::date::AnswerDate;
-use crate::conn::deadlines::Activity;
 use crate::conn::event_stream::{AnswerBody, OpenRequest};
 use crate::conn::request_body::RequestBody;
 

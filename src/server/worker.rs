@@ -18,9 +18,11 @@ use crate::api::policy::{CurrentPolicy, Policy};
 use crate::api::service::Api;
 use crate::api::site::Site;
 use crate::config::Config;
+use crate::conn::activity::Activity;
 use crate::conn::budget::Budget;
+use crate::conn::clock::TICK;
 use crate::conn::date::AnswerDate;
-use crate::conn::deadlines::{Activity, Deadlines, Lifecycle, TICK};
+use crate::conn::deadlines::{Deadlines, Lifecycle};
 use crate::conn::handshake::{Negotiated, handshake};
 use crate::conn::http1::{self, Http1};
 use crate::conn::http2::{self, Http2};
@@ -188,20 +190,20 @@ impl Worker {
     fn connect(self: &Rc<Self>, accepted: Accepted) {
         let Accepted { stream, peer, place } = accepted;
         let stream = Socket::new(stream);
-        let guard = self.context.deadlines.watch();
-        guard.watch().set_peer(peer);
+        let guard = self.context.deadlines.watch_connection();
+        guard.activity().set_peer(peer);
         if let Some(tls) = self.context.policy.get().tls.clone() {
             let worker = Rc::clone(self);
             spawn_local(async move {
                 let _place = place;
-                worker.serve_tls(&tls, stream, guard.watch()).await;
+                worker.serve_tls(&tls, stream, guard.activity()).await;
                 drop(guard);
             });
         } else {
             let http1 = Rc::clone(&self.http1);
             spawn_local(async move {
                 let _place = place;
-                http1::serve(stream, http1, Rc::clone(guard.watch())).await;
+                http1::serve(stream, http1, Rc::clone(guard.activity())).await;
                 drop(guard);
             });
         }

@@ -94,8 +94,8 @@ fn collect(bytes: Vec<u8>, coding: Coding, cap: usize, then: Then) -> (Result<Ve
     let deadlines = Rc::new(Deadlines::new(&timeouts, Arc::default()));
     let result = RefCell::new(None);
     serve(bytes, then, async |body| {
-        let guard = deadlines.watch();
-        let watch = Rc::clone(guard.watch());
+        let guard = deadlines.watch_connection();
+        let watch = Rc::clone(guard.activity());
         let limits = Limits { cap, watch, budget: Budget::new(CAP, 1), head: 0 };
         let mut collect = Collect::new(body, coding, limits);
         let body = poll_fn(|cx| {
