@@ -96,6 +96,8 @@ fn collect(bytes: Vec<u8>, coding: Coding, cap: usize, then: Then) -> (Result<Ve
     serve(bytes, then, async |body| {
         let guard = deadlines.watch_connection();
         let watch = Rc::clone(guard.activity());
+        watch.received();
+        watch.begin_request();
         let limits = Limits { cap, watch, budget: Budget::new(CAP, 1), head: 0 };
         let mut collect = Collect::new(body, coding, limits);
         let body = poll_fn(|cx| {
