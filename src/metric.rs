@@ -1,6 +1,6 @@
 //! A metric that is known to be sound: its name, its value, its sample rate, its tags.
 //!
-//! Nothing in this room knows HTTP or sockets. A value of one of these types is proof that the text it holds
+//! This module knows neither HTTP nor sockets. A value of one of these types is proof that the text it holds
 //! can stand in a StatsD line without ending it, splitting it, or changing its meaning.
 
 mod decimal;

@@ -177,7 +177,7 @@ pub(crate) fn places(config: &Config) -> usize {
     let files = limit.current.map_or(usize::MAX, |files| files.saturating_sub(reserved) as usize).max(1);
     if files < config.server.max_connections {
         warn!(
-            "the limit on open files leaves room for {files} connections, not for --http-max-connections {}: raise it with ulimit -n",
+            "the limit on open files allows {files} connections, fewer than --http-max-connections {}: raise it with ulimit -n",
             config.server.max_connections
         );
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 /// Events kept for a viewer that is slow, of at most some 2 MB; one that falls further behind misses some.
-const BACKLOG: usize = 16;
+const MAX_KEPT_EVENTS: usize = 16;
 
 /// Pages that may watch at once: each holds a connection, and gets a copy of everything.
 const MAX_VIEWERS: usize = 32;
@@ -21,7 +21,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// A feed whose pages are told `hello` first.
     pub(crate) fn new(hello: &impl Serialize) -> Self {
-        Self { sender: broadcast::channel(BACKLOG).0, hello: event("hello", hello) }
+        Self { sender: broadcast::channel(MAX_KEPT_EVENTS).0, hello: event("hello", hello) }
     }
 
     /// Shows an event to all who watch.

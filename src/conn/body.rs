@@ -47,7 +47,7 @@ pub(crate) enum BodyError {
     /// It is not what its Content-Encoding says.
     #[error("Malformed compressed body")]
     Encoding,
-    /// The bodies of other requests take all the room.
+    /// Other requests use up the memory for bodies.
     #[error("Too many requests under way")]
     Crowded,
 }

@@ -14,12 +14,12 @@ use crate::conn::deadlines::Deadlines;
 const PREFACE_LEN: usize = 24;
 const HEADER_LEN: usize = 9;
 
-/// Frames without use that a connection may send in any [`WINDOW`]. Browsers stay under 50 even on a busy page; at this
+/// Frames without use that a connection may send in any [`FRAME_WINDOW_TICKS`]. Browsers stay under 50 even on a busy page; at this
 /// rate a flood costs under 1 % of a core.
-const MOST: usize = 1000;
+const MAX_USELESS_FRAMES: usize = 1000;
 
-/// Ticks in which [`MOST`] may come: ten seconds.
-const WINDOW: u32 = 100;
+/// Ticks in which [`MAX_USELESS_FRAMES`] may come: ten seconds.
+const FRAME_WINDOW_TICKS: u32 = 100;
 
 /// Frames without use that each request makes up for: many clients end a body with an empty DATA, and answer what they
 /// get with WINDOW_UPDATE.
@@ -57,7 +57,7 @@ pub struct FrameMeter {
     have: usize,
     /// Counts of the current and the last tenth of the window, with their ticks. At most eleven entries.
     counts: VecDeque<(u32, usize)>,
-    /// Frames without use that requests have made up for; never more than [`MOST`].
+    /// Frames without use that requests have made up for; never more than [`MAX_USELESS_FRAMES`].
     credit: usize,
     /// Since when the frame, or the block of HEADERS and CONTINUATION, is incomplete that the bytes so far end with.
     incomplete_since: Option<u32>,
@@ -170,7 +170,7 @@ impl FrameMeter {
         self.note_end();
         let useful = match kind {
             HEADERS => {
-                self.credit = MOST.min(self.credit + CREDIT);
+                self.credit = MAX_USELESS_FRAMES.min(self.credit + CREDIT);
                 let stream = u32::from_be_bytes(stream) & STREAM_BITS;
                 let is_request = stream > self.last_stream;
                 self.last_stream = self.last_stream.max(stream);
@@ -212,7 +212,7 @@ impl FrameMeter {
     }
 
     fn count_useless(&mut self) -> Result<(), FrameFlood> {
-        let slot = self.deadlines.now() / (WINDOW / 10);
+        let slot = self.deadlines.now() / (FRAME_WINDOW_TICKS / 10);
         match self.counts.back_mut() {
             Some((last, count)) if *last == slot => *count += 1,
             _ => self.counts.push_back((slot, 1)),
@@ -220,7 +220,11 @@ impl FrameMeter {
         while self.counts.front().is_some_and(|(first, _)| slot.wrapping_sub(*first) > 10) {
             self.counts.pop_front();
         }
-        if self.counts.iter().map(|(_, count)| count).sum::<usize>() > MOST { Err(FrameFlood) } else { Ok(()) }
+        if self.counts.iter().map(|(_, count)| count).sum::<usize>() > MAX_USELESS_FRAMES {
+            Err(FrameFlood)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -249,7 +253,7 @@ mod tests {
         for (kind, payload) in [(6, 8), (4, 0), (3, 4), (8, 4), (2, 5), (0, 0), (9, 0), (42, 3)] {
             for size in [1, 7, 9, 4096] {
                 let (mut meter, _) = meter();
-                let flood: Vec<u8> = frame(kind, payload).repeat(MOST + 1);
+                let flood: Vec<u8> = frame(kind, payload).repeat(MAX_USELESS_FRAMES + 1);
                 let noticed = flood.chunks(size).any(|chunk| meter.count(chunk, |_| true).is_err());
                 assert!(noticed, "frame {kind} in pieces of {size}");
             }
@@ -260,14 +264,14 @@ mod tests {
     fn requests_that_are_reset_are_a_flood() {
         let (mut meter, _) = meter();
         let reset = [frame(HEADERS, 40), frame(RST_STREAM, 4)].concat();
-        let noticed = (0..=MOST).position(|_| meter.count(&reset, |_| true).is_err());
-        assert_eq!(noticed, Some(MOST));
+        let noticed = (0..=MAX_USELESS_FRAMES).position(|_| meter.count(&reset, |_| true).is_err());
+        assert_eq!(noticed, Some(MAX_USELESS_FRAMES));
     }
 
     #[test]
     fn requests_are_no_flood() {
         let (mut meter, _) = meter();
-        for _ in 0..10 * MOST {
+        for _ in 0..10 * MAX_USELESS_FRAMES {
             meter.count(&frame(HEADERS, 40), |_| true).expect("a request");
             meter.count(&frame(DATA, 7), |_| true).expect("its body");
             meter.count(&frame(DATA, 0), |_| true).expect("its end");
@@ -278,7 +282,7 @@ mod tests {
     #[test]
     fn a_steady_trickle_is_no_flood() {
         let (mut meter, deadlines) = meter();
-        for _ in 0..20 * WINDOW {
+        for _ in 0..20 * FRAME_WINDOW_TICKS {
             for _ in 0..5 {
                 meter.count(&frame(6, 8), |_| true).expect("50 pings a second");
             }

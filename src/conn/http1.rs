@@ -85,7 +85,7 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http1: Rc<
     loop {
         let Some(first) = asleep(&mut metered, &watch).await else { return };
         metered.unread(first);
-        // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no room for it.
+        // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no space for it.
         match Box::pin(awake(metered, &http1, &watch)).await {
             Turn::Sleep(back) => metered = back,
             Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), watch)).await,

@@ -35,7 +35,7 @@ use crate::conn::service::{self, Answer, Application, RefusedHead, RequestServic
 const MAX_STREAMS: u32 = 64;
 
 /// Flow-control window, for a stream and for a connection, in bytes: a body of the default cap in one go.
-const WINDOW: u32 = 64 * 1024;
+const FLOW_WINDOW_BYTES: u32 = 64 * 1024;
 
 /// How often a peer is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -66,8 +66,8 @@ impl<A: Application> Http2<A> {
         let mut builder = server::Builder::new();
         builder
             .max_concurrent_streams(MAX_STREAMS)
-            .initial_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
+            .initial_window_size(FLOW_WINDOW_BYTES)
+            .initial_connection_window_size(FLOW_WINDOW_BYTES)
             .max_header_list_size(MAX_BUFFER as u32)
             .max_send_buffer_size(MAX_BUFFER);
         Self { builder, application, budget }

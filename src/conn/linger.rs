@@ -14,13 +14,13 @@ use crate::conn::activity::{Activity, Directive};
 
 /// The most bytes thrown away for one connection: enough for a body of a few seconds over a fast line; a peer that
 /// sends on after that learns it by the reset.
-const MOST: usize = 8 * 1024 * 1024;
+const MAX_LINGER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Shuts our side down and reads until the peer closes, the deadline passes, or [`MOST`] bytes have come.
+/// Shuts our side down and reads until the peer closes, the deadline passes, or [`MAX_LINGER_BYTES`] bytes have come.
 pub(crate) async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut transport: T, activity: Rc<Activity>) {
     activity.begin_linger();
     let mut shut = false;
-    let mut left = MOST;
+    let mut left = MAX_LINGER_BYTES;
     poll_fn(|cx| {
         if activity.directive(cx) == Some(Directive::Close) {
             return Poll::Ready(());

@@ -22,7 +22,7 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_SHOWN: usize = 50;
 
 /// The largest datagram that UDP carries.
-const MAX_DATAGRAM: usize = 65_535;
+const MAX_RECEIVED: usize = 65_535;
 
 /// What was received since the page was last told.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(crate) fn hello() -> impl Serialize {
 
 /// Receives for ever, or until the socket breaks.
 pub(crate) fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Result<()> {
-    let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut buffer = vec![0; MAX_RECEIVED];
     let mut aggregator = Aggregator::default();
     let mut fresh = Fresh::default();
     let (mut next_show, mut next_flush) = (Instant::now() + SHOW_INTERVAL, Instant::now() + FLUSH_INTERVAL);

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::ingest::params::{Param, Params};
 
-/// Parts read of a multipart body: the four known names, twice over, with room for a few unknown ones.
+/// Parts read of a multipart body: the four known names, twice over, and a few unknown ones.
 const MAX_PARTS: usize = 16;
 
 /// The multipart body is broken. The text is the reference's.

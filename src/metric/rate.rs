@@ -55,14 +55,14 @@ impl Rate {
         self.0 < 1.0
     }
 
-    /// Draws a lot: whether what has this rate is among what is sent on.
+    /// True if a metric of this rate is sent, by a random sample.
     pub fn keep(&self) -> bool {
         !self.is_sampled() || self.keeps(fastrand::f64())
     }
 
-    /// Whether a request that drew `lot`, evenly spread over `0.0..1.0`, is among those sent on.
-    pub fn keeps(&self, lot: f64) -> bool {
-        lot < self.0
+    /// True if a metric is sent whose `sample` is evenly spread over `0.0..1.0`.
+    pub fn keeps(&self, sample: f64) -> bool {
+        sample < self.0
     }
 }
 

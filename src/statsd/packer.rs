@@ -5,7 +5,7 @@
 use crate::metric::MAX_LINE;
 
 /// The default size of a datagram's payload, in bytes: an Ethernet frame of 1500 less IPv6 and UDP headers leaves 1452,
-/// and StatsD's own documents say 1432, which leaves room for a tunnel.
+/// and StatsD's own documents say 1432, which leaves space for the header of a tunnel.
 #[cfg(any(test, feature = "internals"))]
 pub const DEFAULT_PACKET_SIZE: usize = 1432;
 
@@ -109,13 +109,13 @@ impl Packer {
     pub fn segments(&self, limit: usize) -> usize {
         let mut lengths = self.waiting().map(<[u8]>::len).take(limit);
         let Some(size) = lengths.next() else { return 0 };
-        let (mut count, mut room) = (1, (MAX_DATAGRAM as usize).saturating_sub(size));
+        let (mut count, mut space) = (1, (MAX_DATAGRAM as usize).saturating_sub(size));
         for length in lengths {
-            if length > size || length > room {
+            if length > size || length > space {
                 break;
             }
             count += 1;
-            room -= length;
+            space -= length;
             if length < size {
                 break;
             }
@@ -138,7 +138,7 @@ impl Packer {
         metrics
     }
 
-    /// Moves what waits to the front, so that what has left takes no room in a queue that never runs empty.
+    /// Moves what waits to the front, so that what has left takes no space in a queue that never runs empty.
     fn compact(&mut self) {
         let start = self.datagrams[self.sent].start;
         self.buffer.drain(..start);

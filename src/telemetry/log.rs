@@ -1,5 +1,5 @@
 //! Log lines on standard error, for people or as JSON: written by a thread of their own, so that a log which nobody reads,
-//! or which has no room, stops nothing.
+//! or whose disk is full, stops nothing.
 
 mod escape;
 mod writer;

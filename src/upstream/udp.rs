@@ -198,7 +198,7 @@ impl UdpSender {
     /// Waits until the socket takes a datagram again, or a little.
     ///
     /// An event of an ICMP message looks to tokio as if the socket were closed for writing, and from then on it is ready at all
-    /// times. Without the pause the wait for room would be a loop.
+    /// times. Without the pause the wait for space would be a loop.
     pub(crate) async fn writable(&self) {
         match self.socket.ready(Interest::WRITABLE).await {
             Ok(ready) if !ready.is_write_closed() => {}

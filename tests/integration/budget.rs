@@ -1,4 +1,4 @@
-//! The room that all bodies of a worker share.
+//! The memory that all bodies of a worker share.
 
 use crate::support::client::{Client, post};
 use crate::support::proxy::Proxy;
@@ -7,7 +7,7 @@ use crate::support::receiver::Receiver;
 /// The default cap of a batch, in bytes.
 const BATCH: usize = 1 << 20;
 
-/// More batches than there is room for.
+/// More batches than the memory holds.
 const CROWD: usize = 80;
 
 #[test]
@@ -26,7 +26,7 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
             client
         })
         .collect();
-    // A body that comes in one piece needs no room of its own.
+    // A body that comes in one piece needs no memory of its own.
     proxy.expect(post("/count/good", "value=1"), 200);
     let (mut served, mut refused) = (0, 0);
     for client in &mut crowd {
@@ -44,9 +44,9 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
         }
     }
     assert!(served >= 30 && refused >= CROWD - 64, "{served} served, {refused} refused");
-    // The room is 64 MiB; a buffer that grows is there twice, and the allocator keeps some of what was freed.
+    // The memory is 32 MiB; the allocator keeps some of what was freed.
     assert!(proxy.peak_memory_kib() < 192 * 1024, "{} KiB", proxy.peak_memory_kib());
-    // The room is there again.
+    // The memory is there again.
     let mut late = Client::connect(proxy.address);
     assert_eq!(late.send(&head).send(&most).send("\n").answer().status, 200);
     proxy.assert_sent(&receiver, &["good:1|c"]);

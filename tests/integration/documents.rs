@@ -1,4 +1,4 @@
-//! The documents, held against the code: the table of flags, that of dialects, the rooms and the bounds.
+//! The documents, held against the code: the table of flags, that of dialects, the modules and the bounds.
 
 use std::path::{Path, PathBuf};
 
@@ -177,13 +177,13 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_architecture_has_every_room() {
+fn the_architecture_has_every_module() {
     let text = document("docs/architecture.md");
     let cell = |path: &str| format!("| `{path}` |");
     for path in sources(&repository().join("src")) {
         let name = path.strip_prefix(repository()).expect("below the repository").to_str().expect("UTF-8").to_owned();
-        // A file that only names those of its folder is no room, nor are the tests of one.
-        let no_room = [
+        // A file that only names those of its folder is no module of its own, nor are the tests of one.
+        let is_folder = [
             "src/api.rs",
             "src/conn.rs",
             "src/ingest.rs",
@@ -194,7 +194,7 @@ fn the_architecture_has_every_room() {
         ]
         .contains(&name.as_str())
             || name.ends_with("/tests.rs");
-        assert!(no_room || text.contains(&cell(&name)), "docs/architecture.md has no row for {name}");
+        assert!(is_folder || text.contains(&cell(&name)), "docs/architecture.md has no row for {name}");
     }
     for row in text.lines().filter(|line| line.starts_with("| `src/")) {
         let path = row.split('`').nth(1).expect("a path");

@@ -14,7 +14,7 @@ use crate::metric::{MAX_LINE, MAX_TAGS, TagsWriter};
 pub(super) struct TagsVisitor<'t>(pub &'t mut TagsWriter);
 
 impl TagsVisitor<'_> {
-    /// Counts a tag; refuses one too many, and more text than a line has room for, whatever else would be written.
+    /// Counts a tag; refuses one too many, and more text than fits in a line, whatever else would be written.
     fn count<E: serde::de::Error>(&self, count: &mut usize) -> Result<(), E> {
         *count += 1;
         let fits = *count <= MAX_TAGS && self.0.as_str().len() <= MAX_LINE;

@@ -39,10 +39,10 @@ pub(crate) enum Priority {
 
 /// Lines on their way to a file, a pipe or a terminal.
 #[derive(Clone, Debug)]
-pub(crate) struct BoundedWriter(Arc<Shared>);
+pub(crate) struct BoundedWriter(Arc<Channel>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Channel {
     state: Mutex<State>,
     /// Lines have come, or the writer closes.
     filled: Condvar,
@@ -181,7 +181,7 @@ impl BoundedWriter {
     }
 }
 
-impl Shared {
+impl Channel {
     /// Nothing panics while it holds the lock, and if it did, the lines would still be lines.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
