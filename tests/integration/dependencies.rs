@@ -118,6 +118,23 @@ fn dependencies_run_one_way() {
 }
 
 #[test]
+fn the_picture_has_every_module_and_no_arrow_that_is_not_allowed() {
+    let document = std::fs::read_to_string(repository().join("docs/architecture.md")).expect("the document is there");
+    let rules = Rules::read(&document);
+    let picture = document.lines().skip_while(|line| *line != "```mermaid").take_while(|line| *line != "```");
+    let name = |node: &str| node.trim().split('[').next().expect("a name").to_owned();
+    let arrows: Vec<(String, String)> =
+        picture.filter_map(|line| line.split_once(" --> ")).map(|(from, to)| (name(from), name(to))).collect();
+    for (from, to) in &arrows {
+        let uses = rules.0.iter().find(|(module, _)| module == from).map(|(_, uses)| uses);
+        assert!(uses.is_some_and(|uses| uses.contains(to)), "the picture has an arrow from {from} to {to}");
+    }
+    for (module, _) in rules.0.iter().filter(|(module, _)| !["internals", "lib", "main"].contains(&module.as_str())) {
+        assert!(arrows.iter().any(|(from, to)| from == module || to == module), "the picture lacks {module}");
+    }
+}
+
+#[test]
 fn every_forbidden_arrow_is_found_by_file_and_line() {
     let rules = rules();
     for (path, line) in [
