@@ -54,36 +54,60 @@ enum Want {
 ///
 /// Between the last byte of the body and the hand-over of the line nothing waits: hyper drops this future when the peer
 /// closes, and a metric must not be lost by a client that does not stay for the answer.
-pub(crate) async fn respond(
+///
+/// The steps before the body are taken at once, so that the future holds no more of the head than they have left.
+pub(crate) fn respond(
     context: Rc<Context>,
     activity: Rc<Activity>,
     request: Request<RequestBody>,
-) -> Result<Answer, Infallible> {
+) -> impl Future<Output = Result<Answer, Infallible>> {
     let mut log = RequestLog::begin(context.settings.verbose);
+    let (head, mut next) = begin(&context, &activity, request, &mut log);
+    // `next` is borrowed: what is moved out of a future's captures has space in it twice.
+    async move {
+        let answer = match &mut next {
+            Next::Answer(answer) => answer.take().unwrap_or(Err(Refusal::Internal)),
+            Next::Receive(want, collect) => receive(&context, &activity, &head, *want, collect, &mut log).await,
+        };
+        let answer = answer.unwrap_or_else(|refusal| refuse(&head, &refusal));
+        log.end(&context.refusals, activity.peer(), &head, &answer);
+        Ok(answer)
+    }
+}
+
+/// What is left to do after the head.
+enum Next {
+    /// Nothing but to answer.
+    Answer(Option<Result<Answer, Refusal>>),
+    /// To receive the body.
+    Receive(Want, Collect),
+}
+
+/// Takes the steps that need no body.
+fn begin(
+    context: &Context,
+    activity: &Rc<Activity>,
+    request: Request<RequestBody>,
+    log: &mut RequestLog,
+) -> (KeptHead, Next) {
     // The request keeps the policy that it began with.
     let policy = context.policy.get();
     let (head, body) = request.into_parts();
-    let (head, answer) = match admit(&context, &policy, &activity, &head, &body) {
+    match admit(context, &policy, activity, &head, &body) {
         Ok(Admitted::Body { want, cap, coding }) => {
             let head = KeptHead::new(head, body.is_http2() && !body.is_complete());
-            let limits = limits(&context, &activity, cap, head.size());
-            let collect = Collect::new(body, coding, limits);
-            let answer = receive(&context, &activity, &head, want, collect, &mut log).await;
-            (head, answer)
+            let limits = limits(context, activity, cap, head.size());
+            (head, Next::Receive(want, Collect::new(body, coding, limits)))
         }
-        Ok(Admitted::Answered(answer)) => (KeptHead::new(head, false), Ok(answer)),
+        Ok(Admitted::Answered(answer)) => (KeptHead::new(head, false), Next::Answer(Some(Ok(answer)))),
         Err(refusal) => {
             // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
             let awaits_continue = head.headers.contains_key(EXPECT);
-            let head = KeptHead::new(head, false);
-            let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
-            refuse_body(limits, &refusal, body, awaits_continue, &mut log);
-            (head, Err(refusal))
+            let limits = limits(context, activity, policy.limits.max_body_size, 0);
+            refuse_body(limits, &refusal, body, awaits_continue, log);
+            (KeptHead::new(head, false), Next::Answer(Some(Err(refusal))))
         }
-    };
-    let answer = answer.unwrap_or_else(|refusal| refuse(&head, &refusal));
-    log.end(&context.refusals, activity.peer(), &head, &answer);
-    Ok(answer)
+    }
 }
 
 /// Waits for the body, and sends what it holds.
@@ -92,7 +116,7 @@ async fn receive(
     activity: &Rc<Activity>,
     head: &KeptHead,
     want: Want,
-    mut collect: Collect,
+    collect: &mut Collect,
     log: &mut RequestLog,
 ) -> Result<Answer, Refusal> {
     let body = poll_fn(|cx| collect.poll(cx)).await;
@@ -100,7 +124,7 @@ async fn receive(
     let mut body = match body {
         Ok(body) => body,
         Err(error) => {
-            leave(collect.into_rest(), activity, &context.budget);
+            leave(collect.take_rest(), activity, &context.budget);
             return Err(error.into());
         }
     };

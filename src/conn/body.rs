@@ -216,8 +216,8 @@ impl Collect {
     }
 
     /// The rest of the body, which is not wanted any more.
-    pub(crate) fn into_rest(self) -> RequestBody {
-        self.body
+    pub(crate) fn take_rest(&mut self) -> RequestBody {
+        std::mem::replace(&mut self.body, RequestBody::none())
     }
 
     /// What bounds the body.

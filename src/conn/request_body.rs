@@ -61,6 +61,8 @@ enum Source {
     Http1(Incoming),
     /// HTTP/2, in DATA frames; h2 reads them. In a box, since most requests are HTTP/1.1 and each is moved several times.
     Http2(Box<Http2Body>),
+    /// Nothing: it was taken elsewhere.
+    None,
 }
 
 /// The body of an HTTP/2 stream.
@@ -90,6 +92,11 @@ impl RequestBody {
         Self { source: Source::Http2(Box::new(Http2Body { stream, announced, is_wanted })), since }
     }
 
+    /// No body.
+    pub(crate) fn none() -> Self {
+        Self { source: Source::None, since: 0 }
+    }
+
     /// The tick at which its request began.
     pub(crate) fn since(&self) -> u32 {
         self.since
@@ -100,6 +107,7 @@ impl RequestBody {
         match &self.source {
             Source::Http1(body) => body.is_end_stream(),
             Source::Http2(body) => body.stream.is_end_stream(),
+            Source::None => true,
         }
     }
 
@@ -108,6 +116,7 @@ impl RequestBody {
         match &self.source {
             Source::Http1(body) => body.size_hint().lower(),
             Source::Http2(body) => body.announced.unwrap_or(0),
+            Source::None => 0,
         }
     }
 
@@ -130,6 +139,7 @@ impl RequestBody {
                     }
                 }
             },
+            Source::None => Poll::Ready(None),
             Source::Http2(body) => {
                 if let Some(is_wanted) = body.is_wanted.take() {
                     is_wanted.set(true);
