@@ -25,12 +25,12 @@ use crate::ingest::content_type::ContentType;
 /// up all others.
 const TURNS: usize = 2;
 
-/// Long batches of a worker that may wait for a turn; past that, they are refused with 503. The worst batch takes 30 ms, so
-/// the last one waits for some seconds, as long as a client has patience.
-const MAX_WAITING: usize = 256;
+/// Long batches of a worker that may be under way, those with a turn included; past that, they are refused with 503. The worst
+/// batch takes 30 ms, so the last one waits for some seconds, as long as a client has patience.
+const MAX_LONG: usize = 256;
 
 /// Those of one connection: one client must not keep others from all turns.
-const MAX_WAITING_OF_CONNECTION: usize = 16;
+const MAX_LONG_OF_CONNECTION: usize = 16;
 
 /// The turns of one worker.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ struct UnderWay {
 impl UnderWay {
     fn begin(context: &Rc<Context>, share: &Rc<ConnectionShare>) -> Result<Self, BodyError> {
         let turns = &context.turns;
-        if turns.under_way.get() >= MAX_WAITING || share.long_batches.get() >= MAX_WAITING_OF_CONNECTION {
+        if turns.under_way.get() >= MAX_LONG || share.long_batches.get() >= MAX_LONG_OF_CONNECTION {
             return Err(BodyError::Crowded);
         }
         turns.under_way.set(turns.under_way.get() + 1);

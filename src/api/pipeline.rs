@@ -62,11 +62,17 @@ pub(crate) fn respond(
     request: Request<RequestBody>,
 ) -> impl Future<Output = Result<Answer, Infallible>> {
     let mut log = RequestLog::begin(context.settings.verbose);
-    let (head, mut next) = begin(&context, &activity, request, &mut log);
+    let (head, mut next) = begin(&context, &activity, request);
     // `next` is borrowed: what is moved out of a future's captures has space in it twice.
     async move {
         let answer = match &mut next {
-            Next::Answer(answer) => answer.take().unwrap_or(Err(Refusal::Internal)),
+            Next::Answer(answer) => answer.take().ok_or(Refusal::Internal),
+            Next::Refuse(refusal, body) => {
+                if let Some(collect) = body {
+                    swallow(collect, &activity, &mut log);
+                }
+                Err(refusal.take().unwrap_or(Refusal::Internal))
+            }
             Next::Receive(want, collect) => receive(&context, &activity, &head, *want, collect, &mut log).await,
         };
         let answer = answer.unwrap_or_else(|refusal| refuse(&head, &refusal));
@@ -78,18 +84,15 @@ pub(crate) fn respond(
 /// What is left to do after the head.
 enum Next {
     /// Nothing but to answer.
-    Answer(Option<Result<Answer, Refusal>>),
+    Answer(Option<Answer>),
+    /// To swallow what has come of the body, if any is wanted, and to refuse. hyper hands the body over after the call.
+    Refuse(Option<Refusal>, Option<Collect>),
     /// To receive the body.
     Receive(Want, Collect),
 }
 
 /// Takes the steps that need no body.
-fn begin(
-    context: &Context,
-    activity: &Rc<Activity>,
-    request: Request<RequestBody>,
-    log: &mut RequestLog,
-) -> (KeptHead, Next) {
+fn begin(context: &Context, activity: &Rc<Activity>, request: Request<RequestBody>) -> (KeptHead, Next) {
     // The request keeps the policy that it began with.
     let policy = context.policy.get();
     let (head, body) = request.into_parts();
@@ -99,13 +102,13 @@ fn begin(
             let limits = limits(context, activity, cap, head.size());
             (head, Next::Receive(want, Collect::new(body, coding, limits)))
         }
-        Ok(Admitted::Answered(answer)) => (KeptHead::new(head, false), Next::Answer(Some(Ok(answer)))),
+        Ok(Admitted::Answered(answer)) => (KeptHead::new(head, false), Next::Answer(Some(answer))),
         Err(refusal) => {
             // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
             let awaits_continue = head.headers.contains_key(EXPECT);
             let limits = limits(context, activity, policy.limits.max_body_size, 0);
-            refuse_body(limits, &refusal, body, awaits_continue, log);
-            (KeptHead::new(head, false), Next::Answer(Some(Err(refusal))))
+            let body = refuse_body(limits, &refusal, body, awaits_continue);
+            (KeptHead::new(head, false), Next::Refuse(Some(refusal), body))
         }
     }
 }
@@ -145,16 +148,21 @@ async fn receive(
     }
 }
 
-/// Leaves the body of a request that its head has refused. What is there already is swallowed: else hyper may have to close.
-fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool, log: &mut RequestLog) {
+/// Leaves the body of a request that its head has refused, or returns it to be swallowed.
+fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool) -> Option<Collect> {
     let activity = Rc::clone(&limits.watch);
     if body.is_http2() && matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
         activity.note_oversized_head();
     }
     if body.is_http2() || body.is_complete() || refusal.closes() || awaits_continue {
-        return leave(body, &activity, &limits.budget);
+        leave(body, &activity, &limits.budget);
+        return None;
     }
-    let mut collect = Collect::new(body, Coding::Identity, limits);
+    Some(Collect::new(body, Coding::Identity, limits))
+}
+
+/// Swallows what has come of a body: else hyper may have to close the connection.
+fn swallow(collect: &mut Collect, activity: &Activity, log: &mut RequestLog) {
     if !matches!(collect.poll(&mut task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))) {
         activity.ask_linger();
     }

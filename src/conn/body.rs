@@ -136,14 +136,13 @@ impl Body {
             // It may be a few bytes of a large buffer.
             self.bytes = Bytes::copy_from_slice(&self.bytes);
         }
-        if self.holding.is_none() {
-            let holding = limits.budget.hold(limits.watch.share(), limits.head)?;
-            holding.replaced_by(self.bytes.len())?;
-            holding.finish()?;
-            self.holding = Some(holding);
-        } else if let Some(holding) = &self.holding {
-            holding.replaced_by(self.bytes.len())?;
-        }
+        let holding = match self.holding.take() {
+            Some(holding) => holding,
+            None => limits.budget.hold(limits.watch.share(), limits.head)?,
+        };
+        holding.finish()?;
+        holding.replaced_by(self.bytes.len())?;
+        self.holding = Some(holding);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! The `Date` of HTTP/1.1 answers after the system clock was set back.
+//! `Date`: of HTTP/2 answers, and of HTTP/1.1 answers after the system clock was set back.
 //!
-//! hyper writes that header, and renders it anew when the system clock has reached the next second. When the clock was
+//! On HTTP/1.1 hyper writes that header, and renders it anew when the system clock has reached the next second. When the clock was
 //! ahead and is set back, hyper so goes on sending the time that was wrong, until the clock is there once more: for an
 //! hour, if it was an hour ahead. For that long the header is set here, which hyper then leaves as it is. The answers that hyper
 //! gives by itself, to heads that it cannot read, keep the old time.
@@ -35,9 +35,14 @@ impl AnswerDate {
     /// Adds the time to an answer if hyper would add another.
     pub(crate) fn correct(&self, headers: &mut HeaderMap) {
         if self.is_behind.get() {
-            write(headers, SystemTime::now());
+            write_now(headers);
         }
     }
+}
+
+/// Adds the time to an answer of HTTP/2, which hyper does not write.
+pub(crate) fn write_now(headers: &mut HeaderMap) {
+    write(headers, SystemTime::now());
 }
 
 fn write(headers: &mut HeaderMap, now: SystemTime) {

@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::{self, Connection, SendResponse};
 use h2::{Ping, PingPong, Reason, RecvStream};
-use http::header::{CONTENT_LENGTH, DATE, EXPECT, HeaderMap};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, Sleep, sleep};
@@ -23,6 +23,7 @@ use tracing::debug;
 
 use crate::conn::activity::{Activity, Directive};
 use crate::conn::budget::{Budget, Holding};
+use crate::conn::date;
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::frames::{FrameMeter, Incomplete};
 use crate::conn::http1::MAX_BUFFER;
@@ -224,25 +225,29 @@ fn begin<S: RequestService>(
     let answer = Box::pin(service::serve(service, request, activity, None));
     let mut stream = Stream { answer, respond, is_head, is_wanted };
     let (budget, activity) = (budget.clone(), Rc::clone(activity));
-    let sent = match Pin::new(&mut stream).poll(cx) {
-        Poll::Ready(Ok(None)) => return,
-        Poll::Ready(sent) => Some(sent),
-        Poll::Pending => None,
-    };
-    spawn_local(async move {
-        let sent = match sent {
-            Some(sent) => sent,
-            None => stream.await,
-        };
-        let sent = match sent {
-            Ok(Some(unsent)) => Box::pin(unsent.send(&budget, activity)).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = sent {
-            debug!("HTTP/2 stream ended: {error}");
+    match Pin::new(&mut stream).poll(cx) {
+        Poll::Ready(Ok(None)) => {}
+        Poll::Ready(sent) => {
+            // The request is done: only its answer waits.
+            drop(stream);
+            spawn_local(async move { finish(sent, budget, activity).await });
         }
-    });
+        Poll::Pending => {
+            spawn_local(async move { finish(stream.await, budget, activity).await });
+        }
+    }
+}
+
+/// Sends what is left of an answer.
+async fn finish(sent: Result<Option<Box<Unsent>>, h2::Error>, budget: Budget, activity: Rc<Activity>) {
+    let sent = match sent {
+        Ok(Some(unsent)) => Box::pin(unsent.send(&budget, activity)).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = sent {
+        debug!("HTTP/2 stream ended: {error}");
+    }
 }
 
 /// A request until its answer begins. Written out, since an async function would keep space for each of its steps, in each
@@ -283,9 +288,7 @@ impl<F: Future<Output = Result<Answer, Infallible>>> Future for Stream<F> {
 
 /// Adds the headers that hyper adds on HTTP/1.1.
 fn describe(headers: &mut HeaderMap, body: &AnswerBody) {
-    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(std::time::SystemTime::now())) {
-        headers.insert(DATE, date);
-    }
+    date::write_now(headers);
     if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
         headers.insert(CONTENT_LENGTH, length.into());
     }

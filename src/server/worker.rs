@@ -81,7 +81,7 @@ impl Drop for ConnectionPermit {
 pub(crate) struct WorkerConfig {
     /// The configuration.
     pub config: Arc<Config>,
-    /// HTTPS, if so.
+    /// TLS; `None` serves plain HTTP.
     pub tls: Option<Tls>,
     /// What the demo shows, if there is one.
     pub site: Option<Site>,

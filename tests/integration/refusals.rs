@@ -132,6 +132,23 @@ fn a_request_line_has_peer_bytes_time_and_reason() {
     assert!(!proxy.seen.iter().any(|line| line.contains("forged") || line.contains("token=")), "a query was logged");
 }
 
+#[test]
+fn the_body_of_a_refused_request_is_swallowed_and_its_bytes_are_told() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--verbose", "--log-format=json"]);
+    let mut client = Client::connect(proxy.address);
+    for _ in 0..2 {
+        let answer = client.send(post("/nope", "value=12")).answer();
+        assert_eq!((answer.status, answer.closes()), (404, false));
+    }
+    assert_eq!(proxy.stop().code(), Some(0));
+    let refused: Vec<&String> = proxy.seen.iter().filter(|line| line.contains("\"status\":404")).collect();
+    assert_eq!(refused.len(), 2);
+    for line in refused {
+        assert!(line.contains("\"bytes\":8"), "{line}");
+    }
+}
+
 /// Terminal escapes, line breaks, and characters that reorder or hide text.
 #[test]
 fn a_path_cannot_forge_what_is_read() {

@@ -23,7 +23,7 @@ pub fn packer(data: &[u8]) {
                 assert_oldest(&mut packer, &mut expected, count, packet_size);
             }
             kind => {
-                // Mostly short lines, some near the packet size, some too long; none is empty.
+                // Most lines are short, some have about the packet size, and some are too long. None is empty.
                 let length = match kind % 4 {
                     0 => usize::from(input.short()) % (MAX_LINE + 64),
                     1 => packet_size.saturating_sub(usize::from(input.byte() % 4)).min(MAX_LINE + 1),
