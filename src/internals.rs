@@ -23,7 +23,7 @@ pub use crate::api::routes::decode_key;
 pub use crate::auth::secret::Secret;
 pub use crate::auth::{AuthError, Verifier};
 pub use crate::conn::frames::{Admission, FrameMeter};
-pub use crate::conn::head::{HeadError, check as check_head};
+pub use crate::conn::head::{Field, Fields, HeadError, check as check_head};
 pub use crate::conn::inflate::{Coding, Inflate, InflateError};
 pub use crate::ingest::batch::BatchError;
 pub use crate::ingest::content_type::ContentType;
