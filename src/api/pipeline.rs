@@ -18,8 +18,10 @@ use crate::api::long_batch::{self, FirstSlice};
 use crate::api::policy::Policy;
 use crate::api::refusals::Refusal;
 use crate::api::request_log::RequestLog;
+use crate::api::requester::Requester;
 use crate::api::responses::{accepted, refuse, report};
-use crate::api::routes::{self, Handler, Route};
+use crate::api::routes::{self, Access, Endpoint, Handler, Route};
+use crate::auth::Grant;
 use crate::conn::activity::Activity;
 use crate::conn::body::{self, Collect, Limits};
 use crate::conn::discard::leave;
@@ -62,7 +64,8 @@ pub(crate) fn respond(
     request: Request<RequestBody>,
 ) -> impl Future<Output = Result<Answer, Infallible>> {
     let mut log = RequestLog::begin(context.settings.verbose);
-    let (head, mut next) = begin(&context, &activity, request);
+    let mut requester = Requester::new(activity.peer());
+    let (head, mut next) = begin(&context, &activity, &mut requester, request);
     // `next` is borrowed: what is moved out of a future's captures has space in it twice.
     async move {
         let answer = match &mut next {
@@ -73,10 +76,12 @@ pub(crate) fn respond(
                 }
                 Err(refusal.take().unwrap_or(Refusal::Internal))
             }
-            Next::Receive(want, collect) => receive(&context, &activity, &head, *want, collect, &mut log).await,
+            Next::Receive(want, collect) => {
+                receive(&context, &activity, &requester, &head, *want, collect, &mut log).await
+            }
         };
         let answer = answer.unwrap_or_else(|refusal| refuse(&head, &refusal));
-        log.end(&context.refusals, activity.peer(), &head, &answer);
+        log.end(&context.refusals, &requester, &head, &answer);
         Ok(answer)
     }
 }
@@ -92,11 +97,16 @@ enum Next {
 }
 
 /// Takes the steps that need no body.
-fn begin(context: &Context, activity: &Rc<Activity>, request: Request<RequestBody>) -> (KeptHead, Next) {
+fn begin(
+    context: &Context,
+    activity: &Rc<Activity>,
+    requester: &mut Requester,
+    request: Request<RequestBody>,
+) -> (KeptHead, Next) {
     // The request keeps the policy that it began with.
     let policy = context.policy.get();
     let (head, body) = request.into_parts();
-    match admit(context, &policy, activity, &head, &body) {
+    match admit(context, &policy, activity, requester, &head, &body) {
         Ok(Admitted::Body { want, cap, coding }) => {
             let head = KeptHead::new(head, body.is_http2() && !body.is_complete());
             let limits = limits(context, activity, cap, head.size());
@@ -117,6 +127,7 @@ fn begin(context: &Context, activity: &Rc<Activity>, request: Request<RequestBod
 async fn receive(
     context: &Rc<Context>,
     activity: &Rc<Activity>,
+    requester: &Requester,
     head: &KeptHead,
     want: Want,
     collect: &mut Collect,
@@ -134,12 +145,12 @@ async fn receive(
     match want {
         Want::Metric(kind, key) => {
             body.inflate(collect.limits().cap)?;
-            send(context, head, kind, key, &body.bytes)?;
+            send(context, requester, head, kind, key, &body.bytes)?;
             Ok(accepted(head))
         }
         Want::Batch => {
             let content_type = ContentType::of(head.content_type.as_ref().map(HeaderValue::as_bytes));
-            let done = match long_batch::take(context, content_type, body, collect.limits())? {
+            let done = match long_batch::take(context, requester, content_type, body, collect.limits())? {
                 FirstSlice::Done(done) => done,
                 FirstSlice::Long(batch) => batch.await?,
             };
@@ -179,6 +190,7 @@ fn admit(
     context: &Context,
     policy: &Policy,
     activity: &Rc<Activity>,
+    requester: &mut Requester,
     head: &Parts,
     body: &RequestBody,
 ) -> Result<Admitted, Refusal> {
@@ -189,7 +201,15 @@ fn admit(
     }
     let site = context.site.as_ref();
     let (want, cap) = match settings.routes.find(&head.method, head.uri.path(), site)? {
-        Route::Endpoint(Handler::Head(serve)) => return Ok(Admitted::Answered(serve(head))),
+        Route::Endpoint(Endpoint { access, handler, .. }) => {
+            if *access == Access::Token {
+                requester.grant = authorize(policy, head)?;
+            }
+            match handler {
+                Handler::Head(serve) => return Ok(Admitted::Answered(serve(head, requester))),
+                Handler::Batch => (Want::Batch, policy.limits.max_batch_size),
+            }
+        }
         Route::Preflight(allow) => return Ok(Admitted::Answered(endpoints::preflight(head, allow))),
         // The page has no secret; what it shows may.
         Route::File(file) => {
@@ -199,27 +219,36 @@ fn admit(
         Route::Events => {
             access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             access::check_origin(&head.uri, &head.headers)?;
-            authorize(policy, head)?;
+            requester.grant = authorize(policy, head)?;
             return Ok(Admitted::Answered(endpoints::events(site, activity)?));
         }
-        Route::Metric(kind, key) => (Want::Metric(kind, key), policy.limits.max_body_size),
-        Route::Endpoint(Handler::Batch) => (Want::Batch, policy.limits.max_batch_size),
+        Route::Metric(kind, key) => {
+            requester.grant = authorize(policy, head)?;
+            (Want::Metric(kind, key), policy.limits.max_body_size)
+        }
     };
-    authorize(policy, head)?;
     body::check_length(body, cap)?;
     let coding = Coding::of(&head.headers)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
-fn authorize(policy: &Policy, head: &Parts) -> Result<(), Refusal> {
+/// What the token of a request grants; anonymous where no token is required.
+fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
     match &policy.verifier {
         Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
-        None => Ok(()),
+        None => Ok(Grant::default()),
     }
 }
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
-fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
+fn send(
+    context: &Context,
+    requester: &Requester,
+    head: &KeptHead,
+    kind: Kind,
+    key: usize,
+    body: &Bytes,
+) -> Result<(), Refusal> {
     let style = &context.encoding;
     let key = head.uri.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
     let name = style.name(&key)?;
@@ -234,5 +263,5 @@ fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes
         _ => (form::urlencoded(body), Tags::NONE),
     };
     let value = params.value(kind, style, Members::Integers)?;
-    Ok(context.send(&Metric { name, value, tags, as_it_came: None })?)
+    Ok(context.send(requester, &Metric { name, value, tags, as_it_came: None })?)
 }
