@@ -17,7 +17,7 @@ pub fn heads(data: &[u8]) {
     };
     let Some(head) = parse(input.0, version, false) else { return };
     let verdict = check_head(&head);
-    if let Some(reversed) = parse(input.0, version, true).filter(|_| head.headers.get_all(EXPECT).iter().count() < 2) {
+    if let Some(reversed) = parse(input.0, version, true) {
         assert_eq!(check_head(&reversed), verdict, "{head:?} in another order");
     }
     let _ =
@@ -54,9 +54,7 @@ fn assert_plain(head: &Parts) {
     assert!(head.headers.len() <= 100);
     let path = head.uri.path();
     assert!(path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS), "{path:?}");
-    assert!(
-        head.headers.get_all(EXPECT).iter().take(1).all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-    );
+    assert!(head.headers.get_all(EXPECT).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")));
     if head.version >= Version::HTTP_2 {
         return;
     }
