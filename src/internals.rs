@@ -66,14 +66,14 @@ pub struct Outcome {
 
 /// A sink that keeps what it gets.
 struct Kept<'a> {
-    style: &'a Encoding,
+    encoding: &'a Encoding,
     units: Vec<Unit>,
 }
 
 impl Sink for Kept<'_> {
     fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line = Vec::new();
-        line::write(&mut line, self.style, metric);
+        line::write(&mut line, self.encoding, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
@@ -83,17 +83,17 @@ impl Sink for Kept<'_> {
     }
 }
 
-/// A style with these settings; `own_tags` are `key=value`.
+/// An encoding with these settings; `own_tags` are `key=value`.
 ///
 /// # Panics
 ///
 /// If one of them is not sound.
-pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
-    let mut style = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
+pub fn encoding(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
+    let mut encoding = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
     for tag in own_tags {
-        style.add_tag(tag).expect("a sound tag");
+        encoding.add_tag(tag).expect("a sound tag");
     }
-    style
+    encoding
 }
 
 /// Reads a batch of at most `cap` bytes to its end.
@@ -101,10 +101,18 @@ pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Enco
 /// # Panics
 ///
 /// If lines were handed on before an error.
-pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap: usize) -> Result<Outcome, BatchError> {
-    let mut kept = Kept { style, units: Vec::new() };
+pub fn read_batch(
+    encoding: &Encoding,
+    content_type: ContentType,
+    body: &[u8],
+    cap: usize,
+) -> Result<Outcome, BatchError> {
+    let mut kept = Kept { encoding, units: Vec::new() };
     let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
-    while !batch.advance(style, &mut kept).inspect_err(|_| assert!(kept.units.is_empty(), "lines before an error"))? {}
+    while !batch
+        .advance(encoding, &mut kept)
+        .inspect_err(|_| assert!(kept.units.is_empty(), "lines before an error"))?
+    {}
     let report = batch.into_report();
     let rejected = report.rejections();
     Ok(Outcome { units: kept.units, accepted: report.total() - rejected, rejected })
@@ -112,7 +120,7 @@ pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap:
 
 /// A sink that packs what it gets, as a worker's queue does.
 struct Packed<'a> {
-    style: &'a Encoding,
+    encoding: &'a Encoding,
     packer: &'a mut Packer,
 }
 
@@ -122,7 +130,7 @@ impl Sink for Packed<'_> {
         let mut line_bytes = 0;
         let pushed = self.packer.push(metric.value().count(), |out| {
             let start = out.len();
-            line::write(out, self.style, metric);
+            line::write(out, self.encoding, metric);
             line_bytes = out.len() - start;
         });
         if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(Accepted { line_bytes }) }
@@ -131,28 +139,28 @@ impl Sink for Packed<'_> {
 
 /// Reads a batch to its end, and packs its lines. What finds the queue full is dropped.
 pub fn pack_batch(
-    style: &Encoding,
+    encoding: &Encoding,
     content_type: ContentType,
     body: Bytes,
     packer: &mut Packer,
 ) -> Result<(), BatchError> {
     let cap = body.len().max(MAX_LINE);
     let mut batch = Batch::new(content_type, body, cap)?;
-    while !batch.advance(style, &mut Packed { style, packer })? {}
+    while !batch.advance(encoding, &mut Packed { encoding, packer })? {}
     Ok(())
 }
 
 /// The line of a single metric, as its request's parameters have it.
 pub fn write_single(
-    style: &Encoding,
+    encoding: &Encoding,
     kind: Kind,
     name: &str,
     params: &Params<'_>,
     members: Members,
 ) -> Result<Vec<u8>, MetricError> {
-    let (name, value) = (style.name(name)?, params.value(kind, style, members)?);
+    let (name, value) = (encoding.name(name)?, params.value(kind, encoding, members)?);
     let mut line = Vec::new();
-    line::write(&mut line, style, &Metric::new(name, value, Tags::NONE));
+    line::write(&mut line, encoding, &Metric::new(name, value, Tags::NONE));
     if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line) }
 }
 
