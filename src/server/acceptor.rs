@@ -115,10 +115,10 @@ impl Acceptor {
                 crowded_since = None;
                 permit
             } else {
-                if !listener.is_waited_at() {
+                if !listener.has_pending() {
                     crowded_since = None;
                 }
-                if let Err(error) = listener.has_waiting().await {
+                if let Err(error) = listener.pending().await {
                     failures.note(1, |times| warn!("cannot accept connections ({times} times): {error}"));
                     sleep(ACCEPT_PAUSE).await;
                     continue;
