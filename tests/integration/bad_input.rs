@@ -249,9 +249,17 @@ fn malformed_hosts_and_targets_are_refused() {
 }
 
 #[test]
-fn an_unknown_expectation_is_refused() {
-    let request = format!("{HEAD}Expect: a-miracle\r\nContent-Length: 7\r\n\r\nvalue=1");
-    refused_and_closed([("Expect".to_owned(), request.into_bytes())], &[417]);
+fn an_expectation_that_cannot_be_met_is_refused() {
+    let expectations = [
+        "a-miracle",
+        "100-continue\r\nExpect: a-miracle",
+        "a-miracle\r\nExpect: 100-continue",
+        "100-continue\r\nX: y\r\nexpect:",
+        "100-continue, a-miracle",
+        "100-continue, 100-continue",
+    ];
+    let request = |expect: &str| format!("{HEAD}Expect: {expect}\r\nContent-Length: 7\r\n\r\nvalue=1");
+    refused_and_closed(named(&expectations, request), &[417]);
 }
 
 #[test]

@@ -61,6 +61,48 @@ fn valid_tokens_are_accepted_in_each_place() {
 }
 
 #[test]
+fn the_log_names_the_bearer_escaped_and_bounded_and_no_token() {
+    let receiver = Receiver::new();
+    let long = "x".repeat(257);
+    // What it may not do: end a line, reorder text, move the cursor, look like another field.
+    let odd = r#"a\nb\u202e\u001b[2J\" status=200"#;
+    let cases = [
+        (format!(r#"{{"sub":"{odd}"}}"#), Some("a\nb\u{202e}\u{1b}[2J\" status=200")),
+        (r#"{"sub":"4f6c"}"#.to_owned(), Some("4f6c")),
+        (format!(r#"{{"sub":"{long}"}}"#), None),
+        (r#"{"sub":17}"#.to_owned(), None),
+        ("{}".to_owned(), None),
+    ];
+    for format in ["json", "text"] {
+        let log_format = format!("--log-format={format}");
+        let mut proxy = Proxy::start(&receiver, &["--verbose", &log_format, "--jwt-secret", SECRET]);
+        for (claims, _) in &cases {
+            let token = sign(HS256, claims);
+            // Verified, and from the cache.
+            proxy.expect(with_header("X-JWT-Token", &token), 200);
+            proxy.expect(with_header("X-JWT-Token", &token), 200);
+        }
+        proxy.expect(with_header("X-JWT-Token", &format!("{}x", sign(HS256, r#"{"sub":"forged"}"#))), 403);
+        assert_eq!(proxy.stop().code(), Some(0));
+        let lines: Vec<&String> = proxy.seen.iter().filter(|line| line.contains("/count/a")).collect();
+        assert_eq!(lines.len(), 2 * cases.len() + 1, "one line a request: {:?}", proxy.seen);
+        let expected = cases.iter().flat_map(|(_, subject)| [*subject; 2]).chain([None]);
+        for (line, subject) in lines.into_iter().zip(expected) {
+            assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
+            assert!(!line.contains("eyJ"), "a token: {line}");
+            if format == "json" {
+                let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                assert_eq!(line.get("subject").and_then(|subject| subject.as_str()), subject, "{line}");
+            } else {
+                let shown = subject.map(|subject| format!(" subject={subject:?} bytes="));
+                assert_eq!(line.contains(" subject="), shown.is_some(), "{line}");
+                assert!(shown.is_none_or(|shown| line.contains(&shown)), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_first_place_with_a_token_decides() {
     let (receiver, proxy) = start();
     let good = sign(HS256, "{}");

@@ -136,6 +136,36 @@ fn an_expectation_gets_its_100_or_the_answer_at_once() {
 }
 
 #[test]
+fn a_head_that_http1_would_refuse_is_refused_here_too() {
+    // The page of the demo is at `/`: a target without a path must not lead to it.
+    let https = Https::start(&["--demo"]);
+    let mut client = https.http2();
+    let get = |path: &str| [b"\x82\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat();
+    let expects = |values: &[&str]| {
+        let fields = values.iter().flat_map(|value| field("expect", value));
+        [post_to("/count/a"), fields.collect()].concat()
+    };
+    for (index, (head, text)) in [
+        (get("?x"), "Invalid request target specified\n"),
+        (get("?"), "Invalid request target specified\n"),
+        (get("?/heartbeat"), "Invalid request target specified\n"),
+        (post_to("?value=1"), "Invalid request target specified\n"),
+        (get("*"), "Invalid request target specified\n"),
+        (expects(&["100-continue", "other"]), "Expectation not supported\n"),
+        (expects(&["other", "100-continue"]), "Expectation not supported\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let stream = 2 * index as u32 + 1;
+        client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &head)).expect("the head is taken");
+        assert_eq!(body(&answer(&mut client, stream)), text, "{index}");
+    }
+    client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 99, &get("/heartbeat?x"))).expect("the head is taken");
+    assert_eq!(body(&answer(&mut client, 99)), "OK");
+}
+
+#[test]
 fn curl_shows_every_refusal() {
     let https = Https::start(&[SECRET]);
     let files = tempfile::tempdir().expect("a temporary directory");
