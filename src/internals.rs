@@ -1,7 +1,8 @@
-//! The pure modules as fuzz targets and microbenchmarks see them. Compiled in tests and with the feature `internals` only.
+//! Interface of fuzz targets and microbenchmarks to the pure modules. Compiled only for tests and with the feature
+//! `internals`.
 //!
-//! This is the one place through which `fuzz/` and `benches/` reach into the crate: a module that moves or is renamed
-//! changes this file and none of theirs. Nothing here is an interface for other programs.
+//! `fuzz/` and `benches/` use the crate only through this file: if a module is moved or renamed, only this file
+//! changes. It is not an interface for other programs.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use crate::api::routes::{Route, Routes};
 
 use crate::conn::deadlines::Deadlines;
 use crate::conn::deadlines::Timeouts;
-use crate::ingest::batch::{Batch, Sink};
-use crate::metric::{Metric, Tags};
+use crate::ingest::batch::Batch;
+use crate::metric::{Accepted, Metric, Sink, Tags};
 use crate::statsd::line;
 
 pub use crate::api::kept_head::KeptHead;
@@ -22,7 +23,7 @@ pub use crate::api::routes::decode_key;
 pub use crate::auth::secret::Secret;
 pub use crate::auth::{AuthError, Grant, Verifier};
 pub use crate::conn::frames::{Admission, FrameMeter};
-pub use crate::conn::head::{HeadError, check as check_head};
+pub use crate::conn::head::{Field, Fields, HeadError, check as check_head};
 pub use crate::conn::inflate::{Coding, Inflate, InflateError};
 pub use crate::ingest::batch::BatchError;
 pub use crate::ingest::content_type::ContentType;
@@ -36,7 +37,7 @@ pub use crate::statsd::packer::{DEFAULT_PACKET_SIZE, MAX_DATAGRAM, MAX_QUEUE, Pa
 #[path = "../tests/properties/mod.rs"]
 pub mod properties;
 
-/// The key of a path to which a metric is posted, still encoded.
+/// The key in the path of a metric, still percent-encoded.
 pub fn metric_key(path: &str) -> Option<&str> {
     match Routes::default().find(&Method::POST, path, None) {
         Ok(Route::Metric(_, key)) => path.get(key..),
@@ -49,49 +50,45 @@ pub fn metric_key(path: &str) -> Option<&str> {
 pub struct Unit {
     /// The lines, with a newline between.
     pub bytes: Vec<u8>,
-    /// How many measurements they are.
+    /// Number of measurements in the lines.
     pub measurements: u32,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub struct Outcome {
-    /// All that leaves, in order.
+    /// The lines to send, in order.
     pub units: Vec<Unit>,
-    /// Measurements that were accepted, those that sampling dropped among them.
+    /// Measurements that were accepted, including those that sampling dropped.
     pub accepted: u64,
     /// Measurements that were rejected.
     pub rejected: u64,
 }
 
-/// A sink that keeps what it gets.
+/// A sink that collects its lines.
 struct Kept<'a> {
     style: &'a Encoding,
     units: Vec<Unit>,
 }
 
 impl Sink for Kept<'_> {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line = Vec::new();
         line::write(&mut line, self.style, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
-        let length = line.len();
-        self.units.push(Unit { bytes: line, measurements: metric.value.count() });
-        Ok(length)
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        self.units.push(Unit { bytes: line.to_vec(), measurements: count });
+        let line_bytes = line.len();
+        self.units.push(Unit { bytes: line, measurements: metric.value().count() });
+        Ok(Accepted { line_bytes })
     }
 }
 
-/// A style with these settings; `own_tags` are `key=value`.
+/// An encoding with these settings; `own_tags` are `key=value`.
 ///
 /// # Panics
 ///
-/// If one of them is not sound.
+/// If a setting is invalid.
 pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
     let mut style = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
     for tag in own_tags {
@@ -104,7 +101,7 @@ pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Enco
 ///
 /// # Panics
 ///
-/// If lines were handed on before an error.
+/// If lines reached the sink before an error.
 pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap: usize) -> Result<Outcome, BatchError> {
     let mut kept = Kept { style, units: Vec::new() };
     let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
@@ -114,29 +111,26 @@ pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap:
     Ok(Outcome { units: kept.units, accepted: report.total() - rejected, rejected })
 }
 
-/// A sink that packs what it gets, as a worker's queue does.
+/// A sink that packs its lines into datagrams, as a worker's queue does.
 struct Packed<'a> {
     style: &'a Encoding,
     packer: &'a mut Packer,
 }
 
 impl Sink for Packed<'_> {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let mut length = 0;
-        let pushed = self.packer.push(metric.value.count(), |out| {
+    #[inline(always)]
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        let mut line_bytes = 0;
+        let pushed = self.packer.push(metric.value().count(), |out| {
             let start = out.len();
             line::write(out, self.style, metric);
-            length = out.len() - start;
+            line_bytes = out.len() - start;
         });
-        if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(length) }
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        self.packer.push(count, |out| out.extend_from_slice(line));
+        if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(Accepted { line_bytes }) }
     }
 }
 
-/// Reads a batch to its end, and packs its lines. What finds the queue full is dropped.
+/// Reads a batch to its end, and packs its lines. Lines that do not fit into the queue are dropped.
 pub fn pack_batch(
     style: &Encoding,
     content_type: ContentType,
@@ -149,7 +143,7 @@ pub fn pack_batch(
     Ok(())
 }
 
-/// The line of a single metric, as its request's parameters have it.
+/// The line of a single metric, from the parameters of its request.
 pub fn write_single(
     style: &Encoding,
     kind: Kind,
@@ -159,17 +153,17 @@ pub fn write_single(
 ) -> Result<Vec<u8>, MetricError> {
     let (name, value) = (style.name(name)?, params.value(kind, style, members)?);
     let mut line = Vec::new();
-    line::write(&mut line, style, &Metric { name, value, tags: Tags::NONE, as_it_came: None });
+    line::write(&mut line, style, &Metric::new(name, value, Tags::NONE));
     if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line) }
 }
 
-/// A meter for the frames of a new HTTP/2 connection, on which no time passes.
+/// A meter for the frames of a new HTTP/2 connection. Its clock stands still.
 pub fn frame_meter() -> FrameMeter {
     let timeouts = Timeouts { read: None, write: None, idle: None };
     FrameMeter::new(Rc::new(Deadlines::new(&timeouts, Arc::default())))
 }
 
-/// Inflates a body that comes in these pieces.
+/// Inflates a body that arrives in these pieces.
 pub fn inflate<'a>(
     coding: Coding,
     pieces: impl IntoIterator<Item = &'a [u8]>,

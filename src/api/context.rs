@@ -4,13 +4,12 @@ use std::rc::Rc;
 
 use crate::api::long_batch::Turns;
 use crate::api::policy::CurrentPolicy;
-use crate::api::requester::Requester;
 use crate::api::settings::Settings;
 use crate::api::site::Site;
 use crate::conn::budget::Budget;
 use crate::conn::deadlines::Deadlines;
-use crate::ingest::batch::{self, Sink};
-use crate::metric::{Metric, MetricError};
+use crate::metric::{Accepted, Metric, MetricError, Sink};
+use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
 use crate::telemetry::refusals::Refusals;
@@ -40,36 +39,21 @@ pub(crate) struct Context {
 
 impl Context {
     /// Forwards the metric of a request unless sampling drops it.
-    pub(crate) fn send(&self, requester: &Requester, metric: &Metric<'_>) -> Result<(), MetricError> {
-        batch::sample(metric, &self.encoding, &mut self.sink(requester)).map(|_| ())
-    }
-
-    /// Where the metrics of a request go.
-    pub(crate) fn sink<'r>(&'r self, requester: &'r Requester) -> RequestSink<'r> {
-        RequestSink { context: self, requester }
+    pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
+        Sample::new(&self.encoding, self).accept(metric).map(|_| ())
     }
 }
 
-/// Where the metrics of one request go: to the queue of its worker. Rules about what its sender may send belong here.
-pub(crate) struct RequestSink<'r> {
-    context: &'r Context,
-    #[expect(dead_code, reason = "every grant allows every metric, as yet")]
-    requester: &'r Requester,
-}
-
-impl Sink for RequestSink<'_> {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let mut length = 0;
-        self.context.upstream.push(metric.value.count(), |out| {
+impl Sink for &Context {
+    // A tenth of a line's instructions: the reader of plain lines has seen already what the writer asks for.
+    #[inline(always)]
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        let mut line_bytes = 0;
+        self.upstream.push(metric.value().count(), |out| {
             let start = out.len();
-            line::write(out, &self.context.encoding, metric);
-            length = out.len() - start;
+            line::write(out, &self.encoding, metric);
+            line_bytes = out.len() - start;
         })?;
-        Ok(length)
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        // Its length was checked when it was written.
-        let _ = self.context.upstream.push(count, |out| out.extend_from_slice(line));
+        Ok(Accepted { line_bytes })
     }
 }

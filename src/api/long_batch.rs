@@ -15,7 +15,6 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 use crate::api::context::Context;
 use crate::api::refusals::Refusal;
-use crate::api::requester::Requester;
 use crate::conn::body::{Body, BodyError, Limits};
 use crate::conn::budget::ConnectionShare;
 use crate::conn::wake_slot::WakeSlot;
@@ -112,26 +111,25 @@ pub(crate) enum FirstSlice {
 /// The body cannot be inflated or read, or too many long batches wait. Nothing was taken then.
 pub(crate) fn take(
     context: &Rc<Context>,
-    requester: &Requester,
     content_type: ContentType,
     mut body: Body,
     limits: &Limits,
 ) -> Result<FirstSlice, Refusal> {
     if !body.inflate_up_to(SLICE, limits)? {
-        return begin(context, requester, Work::Body(content_type, body), limits);
+        return begin(context, Work::Body(content_type, body), limits);
     }
     let mut batch = Batch::new(content_type, body.bytes.clone(), limits.cap)?;
-    if body.bytes.len() <= SLICE && batch.advance(&context.encoding, &mut context.sink(requester))? {
+    if body.bytes.len() <= SLICE && batch.advance(&context.encoding, &mut &**context)? {
         return Ok(FirstSlice::Done(batch.into_report()));
     }
-    begin(context, requester, Work::Batch(batch, body), limits)
+    begin(context, Work::Batch(batch, body), limits)
 }
 
-fn begin(context: &Rc<Context>, requester: &Requester, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
+fn begin(context: &Rc<Context>, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
     let under_way = UnderWay::begin(context, limits.watch.share())?;
     let (Work::Body(_, body) | Work::Batch(_, body)) = &mut work;
     body.keep(limits)?;
-    Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, requester.clone(), work, limits.cap)))))
+    Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, work, limits.cap)))))
 }
 
 /// What is left to do.
@@ -157,7 +155,7 @@ impl Future for LongBatch {
 }
 
 /// Waits for a turn, and takes what is left of a batch slice by slice.
-async fn run(under_way: UnderWay, requester: Requester, work: Work, cap: usize) -> Result<Report, Refusal> {
+async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refusal> {
     let context = &under_way.context;
     // Nobody closes the semaphore.
     let _turn = context.turns.free.acquire().await.map_err(|_| Refusal::Internal)?;
@@ -171,7 +169,7 @@ async fn run(under_way: UnderWay, requester: Requester, work: Work, cap: usize) 
     };
     loop {
         yield_now().await;
-        if batch.advance(&context.encoding, &mut context.sink(&requester))? {
+        if batch.advance(&context.encoding, &mut &**context)? {
             return Ok(batch.into_report());
         }
     }

@@ -42,7 +42,7 @@ impl RequestLog {
                 target: REQUEST,
                 method = %head.method,
                 // Not the query, which may hold a token.
-                path = head.uri.path(),
+                path = head.path(),
                 status = answer.status().as_u16(),
                 peer = requester.peer.shown(),
                 // Bounded by its type, and escaped by the log as every field is.
