@@ -185,7 +185,7 @@ fn ingest(
 
 /// Leaves the body of a request that its head has refused, or returns it to be swallowed.
 fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool) -> Option<Collect> {
-    let activity = Rc::clone(&limits.watch);
+    let activity = Rc::clone(&limits.activity);
     if body.is_http2() && matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
         activity.note_oversized_head();
     }
@@ -206,7 +206,7 @@ fn swallow(collect: &mut Collect, activity: &Activity, log: &mut RequestLog) {
 
 /// What bounds the body of a request of which `head` bytes are kept.
 fn limits(context: &Context, activity: &Rc<Activity>, cap: usize, head: usize) -> Limits {
-    Limits { cap, watch: Rc::clone(activity), budget: context.budget.clone(), head }
+    Limits { cap, activity: Rc::clone(activity), budget: context.budget.clone(), head }
 }
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
@@ -267,9 +267,9 @@ fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
-    let style = &context.encoding;
+    let encoding = &context.encoding;
     let key = head.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
-    let name = style.name(&key)?;
+    let name = encoding.name(&key)?;
     let header = head.content_type.as_ref().map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();
     let (params, tags) = match ContentType::of(header) {
@@ -280,6 +280,6 @@ fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes
         }
         _ => (form::urlencoded(body), Tags::NONE),
     };
-    let value = params.value(kind, style, Members::Integers)?;
+    let value = params.value(kind, encoding, Members::Integers)?;
     Ok(context.send(&Metric::new(name, value, tags))?)
 }
