@@ -6,11 +6,12 @@
 mod allowance;
 mod array;
 mod format;
+mod held_array;
 mod intake;
+mod json_lines;
 mod lines;
 mod plain;
 mod report;
-mod stage;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -18,10 +19,10 @@ use thiserror::Error;
 
 use crate::ingest::batch::allowance::Allowance;
 use crate::ingest::batch::array::Array;
+use crate::ingest::batch::held_array::HeldArray;
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::stage::StagedLines;
 use crate::ingest::content_type::ContentType;
-use crate::ingest::json::{Object, each_object};
+use crate::ingest::json::Fields;
 use crate::ingest::params::Members;
 use crate::metric::{MAX_LINE, Metric, MetricError, TagsWriter};
 use crate::statsd::encoding::Encoding;
@@ -58,7 +59,6 @@ pub(crate) trait Sink {
 #[derive(Debug)]
 pub(crate) struct Batch {
     body: Bytes,
-    cap: usize,
     reader: Reader,
     report: Report,
     allowance: Allowance,
@@ -71,12 +71,8 @@ enum Reader {
     Lines(usize),
     /// JSON, line by line, from this offset on.
     JsonLines(usize),
-    /// An array or an object of no more than a slice.
-    Short(Array),
-    /// An array or an object that has yet to be found well-formed: nothing is sent of one that is not.
-    Unchecked(Array),
-    /// An array or an object that is well-formed, and how many elements it has.
-    Checked(Array, u64),
+    /// An array or an object.
+    Json(HeldArray),
 }
 
 impl Batch {
@@ -86,62 +82,33 @@ impl Batch {
         let reader = match Format::of(content_type, &body).ok_or(BatchError::ContentType)? {
             Format::Lines => Reader::Lines(0),
             Format::JsonLines => Reader::JsonLines(0),
-            Format::Json if body.len() <= SLICE => Reader::Short(Array::new(checked(&body)?)?),
-            Format::Json => Reader::Unchecked(Array::new(checked(&body)?)?),
+            Format::Json => Reader::Json(HeldArray::new(Array::new(checked(&body)?)?)),
         };
         let allowance = Allowance::new(body.len(), cap);
-        Ok(Self { body, cap, reader, report: Report::default(), allowance })
+        Ok(Self { body, reader, report: Report::default(), allowance })
     }
 
     /// Takes a slice; returns whether that was the last.
     ///
     /// An error comes before any metric was taken.
     pub(crate) fn advance(&mut self, style: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
-        let Self { body, cap, reader, report, allowance } = self;
+        let Self { body, reader, report, allowance } = self;
         match reader {
             Reader::Lines(from) => {
                 lines::take(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::JsonLines(from) => {
-                take_json_lines(slice(body, from), &mut Intake::new(style, sink, report, allowance));
+                json_lines::take_all(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
             }
-            // To hold its lines back until it has ended well is cheaper than to read it twice.
-            Reader::Short(array) => {
-                let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
-                let mut stage = StagedLines::new(style, text.len());
-                let mut intake = Intake::new(style, &mut stage, report, allowance);
-                if !each_object(text, |object| take(Some(object), &mut intake)) {
-                    // Something in it is no object: once more, element by element.
-                    (*report, *allowance) = (Report::default(), Allowance::new(body.len(), *cap));
-                    stage = StagedLines::new(style, text.len());
-                    let mut intake = Intake::new(style, &mut stage, report, allowance);
-                    while let Some(object) = array.next(body)? {
-                        take(object.as_ref(), &mut intake);
-                    }
-                }
-                stage.release(sink);
-                Ok(true)
-            }
-            Reader::Unchecked(array) => {
-                if array.check(body, SLICE)? {
-                    *reader = Reader::Checked(Array::new(body)?, array.count());
-                }
-                Ok(false)
-            }
-            Reader::Checked(array, count) => {
-                let before = array.offset();
+            Reader::Json(array) => {
                 let mut intake = Intake::new(style, sink, report, allowance);
-                while array.offset() - before < SLICE {
-                    if let Some(error) = intake.end() {
-                        intake.reject(*count - array.count(), error);
-                        return Ok(true);
-                    }
-                    let Some(object) = array.next(body)? else { return Ok(true) };
-                    take(object.as_ref(), &mut intake);
+                if body.len() > SLICE {
+                    return array.advance(body, SLICE, &mut intake);
                 }
-                Ok(false)
+                while !array.advance(body, SLICE, &mut intake)? {}
+                Ok(true)
             }
         }
     }
@@ -180,28 +147,14 @@ fn slice<'a>(body: &'a [u8], from: &mut usize) -> &'a [u8] {
     &body[start..*from]
 }
 
-fn take_json_lines(text: &[u8], intake: &mut Intake<'_, impl Sink>) {
-    let mut lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    while let Some(line) = lines.next() {
-        if let Some(error) = intake.end() {
-            return intake.reject(1 + lines.count() as u64, error);
-        }
-        let object = match line {
-            [b'{', ..] => serde_json::from_slice::<Object<'_>>(line).ok(),
-            _ => None,
-        };
-        take(object.as_ref(), intake);
-    }
-}
-
 /// Takes the metric that `object` is, if it is an object.
-fn take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) {
+fn take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl Sink>) {
     if let Err(error) = try_take(object, intake) {
         intake.reject(1, error);
     }
 }
 
-fn try_take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) -> Result<(), MetricError> {
+fn try_take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl Sink>) -> Result<(), MetricError> {
     if let Some(error) = intake.end() {
         return Err(error);
     }
