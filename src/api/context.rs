@@ -8,8 +8,8 @@ use crate::api::settings::Settings;
 use crate::api::site::Site;
 use crate::conn::budget::Budget;
 use crate::conn::deadlines::Deadlines;
-use crate::ingest::batch::{self, Sink};
-use crate::metric::{Metric, MetricError};
+use crate::metric::{Accepted, Metric, MetricError, Sink};
+use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
 use crate::telemetry::refusals::Refusals;
@@ -40,23 +40,20 @@ pub(crate) struct Context {
 impl Context {
     /// Forwards the metric of a request unless sampling drops it.
     pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<(), MetricError> {
-        batch::sample(metric, &self.encoding, &mut &*self).map(|_| ())
+        Sample::new(&self.encoding, self).accept(metric).map(|_| ())
     }
 }
 
 impl Sink for &Context {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let mut length = 0;
-        self.upstream.push(metric.value.count(), |out| {
+    // A tenth of a line's instructions: the reader of plain lines has seen already what the writer asks for.
+    #[inline(always)]
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        let mut line_bytes = 0;
+        self.upstream.push(metric.value().count(), |out| {
             let start = out.len();
             line::write(out, &self.encoding, metric);
-            length = out.len() - start;
+            line_bytes = out.len() - start;
         })?;
-        Ok(length)
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        // Its length was checked when it was written.
-        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
+        Ok(Accepted { line_bytes })
     }
 }

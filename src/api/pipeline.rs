@@ -234,5 +234,5 @@ fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes
         _ => (form::urlencoded(body), Tags::NONE),
     };
     let value = params.value(kind, style, Members::Integers)?;
-    Ok(context.send(&Metric { name, value, tags, as_it_came: None })?)
+    Ok(context.send(&Metric::new(name, value, tags))?)
 }

@@ -10,7 +10,7 @@ mod held_array;
 mod intake;
 mod json_lines;
 mod lines;
-mod plain;
+mod plain_line;
 mod report;
 
 use bytes::Bytes;
@@ -24,9 +24,9 @@ use crate::ingest::batch::intake::Intake;
 use crate::ingest::content_type::ContentType;
 use crate::ingest::json::Fields;
 use crate::ingest::params::Members;
-use crate::metric::{MAX_LINE, Metric, MetricError, TagsWriter};
+use crate::metric::{Metric, MetricError, Sink, TagsWriter};
+use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
-use crate::statsd::line;
 
 use format::Format;
 
@@ -44,15 +44,6 @@ pub enum BatchError {
     /// Not well-formed, or neither an array nor an object.
     #[error("Invalid JSON specified")]
     Json,
-}
-
-/// Where metrics go, one by one.
-pub(crate) trait Sink {
-    /// Takes a sound metric, and returns how many bytes its line has; refuses one that is too long.
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError>;
-
-    /// Takes a line of `count` measurements, or two that belong together, none of them too long.
-    fn take_line(&mut self, line: &[u8], count: u32);
 }
 
 /// A batch on its way.
@@ -99,11 +90,12 @@ impl Batch {
                 Ok(*from == body.len())
             }
             Reader::JsonLines(from) => {
+                let sink = Sample::new(style, sink);
                 json_lines::take_all(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::Json(array) => {
-                let mut intake = Intake::new(style, sink, report, allowance);
+                let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
                 if body.len() > SLICE {
                     return array.advance(body, SLICE, &mut intake);
                 }
@@ -116,19 +108,6 @@ impl Batch {
     /// What became of the metrics.
     pub(crate) fn into_report(self) -> Report {
         self.report
-    }
-}
-
-/// Hands a sound metric to `sink` unless sampling drops it; returns how many bytes its line has either way.
-#[inline]
-pub(crate) fn sample(metric: &Metric<'_>, style: &Encoding, sink: &mut impl Sink) -> Result<usize, MetricError> {
-    if metric.value.rate().keep() {
-        return sink.take(metric);
-    }
-    // Chance must not decide whether a metric is sound.
-    match line::length(style, metric) {
-        length if length > MAX_LINE => Err(MetricError::TooLong),
-        length => Ok(length),
     }
 }
 
@@ -164,7 +143,7 @@ fn try_take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl S
     let value = params.value(kind, intake.style, Members::Any)?;
     let mut writer = TagsWriter::default();
     let tags = object.tags(&mut writer)?;
-    intake.sample(&Metric { name, value, tags, as_it_came: None });
+    intake.accept(&Metric::new(name, value, tags));
     Ok(())
 }
 

@@ -4,12 +4,13 @@
 
 use crate::ingest::batch::array::{Array, Element, Form};
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::{BatchError, Sink, take};
+use crate::ingest::batch::{BatchError, take};
 use crate::ingest::json::{Object, PlainFields};
+use crate::metric::Sink;
 
 /// Elements of one array that are held, a MiB of them: some twice as many objects as the default cap has space for. Those
 /// behind are checked, and read again when their turn comes.
-const MAX_HELD: usize = 32 * 1024;
+pub(super) const MAX_HELD: usize = 32 * 1024;
 
 /// Bytes of an object in most arrays, at the least: a capacity by it does not have to grow.
 const USUAL_OBJECT: usize = 48;

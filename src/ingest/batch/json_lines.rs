@@ -3,8 +3,9 @@
 use memchr::memchr;
 
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::{Sink, take};
+use crate::ingest::batch::take;
 use crate::ingest::json::{Object, PlainFields, PlainObject};
+use crate::metric::Sink;
 
 /// Takes the metrics of all lines of `lines`. An empty one is none.
 pub(super) fn take_all(lines: &[u8], intake: &mut Intake<'_, impl Sink>) {
