@@ -23,7 +23,7 @@ use crate::ingest::batch::held_array::HeldArray;
 use crate::ingest::batch::intake::Intake;
 use crate::ingest::content_type::ContentType;
 use crate::ingest::json::Fields;
-use crate::ingest::params::Members;
+use crate::ingest::params::{Members, ParamsRef};
 use crate::metric::{Metric, MetricError, Sink, TagsWriter};
 use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
@@ -73,6 +73,8 @@ impl Batch {
         let reader = match Format::of(content_type, &body).ok_or(BatchError::ContentType)? {
             Format::Lines => Reader::Lines(0),
             Format::JsonLines => Reader::JsonLines(0),
+            // A short one is looked at when it is taken.
+            Format::Json if body.len() <= SLICE => Reader::Json(HeldArray::new(Array::new(&body)?)),
             Format::Json => Reader::Json(HeldArray::new(Array::new(checked(&body)?)?)),
         };
         let allowance = Allowance::new(body.len(), cap);
@@ -97,10 +99,10 @@ impl Batch {
             Reader::Json(array) => {
                 let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
                 if body.len() > SLICE {
-                    return array.advance(body, SLICE, &mut intake);
+                    return array.advance(body, &mut intake);
                 }
-                while !array.advance(body, SLICE, &mut intake)? {}
-                Ok(true)
+                let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
+                array.take_at_once(text, &mut intake).map(|()| true)
             }
         }
     }
@@ -139,8 +141,14 @@ fn try_take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl S
     }
     let object = object.ok_or(MetricError::Object)?;
     let (name, kind) = (intake.style.name(object.name()?)?, object.kind()?);
-    let params = object.params(kind);
-    let value = params.value(kind, intake.style, Members::Any)?;
+    let params;
+    let value = match object.only_value() {
+        Some(value) => ParamsRef::from_value(value).value(kind, intake.style, Members::Any)?,
+        None => {
+            params = object.params(kind);
+            params.value(kind, intake.style, Members::Any)?
+        }
+    };
     let mut writer = TagsWriter::default();
     let tags = object.tags(&mut writer)?;
     intake.accept(&Metric::new(name, value, tags));

@@ -31,6 +31,12 @@ pub(crate) trait Fields<'a> {
     /// The parameters of a metric of `kind`.
     fn params(&self, kind: Kind) -> Params<'a>;
 
+    /// The text of `value`, if that is known to be all that was given of the parameters.
+    #[inline]
+    fn only_value(&self) -> Option<&'a str> {
+        None
+    }
+
     /// The tags, written to `writer` if they did not come as one piece of text.
     fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
     where

@@ -149,7 +149,10 @@ impl Array {
     }
 }
 
-fn skip_space(body: &[u8], offset: usize) -> usize {
-    let rest = body.get(offset..).unwrap_or_default();
-    offset + rest.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t')).count()
+#[inline]
+fn skip_space(body: &[u8], mut offset: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = body.get(offset) {
+        offset += 1;
+    }
+    offset
 }

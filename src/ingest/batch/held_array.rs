@@ -4,7 +4,7 @@
 
 use crate::ingest::batch::array::{Array, Element, Form};
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::{BatchError, take};
+use crate::ingest::batch::{BatchError, SLICE, take};
 use crate::ingest::json::{Object, PlainFields};
 use crate::metric::Sink;
 
@@ -44,14 +44,29 @@ impl HeldArray {
         Self { array, held: Vec::new(), taken: 0, taken_before: 0, step: Step::Hold }
     }
 
-    /// Reads, checks or takes some `len` bytes more; returns whether all were taken.
+    /// Takes all of a short array, whose text this is.
     ///
     /// # Errors
     ///
     /// The array is malformed. Nothing of it was taken then.
-    pub(super) fn advance(
+    pub(super) fn take_at_once(&mut self, text: &str, intake: &mut Intake<'_, impl Sink>) -> Result<(), BatchError> {
+        while !self.step(text.as_bytes(), Some(text), SLICE, intake)? {}
+        Ok(())
+    }
+
+    /// Reads, checks or takes a slice of `body`, which is UTF-8; returns whether all were taken.
+    ///
+    /// # Errors
+    ///
+    /// The array is malformed. Nothing of it was taken then.
+    pub(super) fn advance(&mut self, body: &[u8], intake: &mut Intake<'_, impl Sink>) -> Result<bool, BatchError> {
+        self.step(body, None, SLICE, intake)
+    }
+
+    fn step(
         &mut self,
         body: &[u8],
+        text: Option<&str>,
         len: usize,
         intake: &mut Intake<'_, impl Sink>,
     ) -> Result<bool, BatchError> {
@@ -67,9 +82,12 @@ impl HeldArray {
             Step::Take(count) => {
                 let count = *count;
                 if self.taken == self.held.len() {
-                    self.read_on(body, len)?;
+                    self.taken_before += self.taken as u64;
+                    self.taken = 0;
+                    self.held.clear();
+                    self.read(body, len)?;
                 }
-                self.take(body, len, intake);
+                self.take(body, text, len, intake);
                 let taken = self.taken_before + self.taken as u64;
                 if let Some(error) = intake.end().filter(|_| taken < count) {
                     intake.reject(count - taken, error);
@@ -81,61 +99,53 @@ impl HeldArray {
         Ok(false)
     }
 
-    /// Holds some `len` bytes of elements.
     fn hold(&mut self, body: &[u8], len: usize) -> Result<(), BatchError> {
         if self.held.is_empty() {
             self.held.reserve_exact(MAX_HELD.min(1 + body.len() / USUAL_OBJECT));
         }
-        let start = self.array.offset();
-        while self.array.offset() - start < len {
-            if self.held.len() == MAX_HELD {
-                self.step = Step::Check(self.array.clone());
-                break;
-            }
-            match self.array.next(body)? {
-                Some(element) => self.held.push(element),
-                None => {
-                    self.step = Step::Take(self.array.count());
-                    break;
-                }
-            }
+        if self.read(body, len)? {
+            self.step = Step::Take(self.array.count());
+        } else if self.held.len() == MAX_HELD {
+            self.step = Step::Check(self.array.clone());
         }
         Ok(())
     }
 
-    /// Holds some `len` bytes of elements that were checked, in place of those that were taken.
-    fn read_on(&mut self, body: &[u8], len: usize) -> Result<(), BatchError> {
-        self.taken_before += self.held.len() as u64;
-        self.taken = 0;
-        self.held.clear();
+    /// Reads some `len` bytes of elements, unless the most are held; returns whether the array has ended.
+    fn read(&mut self, body: &[u8], len: usize) -> Result<bool, BatchError> {
         let start = self.array.offset();
         while self.array.offset() - start < len && self.held.len() < MAX_HELD {
             match self.array.next(body)? {
                 Some(element) => self.held.push(element),
-                None => break,
+                None => return Ok(true),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Takes some `len` bytes of elements that are held, unless `intake` ends before.
-    fn take(&mut self, body: &[u8], len: usize, intake: &mut Intake<'_, impl Sink>) {
+    fn take(&mut self, body: &[u8], text: Option<&str>, len: usize, intake: &mut Intake<'_, impl Sink>) {
         let waiting = &self.held[self.taken..];
         let Some(start) = waiting.first().map(Element::at) else { return };
-        let some = waiting.iter().take_while(|element| element.at() - start < len).count();
+        let some = waiting.partition_point(|element| element.at() - start < len);
         let end = waiting.get(some).map_or(self.array.offset(), Element::at);
-        // The body was found to be UTF-8.
-        let text = std::str::from_utf8(&body[start..end]).unwrap_or_default();
+        let (text, start) = match text {
+            Some(text) => (text, 0),
+            // The body was found to be UTF-8.
+            None => (std::str::from_utf8(&body[start..end]).unwrap_or_default(), start),
+        };
+        let mut taken = 0;
         for element in &waiting[..some] {
             if intake.end().is_some() {
-                return;
+                break;
             }
             match &element.form {
                 Form::Plain(object) => take(Some(&PlainFields::new(object, &text[element.at() - start..])), intake),
                 Form::Object => take(Object::at(body, element.at()).as_ref(), intake),
                 Form::Other => take(None::<&Object<'_>>, intake),
             }
-            self.taken += 1;
+            taken += 1;
         }
+        self.taken += taken;
     }
 }

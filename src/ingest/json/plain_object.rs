@@ -25,8 +25,10 @@ pub(crate) struct PlainObject {
     sample_rate: Span,
     tags: Span,
     kind: Option<Kind>,
-    /// The members whose span is their value, a bit for each. That of any other is JSON.
-    plain: u8,
+    /// The members whose span is JSON, a bit for each. That of any other is the text of a string or a number.
+    json: u8,
+    /// False if of the parameters there is a value alone, and as text.
+    has_more: bool,
 }
 
 const VALUE: u8 = 1;
@@ -51,6 +53,10 @@ impl Span {
 
     #[inline]
     fn of(self, text: &str) -> &str {
+        if self.len == 0 {
+            // Of most members: nothing to be looked up.
+            return "";
+        }
         let start = usize::from(self.start);
         &text[start..start + usize::from(self.len)]
     }
@@ -60,10 +66,13 @@ impl PlainObject {
     /// Reads the object that `text` begins with, and returns its length too. `None` if it needs a closer look.
     ///
     /// `text` is UTF-8.
+    #[inline]
     pub(crate) fn read(text: &[u8]) -> Option<(Self, usize)> {
         let mut object = Self::default();
         let mut scan = Scan::new(&text[..text.len().min(MAX_LEN)]);
-        scan.accept(b'{').then_some(())?;
+        if !scan.accept(b'{') {
+            return None;
+        }
         loop {
             object.read_member(&mut scan)?;
             scan.space();
@@ -71,56 +80,78 @@ impl PlainObject {
                 break;
             }
         }
-        (scan.rest().first() == Some(&b'}')).then(|| (object, scan.at() + 1))
+        (scan.peek() == Some(b'}')).then(|| (object, scan.at() + 1))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_member(&mut self, scan: &mut Scan<'_>) -> Option<()> {
-        let (member, bit, key) = match scan.rest() {
-            [b'"', b'm', b'e', b't', b'r', b'i', b'c', b'"', ..] => {
-                scan.after_key(8)?;
-                self.name = Span::new(&scan.plain_string()?);
-                return Some(());
+        // Eight bytes tell all keys apart. A colon that does not follow its key at once is left to serde_json.
+        const SEVEN: u64 = u64::MAX >> 8;
+        let word = scan.peek_word()?;
+        if word == u64::from_le_bytes(*b"\"metric\"") {
+            scan.pass(8);
+            if !scan.accept(b':') {
+                return None;
             }
-            [b'"', b't', b'y', b'p', b'e', b'"', ..] => return self.read_kind(scan, 6),
-            [b'"', b'm', b'e', b't', b'r', b'i', b'c', b'_', b't', b'y', b'p', b'e', b'"', ..] => {
-                return self.read_kind(scan, 13);
-            }
-            [b'"', b'v', b'a', b'l', b'u', b'e', b'"', ..] => (&mut self.value, VALUE, 7),
-            [b'"', b't', b'i', b'm', b'e', b'"', ..] => (&mut self.time, TIME, 6),
-            [b'"', b's', b'h', b'i', b'f', b't', b'"', ..] => (&mut self.shift, SHIFT, 7),
-            [b'"', b's', b'a', b'm', b'p', b'l', b'e', b'R', b'a', b't', b'e', b'"', ..] => {
-                (&mut self.sample_rate, SAMPLE_RATE, 12)
-            }
-            [b'"', b't', b'a', b'g', b's', b'"', ..] => (&mut self.tags, TAGS, 6),
-            _ => {
-                // A key with escapes may be one of the above.
-                scan.plain_string()?;
-                scan.after_key(0)?;
-                return scan.value().map(|_| ());
-            }
-        };
-        scan.after_key(key)?;
-        let start = scan.at();
-        let (range, plain) = match scan.value()? {
-            Token::PlainString => (start + 1..scan.at() - 1, true),
-            // Tags that are a number are none.
-            Token::PlainNumber => (start..scan.at(), bit != TAGS),
-            Token::Scalar | Token::Nested => (start..scan.at(), false),
-        };
-        // Of several members with one name the last counts.
-        *member = Span::new(&range);
-        self.plain = if plain { self.plain | bit } else { self.plain & !bit };
+            self.name = Span::new(&scan.plain_string()?);
+            return Some(());
+        }
+        if word & SEVEN == u64::from_le_bytes(*b"\"type\":\0") {
+            scan.pass(7);
+            return self.read_kind(scan);
+        }
+        if word == u64::from_le_bytes(*b"\"value\":") {
+            scan.pass(8);
+            (self.value, self.json) = read_value(scan, self.json, VALUE)?;
+            self.has_more |= self.json & VALUE != 0;
+        } else if word & SEVEN == u64::from_le_bytes(*b"\"tags\":\0") {
+            scan.pass(7);
+            (self.tags, self.json) = read_value(scan, self.json, TAGS)?;
+        } else {
+            return self.read_rare_member(scan);
+        }
         Some(())
     }
 
-    #[inline]
-    fn read_kind(&mut self, scan: &mut Scan<'_>, key: usize) -> Option<()> {
-        scan.after_key(key)?;
+    #[inline(never)]
+    fn read_rare_member(&mut self, scan: &mut Scan<'_>) -> Option<()> {
+        let key = scan.plain_string()?;
+        scan.space();
+        if !scan.accept(b':') {
+            return None;
+        }
+        let (member, bit) = match scan.get(key) {
+            b"metric_type" => return self.read_kind(scan),
+            b"time" => (&mut self.time, TIME),
+            b"shift" => (&mut self.shift, SHIFT),
+            b"sampleRate" => (&mut self.sample_rate, SAMPLE_RATE),
+            // Written in some other way.
+            b"metric" | b"type" | b"value" | b"tags" => return None,
+            _ => return scan.value().map(|_| ()),
+        };
+        self.has_more = true;
+        (*member, self.json) = read_value(scan, self.json, bit)?;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn read_kind(&mut self, scan: &mut Scan<'_>) -> Option<()> {
         let range = scan.plain_string()?;
         self.kind = Kind::from_name(scan.get(range));
         Some(())
     }
+}
+
+/// Reads the value of the member with this bit, and returns where it is. Of several with one name the last counts.
+#[inline(always)]
+fn read_value(scan: &mut Scan<'_>, json: u8, bit: u8) -> Option<(Span, u8)> {
+    let start = scan.at();
+    Some(match scan.value()? {
+        Token::PlainString => (Span::new(&(start + 1..scan.at() - 1)), json & !bit),
+        // Tags that are a number are none.
+        Token::PlainNumber if bit != TAGS => (Span::new(&(start..scan.at())), json & !bit),
+        _ => (Span::new(&(start..scan.at())), json | bit),
+    })
 }
 
 /// A plain object with its text.
@@ -140,9 +171,8 @@ impl<'a> PlainFields<'a> {
     fn param(&self, member: Span, bit: u8) -> Param<'a> {
         let text = member.of(self.text);
         match text {
-            "" => Param::Absent,
-            text if self.object.plain & bit != 0 => Param::Text(Cow::Borrowed(text)),
-            json => param(json),
+            json if self.object.json & bit != 0 => param(json),
+            text => Param::new(Cow::Borrowed(text)),
         }
     }
 }
@@ -161,7 +191,6 @@ impl<'a> Fields<'a> for PlainFields<'a> {
         self.object.kind.ok_or(MetricError::Kind)
     }
 
-    #[inline]
     fn params(&self, kind: Kind) -> Params<'a> {
         let object = self.object;
         params(
@@ -174,14 +203,19 @@ impl<'a> Fields<'a> for PlainFields<'a> {
     }
 
     #[inline]
+    fn only_value(&self) -> Option<&'a str> {
+        (!self.object.has_more).then(|| self.object.value.of(self.text))
+    }
+
+    #[inline]
     fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
     where
         'a: 't,
     {
         match self.object.tags.of(self.text) {
+            json if self.object.json & TAGS != 0 => tags::read(json, writer),
             "" => Ok(Tags::NONE),
-            text if self.object.plain & TAGS != 0 => Tags::parse(text),
-            json => tags::read(json, writer),
+            text => Tags::parse(text),
         }
     }
 }
