@@ -1,4 +1,4 @@
-//! Steps between ingest and upstream that work on metrics, one file each. Each is a [`Sink`](crate::metric::Sink) that holds
-//! the next one. Pure: they know neither sockets nor hyper.
+//! Steps between ingest and upstream that work on metrics, one file each. Each is a [`Sink`](crate::metric::Sink) that
+//! holds the next one. Pure: no sockets, no hyper.
 
 pub(crate) mod sample;

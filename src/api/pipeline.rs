@@ -7,27 +7,29 @@ use std::task::{self, Poll, Waker};
 
 use bytes::Bytes;
 use http::Request;
-use http::header::{EXPECT, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
 
 use crate::api::access;
 use crate::api::context::Context;
 use crate::api::endpoints;
 use crate::api::kept_head::KeptHead;
-use crate::api::long_batch::{self, FirstSlice};
+use crate::api::long_batch::{self, FirstSlice, LongBatch};
 use crate::api::policy::Policy;
 use crate::api::refusals::Refusal;
 use crate::api::request_log::RequestLog;
+use crate::api::requester::Requester;
 use crate::api::responses::{accepted, refuse, report};
-use crate::api::routes::{self, Handler, Route};
+use crate::api::routes::{self, Access, Endpoint, Handler, Route};
+use crate::auth::Grant;
 use crate::conn::activity::Activity;
-use crate::conn::body::{self, Collect, Limits};
+use crate::conn::body::{self, Body, BodyError, Collect, Limits};
 use crate::conn::discard::leave;
-use crate::conn::head::{self, HeadError};
+use crate::conn::head::{self, Fields, HeadError};
 use crate::conn::inflate::Coding;
 use crate::conn::request_body::RequestBody;
 use crate::conn::service::Answer;
-use crate::ingest::batch::BatchError;
+use crate::ingest::batch::{BatchError, Report};
 use crate::ingest::content_type::ContentType;
 use crate::ingest::form;
 use crate::ingest::json::{Fields as _, Object};
@@ -62,22 +64,67 @@ pub(crate) fn respond(
     request: Request<RequestBody>,
 ) -> impl Future<Output = Result<Answer, Infallible>> {
     let mut log = RequestLog::begin(context.settings.verbose);
-    let (head, mut next) = begin(&context, &activity, request);
+    // The request keeps the policy that it began with.
+    let policy = context.policy.get();
+    let (head, body) = request.into_parts();
+    let fields = Fields::of(&head.headers);
+    let mut requester = Requester::new(activity.peer());
+    let admitted = admit(&context, &policy, &activity, &mut requester, &head, &fields, &body);
+    // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
+    let awaits_continue = fields.expects;
+    let (origin, content_type) = (fields.origin.first().cloned(), fields.content_type.first().cloned());
+    let is_copied = matches!(admitted, Ok(Admitted::Body { .. })) && body.is_http2() && !body.is_complete();
+    let head = KeptHead::new(head, origin, content_type, is_copied);
+    let mut next = match admitted {
+        Ok(Admitted::Body { want, cap, coding }) => {
+            Next::Receive(want, Collect::new(body, coding, limits(&context, &activity, cap, head.size())))
+        }
+        Ok(Admitted::Answered(answer)) => Next::Answer(Some(answer)),
+        Err(refusal) => {
+            let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
+            let body = refuse_body(limits, &refusal, body, awaits_continue);
+            Next::Refuse(Some(refusal), body)
+        }
+    };
+    drop(policy);
     // `next` is borrowed: what is moved out of a future's captures has space in it twice.
     async move {
-        let answer = match &mut next {
-            Next::Answer(answer) => answer.take().ok_or(Refusal::Internal),
+        let done = match &mut next {
+            Next::Answer(answer) => answer.take().map(Done::Answered).ok_or(Refusal::Internal),
             Next::Refuse(refusal, body) => {
                 if let Some(collect) = body {
                     swallow(collect, &activity, &mut log);
                 }
                 Err(refusal.take().unwrap_or(Refusal::Internal))
             }
-            Next::Receive(want, collect) => receive(&context, &activity, &head, *want, collect, &mut log).await,
+            Next::Receive(want, collect) => {
+                // None of the next steps waits, but for a long batch: so little is kept while the body comes.
+                let body = poll_fn(|cx| collect.poll(cx)).await;
+                log.set_body_bytes(collect.received());
+                match ingest(&context, &activity, &head, *want, collect, body) {
+                    Ok(Done::Long(batch)) => batch.await.map(Done::Reported),
+                    done => done,
+                }
+            }
         };
-        let answer = answer.unwrap_or_else(|refusal| refuse(&head, &refusal));
-        log.end(&context.refusals, activity.peer(), &head, &answer);
-        Ok(answer)
+        let answer = Ok(answer(&head, done));
+        // An answer is moved as rarely as can be: to copy one costs as much as to write its head.
+        if let Ok(answer) = &answer {
+            log.end(&context.refusals, &requester, &head, answer);
+        }
+        answer
+    }
+}
+
+#[inline(always)]
+fn answer(head: &KeptHead, done: Result<Done, Refusal>) -> Answer {
+    match done {
+        Ok(Done::Accepted) => accepted(head),
+        Ok(Done::Reported(done)) => report(head, &done),
+        Ok(Done::Answered(answer)) => answer,
+        // Its end was waited for.
+        Ok(Done::Long(_)) => refuse(head, &Refusal::Internal),
+        Err(refusal) => refuse(head, &refusal),
     }
 }
 
@@ -91,39 +138,28 @@ enum Next {
     Receive(Want, Collect),
 }
 
-/// Takes the steps that need no body.
-fn begin(context: &Context, activity: &Rc<Activity>, request: Request<RequestBody>) -> (KeptHead, Next) {
-    // The request keeps the policy that it began with.
-    let policy = context.policy.get();
-    let (head, body) = request.into_parts();
-    match admit(context, &policy, activity, &head, &body) {
-        Ok(Admitted::Body { want, cap, coding }) => {
-            let head = KeptHead::new(head, body.is_http2() && !body.is_complete());
-            let limits = limits(context, activity, cap, head.size());
-            (head, Next::Receive(want, Collect::new(body, coding, limits)))
-        }
-        Ok(Admitted::Answered(answer)) => (KeptHead::new(head, false), Next::Answer(Some(answer))),
-        Err(refusal) => {
-            // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
-            let awaits_continue = head.headers.contains_key(EXPECT);
-            let limits = limits(context, activity, policy.limits.max_body_size, 0);
-            let body = refuse_body(limits, &refusal, body, awaits_continue);
-            (KeptHead::new(head, false), Next::Refuse(Some(refusal), body))
-        }
-    }
+/// What became of a request.
+enum Done {
+    /// Its metric was taken.
+    Accepted,
+    /// Its batch was taken.
+    Reported(Report),
+    /// Its batch is being taken.
+    Long(LongBatch),
+    /// It needed no body.
+    Answered(Answer),
 }
 
-/// Waits for the body, and sends what it holds.
-async fn receive(
+/// Sends what a body holds.
+#[inline(always)]
+fn ingest(
     context: &Rc<Context>,
-    activity: &Rc<Activity>,
+    activity: &Activity,
     head: &KeptHead,
     want: Want,
     collect: &mut Collect,
-    log: &mut RequestLog,
-) -> Result<Answer, Refusal> {
-    let body = poll_fn(|cx| collect.poll(cx)).await;
-    log.set_body_bytes(collect.received());
+    body: Result<Body, BodyError>,
+) -> Result<Done, Refusal> {
     let mut body = match body {
         Ok(body) => body,
         Err(error) => {
@@ -135,15 +171,14 @@ async fn receive(
         Want::Metric(kind, key) => {
             body.inflate(collect.limits().cap)?;
             send(context, head, kind, key, &body.bytes)?;
-            Ok(accepted(head))
+            Ok(Done::Accepted)
         }
         Want::Batch => {
             let content_type = ContentType::of(head.content_type.as_ref().map(HeaderValue::as_bytes));
-            let done = match long_batch::take(context, content_type, body, collect.limits())? {
-                FirstSlice::Done(done) => done,
-                FirstSlice::Long(batch) => batch.await?,
-            };
-            Ok(report(head, &done))
+            Ok(match long_batch::take(context, content_type, body, collect.limits())? {
+                FirstSlice::Done(done) => Done::Reported(done),
+                FirstSlice::Long(batch) => Done::Long(batch),
+            })
         }
     }
 }
@@ -179,17 +214,27 @@ fn admit(
     context: &Context,
     policy: &Policy,
     activity: &Rc<Activity>,
+    requester: &mut Requester,
     head: &Parts,
+    fields: &Fields<'_>,
     body: &RequestBody,
 ) -> Result<Admitted, Refusal> {
     let settings = &context.settings;
-    head::check(head)?;
+    head::check(head, fields)?;
     if head.uri.path() == "*" {
         return Ok(Admitted::Answered(endpoints::preflight(head, routes::ALL_METHODS)));
     }
     let site = context.site.as_ref();
     let (want, cap) = match settings.routes.find(&head.method, head.uri.path(), site)? {
-        Route::Endpoint(Handler::Head(serve)) => return Ok(Admitted::Answered(serve(head))),
+        Route::Endpoint(Endpoint { access, handler, .. }) => {
+            if *access == Access::Token {
+                requester.grant = authorize(policy, head)?;
+            }
+            match handler {
+                Handler::Head(serve) => return Ok(Admitted::Answered(serve(head, requester))),
+                Handler::Batch => (Want::Batch, policy.limits.max_batch_size),
+            }
+        }
         Route::Preflight(allow) => return Ok(Admitted::Answered(endpoints::preflight(head, allow))),
         // The page has no secret; what it shows may.
         Route::File(file) => {
@@ -199,30 +244,32 @@ fn admit(
         Route::Events => {
             access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             access::check_origin(&head.uri, &head.headers)?;
-            authorize(policy, head)?;
+            requester.grant = authorize(policy, head)?;
             return Ok(Admitted::Answered(endpoints::events(site, activity)?));
         }
-        Route::Metric(kind, key) => (Want::Metric(kind, key), policy.limits.max_body_size),
-        Route::Endpoint(Handler::Batch) => (Want::Batch, policy.limits.max_batch_size),
+        Route::Metric(kind, key) => {
+            requester.grant = authorize(policy, head)?;
+            (Want::Metric(kind, key), policy.limits.max_body_size)
+        }
     };
-    authorize(policy, head)?;
     body::check_length(body, cap)?;
-    let coding = Coding::of(&head.headers)?;
+    let coding = Coding::of(fields.content_encoding)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
-fn authorize(policy: &Policy, head: &Parts) -> Result<(), Refusal> {
+/// What the token of a request grants; anonymous where no token is required.
+fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
     match &policy.verifier {
         Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
-        None => Ok(()),
+        None => Ok(Grant::default()),
     }
 }
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
-    let style = &context.encoding;
-    let key = head.uri.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
-    let name = style.name(&key)?;
+    let encoding = &context.encoding;
+    let key = head.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
+    let name = encoding.name(&key)?;
     let header = head.content_type.as_ref().map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();
     let (params, tags) = match ContentType::of(header) {
@@ -233,6 +280,6 @@ fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes
         }
         _ => (form::urlencoded(body), Tags::NONE),
     };
-    let value = params.value(kind, style, Members::Integers)?;
+    let value = params.value(kind, encoding, Members::Integers)?;
     Ok(context.send(&Metric::new(name, value, tags))?)
 }

@@ -84,20 +84,20 @@ impl Batch {
     /// Takes a slice; returns whether that was the last.
     ///
     /// An error comes before any metric was taken.
-    pub(crate) fn advance(&mut self, style: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
+    pub(crate) fn advance(&mut self, encoding: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
         let Self { body, reader, report, allowance } = self;
         match reader {
             Reader::Lines(from) => {
-                lines::take(slice(body, from), &mut Intake::new(style, sink, report, allowance));
+                lines::take(slice(body, from), &mut Intake::new(encoding, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::JsonLines(from) => {
-                let sink = Sample::new(style, sink);
-                json_lines::take_all(slice(body, from), &mut Intake::new(style, sink, report, allowance));
+                let sink = Sample::new(encoding, sink);
+                json_lines::take_all(slice(body, from), &mut Intake::new(encoding, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::Json(array) => {
-                let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
+                let mut intake = Intake::new(encoding, Sample::new(encoding, sink), report, allowance);
                 if body.len() > SLICE {
                     return array.advance(body, &mut intake);
                 }
@@ -140,13 +140,13 @@ fn try_take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl S
         return Err(error);
     }
     let object = object.ok_or(MetricError::Object)?;
-    let (name, kind) = (intake.style.name(object.name()?)?, object.kind()?);
+    let (name, kind) = (intake.encoding.name(object.name()?)?, object.kind()?);
     let params;
     let value = match object.only_value() {
-        Some(value) => ParamsRef::from_value(value).value(kind, intake.style, Members::Any)?,
+        Some(value) => ParamsRef::from_value(value).value(kind, intake.encoding, Members::Any)?,
         None => {
             params = object.params(kind);
-            params.value(kind, intake.style, Members::Any)?
+            params.value(kind, intake.encoding, Members::Any)?
         }
     };
     let mut writer = TagsWriter::default();

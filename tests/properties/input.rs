@@ -1,8 +1,8 @@
 //! Choices read from the first bytes of a fuzzer's input.
 
-use crate::internals::{DIALECTS, Encoding, style};
+use crate::internals::{DIALECTS, Encoding, encoding};
 
-/// Bytes that are still to be read; zeros follow the last.
+/// The remaining bytes. After the last one, zeros are read.
 pub(super) struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -18,21 +18,21 @@ impl<'a> Input<'a> {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
-    /// A dialect, with or without a prefix and tags of the server's own.
-    pub(super) fn style(&mut self) -> Encoding {
+    /// A dialect, with or without a prefix and own tags of the server.
+    pub(super) fn encoding(&mut self) -> Encoding {
         let choice = usize::from(self.byte());
         let prefix = if choice & 8 == 0 { "" } else { "p.q" };
         let tags: &[&str] = if choice & 16 == 0 { &[] } else { &["env=prod", "dc=x"] };
-        style(DIALECTS[choice % DIALECTS.len()], prefix, tags)
+        encoding(DIALECTS[choice % DIALECTS.len()], prefix, tags)
     }
 }
 
-/// Cuts `bytes` into pieces of 1 to 256 bytes, whose lengths follow from `seed`.
+/// Splits `bytes` into pieces of 1 to 256 bytes, whose lengths depend on `seed`.
 pub(super) fn cut(mut bytes: &[u8], seed: u16) -> Vec<&[u8]> {
     let mut state = u32::from(seed) | 1 << 16;
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
-        // The generator of Numerical Recipes; its high bits are the random ones.
+        // The generator of Numerical Recipes; only its high bits are random.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let (piece, rest) = bytes.split_at(bytes.len().min(1 + (state >> 24) as usize));
         pieces.push(piece);
