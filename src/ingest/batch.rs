@@ -11,6 +11,8 @@ mod intake;
 mod json_lines;
 mod lines;
 mod plain_line;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod reference;
 mod report;
 
 use bytes::Bytes;

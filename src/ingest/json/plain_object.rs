@@ -219,3 +219,6 @@ impl<'a> Fields<'a> for PlainFields<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
