@@ -126,7 +126,7 @@ pub(crate) fn take(
 }
 
 fn begin(context: &Rc<Context>, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
-    let under_way = UnderWay::begin(context, limits.watch.share())?;
+    let under_way = UnderWay::begin(context, limits.activity.share())?;
     let (Work::Body(_, body) | Work::Batch(_, body)) = &mut work;
     body.keep(limits)?;
     Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, work, limits.cap)))))
