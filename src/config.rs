@@ -2,6 +2,7 @@
 //!
 //! Every mistake is found before any is reported; no socket is opened here.
 
+pub(crate) mod address;
 pub(crate) mod arguments;
 pub(crate) mod check;
 pub(crate) mod flag;
@@ -35,8 +36,10 @@ pub(crate) struct Config {
     pub api: api::settings::Settings,
     /// Of the HTTP interface and its TLS: those that may change while the server runs.
     pub policy: PolicySettings,
-    /// How lines are written.
+    /// How metrics are read: by what the daemons of all addresses understand.
     pub encoding: Encoding,
+    /// How lines are written, for each address of StatsD.
+    pub encodings: Vec<Encoding>,
     /// Of the path to StatsD.
     pub upstream: upstream::settings::Settings,
     /// How log lines look.

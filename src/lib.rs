@@ -18,6 +18,7 @@ mod metric;
 mod net;
 mod process;
 mod server;
+mod sinks;
 mod statsd;
 mod telemetry;
 mod upstream;

@@ -29,6 +29,7 @@ use crate::server::supervisor::Supervisor;
 use crate::server::worker::{Worker, WorkerConfig};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::refusals::RefusalSummary;
+use crate::upstream::address::Location;
 use crate::upstream::outage::Outage;
 use crate::upstream::resolver::{self, Target};
 
@@ -74,7 +75,7 @@ pub(crate) fn serve(
 ) -> Result<(), ServeError> {
     let Process { counters, supervisor } = process;
     let summary = Arc::new(RefusalSummary::new(Arc::clone(&counters)));
-    let outage = Arc::new(Outage::new(config.upstream.endpoint.to_string()));
+    let outage = Arc::new(Outage::new(config.upstream.addresses[0].name.clone()));
     let lifecycle = Arc::new(Lifecycle::default());
     let (target_sender, target) = watch::channel(Target::Unknown);
     let mut workers = Vec::new();
@@ -101,7 +102,7 @@ pub(crate) fn serve(
     let own = worker_configs.remove(0);
     let threads = start_threads(worker_configs, &supervisor).map_err(ServeError::Worker)?;
     let acceptor = Acceptor { workers, places: places(&config), lifecycle, supervisor: supervisor.clone() };
-    let endpoint = config.upstream.endpoint.clone();
+    let Location::Udp(endpoint) = config.upstream.addresses[0].location.clone() else { unreachable!() };
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
         let reports = Arc::clone(&outage);

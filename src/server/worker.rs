@@ -131,7 +131,7 @@ impl Worker {
             settings: config.api.clone(),
             policy: CurrentPolicy::new(Policy::new(&config.policy, tls)),
             encoding: config.encoding.clone(),
-            upstream: Upstream::new(config.upstream.packet_size, target, outage, counters),
+            upstream: Upstream::new(config.upstream.addresses[0].packet_size, target, outage, counters),
             budget: Budget::new(config.policy.limits.largest(), config.server.threads),
             turns: Turns::default(),
             refusals: Refusals::new(summary),

@@ -68,7 +68,7 @@ fn open(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
 /// What stands after it.
 fn close(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
     out.push(b'|');
-    out.extend_from_slice(metric.value.kind().as_str().as_bytes());
+    out.extend_from_slice(style.written_kind(metric.value.kind()).as_str().as_bytes());
     sampled(out, metric.value.rate());
     if has_tags(style, metric) && style.dialect().tags.is_some_and(|tags| !tags.in_name) {
         write_tags(out, style, metric.tags);

@@ -1,0 +1,3 @@
+//! What stands between the reading of metrics and the wire.
+
+pub(crate) mod shard;

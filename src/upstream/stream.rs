@@ -1,0 +1,278 @@
+//! A connection to StatsD, over TCP or a Unix socket: lines that end with a newline, as the daemon takes them.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::GetStruct;
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvFlags, recv};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, timeout_at};
+
+use crate::statsd::packer::Packer;
+use crate::upstream::unconfirmed::Unconfirmed;
+
+/// How long a connection may take to be made: two repetitions of a lost SYN, after one and three seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a peer may acknowledge nothing before its connection is given up: as long as lines wait for a path.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is quiet before the kernel asks whether its peer is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// The kernel's buffer of a connection, in bytes; it doubles what is asked for. What is in it when the connection breaks is
+/// maybe lost, so that more would be no gain: what does not fit waits in the queue.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// The receive buffer of a daemon, in bytes: the kernel's default for TCP (`tcp_rmem`), which it makes larger for those only
+/// that read fast.
+const RECEIVE_BUFFER: usize = 128 * 1024;
+
+/// Packets that leave in one system call, each followed by a newline: half of what the kernel takes (`UIO_MAXIOV`).
+const BURST: usize = 64;
+
+/// Bytes read at once of what a daemon says, which nobody asked for.
+const SCRAP: usize = 4096;
+
+/// The beginning of Linux's `tcp_info`, up to what the peer has acknowledged, which is there from Linux 4.1.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Acknowledged {
+    bytes: [u8; 8],
+    counters: [u32; 24],
+    rates: [u64; 2],
+    bytes_acked: u64,
+}
+
+/// Asks for [`Acknowledged`].
+#[derive(Clone, Copy)]
+struct TcpInfo;
+
+nix::getsockopt_impl!(TcpInfo, libc::IPPROTO_TCP, libc::TCP_INFO, Acknowledged, GetStruct<Acknowledged>);
+
+/// Where a connection goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer<'a> {
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(&'a Path),
+}
+
+/// What a connection that is over leaves in doubt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Doubt {
+    /// Metrics that were written to it, and of which nobody knows whether the daemon has read them.
+    pub metrics: u64,
+    /// Whether the oldest packet of the queue was written in part. Its rest must not follow on another connection.
+    pub is_oldest_cut: bool,
+}
+
+/// A connection that never blocks. It may still be in the making: until then it takes nothing.
+#[derive(Debug)]
+pub(crate) struct StreamSender {
+    socket: AsyncFd<Socket>,
+    is_tcp: bool,
+    /// By when it must be made; `None` once it is.
+    made_by: Cell<Option<Instant>>,
+    /// How many bytes of the oldest packet, and of the newline after it, were written.
+    begun: Cell<usize>,
+    written: RefCell<Unconfirmed>,
+}
+
+impl StreamSender {
+    /// Begins to connect to `peer`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel knows at once that it cannot be reached: there is no such socket or route.
+    pub(crate) fn connect(peer: Peer<'_>) -> io::Result<Self> {
+        let (socket, address) = match peer {
+            Peer::Tcp(address) => {
+                (Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?, address.into())
+            }
+            Peer::Unix(path) => (Socket::new(Domain::UNIX, Type::STREAM, None)?, SockAddr::unix(path)?),
+        };
+        let is_tcp = matches!(peer, Peer::Tcp(_));
+        socket.set_nonblocking(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        if is_tcp {
+            // What is packed leaves at once: the queue gathers already.
+            socket.set_tcp_nodelay(true)?;
+            socket.set_tcp_user_timeout(Some(ACKNOWLEDGE_TIMEOUT))?;
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(ACKNOWLEDGE_TIMEOUT))?;
+        }
+        let made_by = match socket.connect(&address) {
+            Ok(()) => None,
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Some(Instant::now() + CONNECT_TIMEOUT),
+            Err(error) => return Err(error),
+        };
+        let buffers = 2 * SEND_BUFFER + if is_tcp { RECEIVE_BUFFER } else { 0 };
+        Ok(Self {
+            socket: AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)?,
+            is_tcp,
+            made_by: Cell::new(made_by),
+            begun: Cell::new(0),
+            written: RefCell::new(Unconfirmed::new(buffers as u64)),
+        })
+    }
+
+    /// Writes some of the oldest packets, each followed by a newline, and says how many were written to their end. The next
+    /// call goes on with one that was written in part.
+    pub(crate) fn send(&self, queue: &Packer) -> io::Result<usize> {
+        let mut slices = Vec::with_capacity(2 * BURST);
+        for packet in queue.waiting().take(BURST) {
+            slices.extend([IoSlice::new(packet), IoSlice::new(b"\n")]);
+        }
+        let mut slices = &mut slices[..];
+        IoSlice::advance_slices(&mut slices, self.begun.get());
+        let mut written = self.begun.get();
+        while !slices.is_empty() {
+            match self.write(slices) {
+                Ok(bytes) => {
+                    written += bytes;
+                    IoSlice::advance_slices(&mut slices, bytes);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What was written before the error counts first; the next call meets the error again.
+                Err(error) => {
+                    let packets = self.note_written(queue, written);
+                    return if packets > 0 { Ok(packets) } else { Err(error) };
+                }
+            }
+        }
+        Ok(self.note_written(queue, written))
+    }
+
+    /// Notes that the oldest packets were written up to this byte, and says how many of them to their end.
+    fn note_written(&self, queue: &Packer, mut bytes: usize) -> usize {
+        let (mut packets, now) = (0, Instant::now());
+        let mut written = self.written.borrow_mut();
+        for (packet, metrics) in queue.oldest(BURST) {
+            let length = packet.len() + 1;
+            if bytes < length {
+                break;
+            }
+            written.add(length, metrics, now);
+            bytes -= length;
+            packets += 1;
+        }
+        self.begun.set(bytes);
+        packets
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // Not by `try_io` alone, as in `UdpSender::attempt`.
+        let result = self.socket.get_ref().send_vectored_with_flags(slices, libc::MSG_NOSIGNAL);
+        match &result {
+            Ok(_) => self.made_by.set(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear(Interest::WRITABLE),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Makes whoever waits for `interest` wait for its next event.
+    fn clear(&self, interest: Interest) {
+        let _ = self.socket.try_io(interest, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+
+    /// Waits until the connection takes bytes again, or has failed.
+    pub(crate) async fn writable(&self) {
+        if self.socket.ready(Interest::WRITABLE).await.is_err() {
+            // The event loop ends.
+            std::future::pending().await
+        }
+    }
+
+    /// Waits until the connection is made.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made, or not in time.
+    pub(crate) async fn made(&self) -> io::Result<()> {
+        let Some(made_by) = self.made_by.get() else { return Ok(()) };
+        match timeout_at(made_by, self.writable()).await {
+            Ok(()) => {
+                self.made_by.set(None);
+                self.socket.get_ref().take_error()?.map_or(Ok(()), Err)
+            }
+            Err(_) => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+        }
+    }
+
+    /// Waits until the peer closes the connection, or it fails. What the peer says is thrown away: if it were left unread, the
+    /// end of this side would reset the connection.
+    pub(crate) async fn ended(&self) -> io::Result<()> {
+        loop {
+            if self.socket.ready(Interest::READABLE).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            match self.read() {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads and throws away; false at the end.
+    fn read(&self) -> io::Result<bool> {
+        let mut scrap = [0; SCRAP];
+        let read = || recv(self.socket.get_ref(), &mut scrap, RecvFlags::empty());
+        let result = retry_on_intr(read).map(|(_, bytes)| bytes > 0).map_err(io::Error::from);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.clear(Interest::READABLE);
+        }
+        result
+    }
+
+    /// Says that nothing more will be written; what was written still arrives.
+    pub(crate) fn finish(&self) {
+        let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// What the connection leaves in doubt. `error` is what made it fail, if anything did.
+    ///
+    /// A peer that closes in order has read all that its host acknowledged: had it left anything unread, its kernel would have
+    /// reset the connection. On a Unix socket all that was written is acknowledged.
+    pub(crate) fn doubt(&self, error: Option<&io::Error>) -> Doubt {
+        let mut is_reset = error.is_some_and(|error| error.raw_os_error() != Some(libc::EPIPE));
+        loop {
+            match self.read() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // The error of a Unix socket is told to a reader, even after EPIPE.
+                Err(_) => {
+                    is_reset = true;
+                    break;
+                }
+            }
+        }
+        let written = self.written.borrow();
+        let acknowledged = if self.is_tcp { self.acknowledged() } else { Some(u64::MAX) };
+        let metrics = match acknowledged {
+            Some(bytes) if is_reset => written.unread(bytes, Instant::now()),
+            Some(bytes) => written.past(bytes),
+            None => written.unread(0, Instant::now()),
+        };
+        Doubt { metrics, is_oldest_cut: self.begun.get() > 0 }
+    }
+
+    /// How many bytes the peer's host has acknowledged; `None` where the kernel does not say. It says so after the end, too.
+    fn acknowledged(&self) -> Option<u64> {
+        let info = getsockopt(self.socket.get_ref(), TcpInfo).ok()?;
+        // The SYN counts as one.
+        Some(info.bytes_acked.saturating_sub(1))
+    }
+}

@@ -1,0 +1,79 @@
+//! Datagrams to a Unix socket, as a DogStatsD agent has it.
+
+use std::cell::RefCell;
+use std::io;
+use std::path::Path;
+
+use nix::libc;
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+
+use crate::statsd::packer::Packer;
+use crate::upstream::unconfirmed::Unconfirmed;
+
+/// The kernel's buffer of what the daemon has not read, in bytes; it doubles what is asked for. What is in it is lost with the
+/// daemon, and nobody says so. The kernel's other bound counts datagrams, 10 by default and 512 with systemd
+/// (`net.unix.max_dgram_qlen`).
+const SEND_BUFFER: usize = 32 * 1024;
+
+/// What the kernel charges to that buffer for each datagram beside its bytes, at the least: `sk_buff` and `skb_shared_info`.
+const CHARGED: usize = 512;
+
+/// A socket that is connected to the daemon's, and never blocks. It knows of the daemon's end by its next send only.
+#[derive(Debug)]
+pub(crate) struct UnixSender {
+    socket: AsyncFd<Socket>,
+    written: RefCell<Unconfirmed>,
+}
+
+impl UnixSender {
+    /// Connects to the socket at `path`, for datagrams of up to `packet_size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or nobody has it open.
+    pub(crate) fn connect(path: &Path, packet_size: usize) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+        let buffer = SEND_BUFFER.max(packet_size);
+        socket.set_send_buffer_size(buffer)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)?;
+        Ok(Self {
+            socket: AsyncFd::with_interest(socket, Interest::WRITABLE)?,
+            written: RefCell::new(Unconfirmed::new(2 * buffer as u64)),
+        })
+    }
+
+    /// Sends the oldest datagram.
+    pub(crate) fn send(&self, queue: &Packer) -> io::Result<usize> {
+        let Some((datagram, metrics)) = queue.oldest(1).next() else { return Ok(0) };
+        let result = self.socket.get_ref().send_with_flags(datagram, libc::MSG_NOSIGNAL);
+        match result {
+            Ok(bytes) => {
+                self.written.borrow_mut().add(bytes + CHARGED, metrics, Instant::now());
+                Ok(1)
+            }
+            Err(error) => {
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    let _ = self.socket.try_io(Interest::WRITABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the daemon's socket has space again, or is gone.
+    pub(crate) async fn writable(&self) {
+        if self.socket.ready(Interest::WRITABLE).await.is_err() {
+            // The event loop ends.
+            std::future::pending().await
+        }
+    }
+
+    /// How many metrics may have been unread in the daemon's socket when it was closed: nobody says what was lost with it.
+    pub(crate) fn maybe_lost(&self) -> u64 {
+        self.written.borrow().unread(u64::MAX, Instant::now())
+    }
+}
