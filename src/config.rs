@@ -1,6 +1,7 @@
-//! The configuration: the settings of all modules, each of a type that its module owns, as the command line has them.
+//! The configuration: composes the settings of all modules from the command line. Each module owns the type of its
+//! settings.
 //!
-//! Every mistake is found before any is reported; no socket is opened here.
+//! All mistakes are collected before the first is reported. Nothing here opens a socket.
 
 pub(crate) mod address;
 pub(crate) mod arguments;
@@ -28,40 +29,40 @@ use crate::upstream;
 /// The settings of all modules.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
-    /// Of the process: listener, threads, connections.
+    /// The process: listener, threads, connections.
     pub server: ServerSettings,
-    /// Deadlines of connections.
+    /// The deadlines of connections.
     pub timeouts: Timeouts,
-    /// Of the HTTP interface.
+    /// The HTTP interface.
     pub api: api::settings::Settings,
-    /// Of the HTTP interface and its TLS: those that may change while the server runs.
+    /// The settings of the HTTP interface and of TLS that may change while the server runs.
     pub policy: PolicySettings,
-    /// How metrics are read: by what the daemons of all addresses understand.
+    /// The format by which metrics are read: what the daemons of all addresses understand.
     pub encoding: Encoding,
-    /// How lines are written, for each address of StatsD.
+    /// The format of the lines for each address of StatsD.
     pub encodings: Vec<Encoding>,
-    /// Of the path to StatsD.
+    /// The paths to StatsD.
     pub upstream: upstream::settings::Settings,
-    /// How log lines look.
+    /// The format of log lines.
     pub log_format: Format,
-    /// Start the embedded receiver.
+    /// True to start the embedded receiver.
     pub demo: bool,
-    /// What is odd but no error, to be logged at start.
+    /// Settings that are valid but probably a mistake; they are logged at start.
     pub warnings: Vec<String>,
 }
 
-/// Every mistake found, a sentence each, by flag and value; and the warnings, since a misspelt variable is often the cause
-/// of what is missing.
+/// All mistakes, one sentence each with flag and value; and the warnings, because a missing setting is often a misspelt
+/// variable.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}", .1.iter().map(|warning| format!("warning: {warning}\n")).collect::<String>(), .0.join("\n"))]
 pub(crate) struct ConfigErrors(pub Vec<String>, pub Vec<String>);
 
 impl Config {
-    /// Checks all flags, and reads the file of the secret.
+    /// Checks all flags, and reads the secret's file.
     ///
     /// # Errors
     ///
-    /// All mistakes of the command line and of the environment together.
+    /// Returns all mistakes of the command line and of the environment together.
     pub(crate) fn new(line: &CommandLine) -> Result<Self, ConfigErrors> {
         let mut config = Self::default();
         let mut check = Check::new(line);

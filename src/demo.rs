@@ -1,5 +1,5 @@
-//! `--demo`: a StatsD receiver in the same process, on a UDP socket like any other, that prints what arrives, and a page
-//! that shows it live.
+//! `--demo`: a StatsD receiver in the same process, with a UDP socket of its own. It prints the lines that it receives,
+//! and a page shows them and the metrics.
 
 pub(crate) mod aggregate;
 pub(crate) mod page;
@@ -19,49 +19,49 @@ use crate::config::Config;
 use crate::server::supervisor::Supervisor;
 use crate::telemetry::log::{BoundedWriter, Priority};
 
-/// How long the sample token is valid, in seconds: a day of trying things out.
+/// Validity of the sample token, in seconds: a day.
 const TOKEN_SECONDS: u64 = 86_400;
 
-/// Why there is no demo.
+/// The reason why the demo cannot start.
 #[derive(Debug, Error)]
 pub(crate) enum DemoError {
-    /// No socket or no thread for the receiver.
+    /// The socket or the thread of the receiver cannot be created.
     #[error("cannot start the demo's StatsD receiver")]
     Receiver(#[from] io::Error),
-    /// The secret cannot sign.
+    /// The secret cannot sign a token.
     #[error("cannot sign the demo's sample token")]
     Token(#[from] jsonwebtoken::errors::Error),
 }
 
-/// How long the end of the process waits until standard output has all lines.
+/// Longest wait for the last lines on standard output at the end of the process.
 const LAST_LINES: Duration = Duration::from_millis(100);
 
-/// Standard output, written by a thread of its own: the page goes on when nobody reads it.
+/// Standard output, which a thread writes: the page is not affected if nobody reads it.
 #[derive(Clone, Debug)]
 pub(crate) struct Console(BoundedWriter);
 
 impl Console {
     fn start() -> io::Result<Self> {
         let tell = |writer: &BoundedWriter, dropped| {
-            let _ = writer.push(format!("({dropped} lines were not shown in time)\n").as_bytes(), Priority::Important);
+            let _ = writer.push(format!("({dropped} lines were dropped)\n").as_bytes(), Priority::Important);
         };
         let out = io::stdout().as_fd().try_clone_to_owned()?;
         BoundedWriter::start("demo-console", out, tell).map(Self)
     }
 
-    /// Shows a line. If too many wait already, only their number is shown.
+    /// Prints a line. If the buffer is full, the line is dropped and counted.
     pub(crate) fn show(&self, line: &str) {
         let _ = self.0.push(format!("{line}\n").as_bytes(), Priority::Routine);
     }
 
-    /// Lets what was shown be written, for the end of the process.
+    /// Waits until the lines are written, but at most [`LAST_LINES`]. For the end of the process.
     pub(crate) fn finish(&self) {
         self.0.finish(LAST_LINES);
     }
 }
 
-/// Starts the receiver on a free port of 127.0.0.1, and returns where it listens, what its page shows, and where its lines
-/// are shown. It ends with the process.
+/// Starts the receiver on a free port of 127.0.0.1. Returns its address, its page and its console. It ends with the
+/// process.
 pub(crate) fn start(supervisor: Supervisor) -> Result<(SocketAddr, Site, Console), DemoError> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = socket.local_addr()?;
@@ -74,7 +74,7 @@ pub(crate) fn start(supervisor: Supervisor) -> Result<(SocketAddr, Site, Console
     Ok((address, Site { files: &page::FILES, feed }, console))
 }
 
-/// How to send a first metric to `http`.
+/// The text that explains how to open the page and how to send a first metric to `http`.
 pub(crate) fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) -> Result<String, DemoError> {
     let (scheme, insecure) = if config.policy.tls.is_some() { ("https", " -k") } else { ("http", "") };
     let token = config.policy.secret.as_ref().map(|secret| auth::sample_token(secret, TOKEN_SECONDS)).transpose()?;
@@ -83,10 +83,10 @@ pub(crate) fn greeting(config: &Config, http: SocketAddr, statsd: SocketAddr) ->
     let base = &config.api.routes.base;
     Ok(format!(
         "The proxy listens on {scheme}://{http} and sends to the demo's StatsD receiver on {statsd}.\n\
-         Open the page that shows it live:\n\n  \
+         Open its page:\n\n  \
          {scheme}://{http}{base}/{query}\n\n\
          or send a first metric from another terminal:\n\n  \
          curl -i{insecure}{header} -d value=1 {scheme}://{http}{base}/count/demo.hello\n\n\
-         What StatsD receives is shown here, with its time (UTC):"
+         Lines that StatsD receives, with their time (UTC):"
     ))
 }

@@ -1,7 +1,8 @@
-//! The pure modules as fuzz targets and microbenchmarks see them. Compiled in tests and with the feature `internals` only.
+//! Interface of fuzz targets and microbenchmarks to the pure modules. Compiled only for tests and with the feature
+//! `internals`.
 //!
-//! This is the one place through which `fuzz/` and `benches/` reach into the crate: a module that moves or is renamed
-//! changes this file and none of theirs. Nothing here is an interface for other programs.
+//! `fuzz/` and `benches/` use the crate only through this file: if a module is moved or renamed, only this file
+//! changes. It is not an interface for other programs.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub use crate::statsd::packer::{DEFAULT_PACKET_SIZE, MAX_DATAGRAM, MAX_QUEUE, Pa
 #[path = "../tests/properties/mod.rs"]
 pub mod properties;
 
-/// The key of a path to which a metric is posted, still encoded.
+/// The key in the path of a metric, still percent-encoded.
 pub fn metric_key(path: &str) -> Option<&str> {
     match Routes::default().find(&Method::POST, path, None) {
         Ok(Route::Metric(_, key)) => path.get(key..),
@@ -49,22 +50,22 @@ pub fn metric_key(path: &str) -> Option<&str> {
 pub struct Unit {
     /// The lines, with a newline between.
     pub bytes: Vec<u8>,
-    /// How many measurements they are.
+    /// Number of measurements in the lines.
     pub measurements: u32,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub struct Outcome {
-    /// All that leaves, in order.
+    /// The lines to send, in order.
     pub units: Vec<Unit>,
-    /// Measurements that were accepted, those that sampling dropped among them.
+    /// Measurements that were accepted, including those that sampling dropped.
     pub accepted: u64,
     /// Measurements that were rejected.
     pub rejected: u64,
 }
 
-/// A sink that keeps what it gets.
+/// A sink that collects its lines.
 struct Kept<'a> {
     style: &'a Encoding,
     units: Vec<Unit>,
@@ -87,11 +88,11 @@ impl Sink for Kept<'_> {
     }
 }
 
-/// A style with these settings; `own_tags` are `key=value`.
+/// An encoding with these settings; `own_tags` are `key=value`.
 ///
 /// # Panics
 ///
-/// If one of them is not sound.
+/// If a setting is invalid.
 pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
     let mut style = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
     for tag in own_tags {
@@ -104,7 +105,7 @@ pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Enco
 ///
 /// # Panics
 ///
-/// If lines were handed on before an error.
+/// If lines reached the sink before an error.
 pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap: usize) -> Result<Outcome, BatchError> {
     let mut kept = Kept { style, units: Vec::new() };
     let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
@@ -114,7 +115,7 @@ pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap:
     Ok(Outcome { units: kept.units, accepted: report.total() - rejected, rejected })
 }
 
-/// A sink that packs what it gets, as a worker's queue does.
+/// A sink that packs its lines into datagrams, as a worker's queue does.
 struct Packed<'a> {
     style: &'a Encoding,
     packer: &'a mut Packer,
@@ -136,7 +137,7 @@ impl Sink for Packed<'_> {
     }
 }
 
-/// Reads a batch to its end, and packs its lines. What finds the queue full is dropped.
+/// Reads a batch to its end, and packs its lines. Lines that do not fit into the queue are dropped.
 pub fn pack_batch(
     style: &Encoding,
     content_type: ContentType,
@@ -149,7 +150,7 @@ pub fn pack_batch(
     Ok(())
 }
 
-/// The line of a single metric, as its request's parameters have it.
+/// The line of a single metric, from the parameters of its request.
 pub fn write_single(
     style: &Encoding,
     kind: Kind,
@@ -163,13 +164,13 @@ pub fn write_single(
     if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line) }
 }
 
-/// A meter for the frames of a new HTTP/2 connection, on which no time passes.
+/// A meter for the frames of a new HTTP/2 connection. Its clock stands still.
 pub fn frame_meter() -> FrameMeter {
     let timeouts = Timeouts { read: None, write: None, idle: None };
     FrameMeter::new(Rc::new(Deadlines::new(&timeouts, Arc::default())))
 }
 
-/// Inflates a body that comes in these pieces.
+/// Inflates a body that arrives in these pieces.
 pub fn inflate<'a>(
     coding: Coding,
     pieces: impl IntoIterator<Item = &'a [u8]>,

@@ -1,7 +1,7 @@
-//! A StatsD HTTP proxy: metrics come in over HTTP(S) from browsers, apps and scripts, and leave as UDP datagrams.
+//! A StatsD HTTP proxy: receives metrics over HTTP(S) from browsers, apps and scripts, and sends them as UDP datagrams.
 //!
-//! `docs/architecture.md` has the map of the modules, and the direction of their dependencies. The public items are those that
-//! the binary and the tests of the documents need.
+//! `docs/architecture.md` describes the modules and the direction of their dependencies. Only the binary and the tests
+//! of the documents use the public items.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(all(feature = "internals", not(test)), deny(unreachable_pub))]
@@ -25,7 +25,7 @@ mod upstream;
 
 pub use process::run;
 
-/// The tables that the documents are held against.
+/// Tables of the code that the tests compare with the documents.
 pub mod tables {
     pub use crate::config::flag::{Flag, Kind as FlagKind};
     pub use crate::config::flags::FLAGS;

@@ -1,8 +1,8 @@
-//! The exit code.
+//! The binary: runs the library, and exits with its code.
 
 use std::process::ExitCode;
 
-/// Thousands of small buffers come and go: this allocator gives idle ones back to the system.
+/// The server allocates and frees thousands of small buffers. mimalloc returns unused ones to the system.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

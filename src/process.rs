@@ -19,11 +19,11 @@ use crate::upstream::address::Address;
 use crate::upstream::resolver::Endpoint;
 use tracing::{error, info, warn};
 
-/// The exit code for a command line that cannot be read, as Go's flag package has it.
+/// The exit code for a wrong command line, as in Go's flag package.
 const USAGE: u8 = 2;
 
-/// Runs the server that the command line asks for, until a signal ends it. Returns the exit code: 0 after a drain, 1 for an
-/// error that the log tells, 2 for a command line that cannot be read.
+/// Runs the server until a signal ends it. Returns the exit code: 0 after a drain, 1 for an error, which is in the log,
+/// 2 for a wrong command line.
 pub fn run() -> ExitCode {
     let mut line = CommandLine::read(std::env::args_os().skip(1), |name| std::env::var_os(name));
     if line.asks(&flags::HELP) {
@@ -34,7 +34,7 @@ pub fn run() -> ExitCode {
         return answer(&format!("{name} {version} ({commit})\n"));
     }
     line.note_unknown_variables(std::env::vars_os());
-    // Before anything that may take its time: from here on no signal ends the process by surprise.
+    // Signals are handled before any step that may take long.
     let process = Process::default();
     let started = Log::start(Arc::clone(&process.counters)).and_then(|log| {
         let shutdown = signals::handle_signals(&log, &process.counters, &process.supervisor)?;
@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Writes to standard output what was asked for. A reader that has seen enough, such as `head`, is no failure.
+/// Writes `text` to standard output. A reader that closes the pipe early, such as `head`, is not an error.
 fn answer(text: &str) -> ExitCode {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -76,7 +76,7 @@ fn answer(text: &str) -> ExitCode {
     }
 }
 
-/// Says before there is a log why nothing can start; the exit code says it too, should nobody read.
+/// Writes an error to standard error before the log exists. If that fails too, the exit code remains.
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -94,7 +94,7 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
         let endpoint = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
         config.upstream.addresses = vec![Address::udp(endpoint)];
     }
-    // What the limit on open files leaves, so that the start line says what holds.
+    // The limit on open files may allow fewer connections. The start line shows the number in use.
     config.server.max_connections = server::places(&config);
     if let Some(warning) = config.exposure(http) {
         warn!("{warning}");
@@ -119,7 +119,7 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
     Ok(result?)
 }
 
-/// An error with its causes, each told once.
+/// An error and its causes, in one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

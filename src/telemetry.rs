@@ -1,4 +1,4 @@
-//! What the server tells of itself: counters, the log, and warnings that are throttled.
+//! Counters, the log, and throttled warnings.
 
 pub(crate) mod counters;
 pub(crate) mod log;

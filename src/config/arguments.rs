@@ -1,7 +1,7 @@
-//! The command line as typed, in Go's syntax, with environment twins.
+//! Parser of the command line, in Go's syntax, and of the environment variables of flags.
 //!
-//! Go's flag syntax (one dash or two, `-flag=x`, `-flag x`, `-switch`, `-switch=false`) is what the reference's start scripts
-//! use, and no argument crate reads it; hence the few lines below.
+//! Start scripts of the reference use Go's flag syntax: one dash or two, `-flag=x`, `-flag x`, `-switch`,
+//! `-switch=false`. No argument crate reads it, so this module has its own parser.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,16 +11,16 @@ use crate::config::flags::{self, FLAGS, find};
 use crate::config::suggestion::{nearest, question};
 use crate::config::values::parse_switch;
 
-/// The variable that names the commit when the server is built, with [`ENV_PREFIX`] before it.
+/// The name, without [`ENV_PREFIX`], of the variable that holds the commit at build time.
 const BUILD_VARIABLE: &str = "COMMIT";
 
-/// The most unknown variables that are named at start.
+/// Unknown variables that are logged by name at start.
 const MAX_UNKNOWN_VARIABLES: usize = 16;
 
-/// The longest unknown name that an error or a warning shows, in characters.
+/// Characters of an unknown name that an error or a warning shows.
 const MAX_SHOWN_NAME: usize = 64;
 
-/// A value with the name of where it came from, as an error shall call it.
+/// A value, and its origin as errors name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Given {
     /// `--http-port` or `STATSD_HTTP_PROXY_HTTP_PORT`.
@@ -29,25 +29,26 @@ pub(crate) struct Given {
     pub value: String,
 }
 
-/// The flags as typed, and what could not be read.
+/// The flags as typed, and the arguments that could not be read.
 #[derive(Debug, Default)]
 pub(crate) struct CommandLine {
     given: BTreeMap<&'static str, Given>,
-    /// One sentence for each argument that is no flag, or a flag that lacks its value.
+    /// One sentence for each argument that is not a flag, and for each flag without its value.
     pub errors: Vec<String>,
-    /// One sentence for each variable that is no flag's twin.
+    /// One sentence for each environment variable that belongs to no flag.
     pub warnings: Vec<String>,
-    /// The flag before the argument that is read, if what strays behind it may belong to a secret.
+    /// True if the previous flag may hold a secret, so that a stray argument may be a piece of it.
     secret_before: bool,
 }
 
 impl CommandLine {
-    /// Reads arguments (without the program's name), then the environment for flags that were not given.
+    /// Reads the arguments, without the name of the program, and then the environment for flags that are not given.
     ///
-    /// Empty counts as unset, for a variable and for a flag: `--jwt-secret=` does not hide a secret in the environment.
-    /// A flag that is given twice takes its last value, as in Go.
+    /// An empty value counts as unset, for a variable and for a flag: `--jwt-secret=` does not hide a secret in the
+    /// environment. A flag that is given twice takes its last value, as in Go.
     ///
-    /// What is not UTF-8 is an error, not something near it: a secret must not turn into another one, or into none.
+    /// A value that is not UTF-8 is an error. It is not converted, because a secret must not become another one, or
+    /// none.
     pub(crate) fn read(args: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<OsString>) -> Self {
         let mut line = Self::default();
         let mut args = args.into_iter();
@@ -65,7 +66,7 @@ impl CommandLine {
         line
     }
 
-    /// True if the environment may give a flag its value.
+    /// True if the command line gives the flag no value, so that the environment may.
     fn leaves_open(&self, flag: &Flag) -> bool {
         self.given(flag).is_none_or(|given| given.value.is_empty() && !flag.takes_empty)
     }
@@ -88,7 +89,7 @@ impl CommandLine {
         let arg = match arg.into_string() {
             Ok(arg) => arg,
             Err(arg) => {
-                // Only a known flag's name is certain to be no piece of a secret.
+                // Only the name of a known flag is certainly not a piece of a secret.
                 let shown = arg.to_string_lossy();
                 let name = shown.split('=').next().unwrap_or_default();
                 let is_flag = name.starts_with('-') && find(name.trim_start_matches('-')).is_some();
@@ -128,13 +129,14 @@ impl CommandLine {
         self.give(flag, format!("--{}", flag.name), value);
     }
 
-    /// Refuses an argument that is no flag. One that may be a secret, or a piece of one, is not shown.
+    /// Reports an argument that is not a flag. The error does not show an argument that may be a secret, or a piece of
+    /// one.
     fn refuse_stray(&mut self, arg: &str) {
         let is_assignment = arg.contains(['=', ':']) || arg.starts_with(|c: char| !c.is_alphanumeric());
         if self.secret_before || may_be_secret(arg) {
             self.errors.push(
-                "unexpected argument, not shown as it may belong to a secret: a flag begins with two hyphens, and a value \
-                 with spaces needs quotes"
+                "unexpected argument (not shown, because it may be part of a secret): a flag begins with two hyphens, \
+                 and a value with spaces needs quotes"
                     .to_owned(),
             );
             self.secret_before = true;
@@ -143,13 +145,13 @@ impl CommandLine {
         {
             self.errors.push(format!("unexpected argument {arg:?}: did you mean --{first}?"));
         } else {
-            self.errors.push(format!("unexpected argument {arg:?}: a switch takes its value as in --verbose=true"));
+            self.errors.push(format!("unexpected argument {arg:?}: write the value of a switch as in --verbose=true"));
         }
     }
 
-    /// Notes the variables that look like ours and are no flag's twin. Their values are never shown.
+    /// Warns of variables that have the prefix of this program and belong to no flag. No warning shows a value.
     ///
-    /// `variables` are names and values of the whole environment.
+    /// `variables` are the names and values of the whole environment.
     pub(crate) fn note_unknown_variables(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
         let mut unknown: Vec<String> = variables
             .into_iter()
@@ -160,21 +162,21 @@ impl CommandLine {
         unknown.truncate(MAX_UNKNOWN_VARIABLES);
         self.warnings.append(&mut unknown);
         if more > 0 {
-            self.warnings.push(format!("{more} more unknown variables {ENV_PREFIX}…"));
+            self.warnings.push(format!("{more} more unknown variables begin with {ENV_PREFIX}"));
         }
     }
 
-    /// True if a switch is given, and not as false: for those that are acted upon before anything is checked.
+    /// True if a switch is given and true. For `--help` and `--version`, which work before anything is checked.
     pub(crate) fn asks(&self, switch: &Typed<bool>) -> bool {
         self.given(switch).is_some_and(|given| parse_switch(&given.value) == Some(true))
     }
 
-    /// The value that was given for a flag, empty or not.
+    /// The value that was given for a flag; it may be empty.
     pub(crate) fn given(&self, flag: &Flag) -> Option<&Given> {
         self.given.get(flag.name)
     }
 
-    /// The value that was given for a flag, or its default. An empty one counts as unset, unless the flag takes it.
+    /// The value that was given for a flag, or its default. An empty value counts as unset, unless it has a meaning.
     pub(crate) fn value(&self, flag: &Flag) -> Option<Given> {
         let given = self.given(flag).filter(|given| flag.takes_empty || !given.value.is_empty()).cloned();
         given.or_else(|| {
@@ -184,17 +186,17 @@ impl CommandLine {
     }
 }
 
-/// The names of flags and variables that are worth a suggestion.
+/// The names of the flags that may be suggested.
 fn shown_names() -> Vec<&'static str> {
     FLAGS.iter().filter(|flag| flag.group != Group::Compatibility).map(|flag| flag.name).collect()
 }
 
-/// Says what an unknown flag may have been meant as. Whatever may be a value glued to the name is left out.
+/// Describes an unknown flag, with suggestions. The part of the name that may be a value is left out.
 fn unknown_flag(name: &str) -> String {
     let bare: String =
         name.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')).take(MAX_SHOWN_NAME).collect();
     let meant = nearest(&bare, &shown_names());
-    // `--jwt-secretXYZ`: what follows the name may be the secret.
+    // In `--jwt-secretXYZ` the rest after the name may be the secret.
     let secret = flags::JWT_SECRET.name;
     let glued = bare.strip_prefix(secret).filter(|_| meant[..] != [flags::JWT_SECRET_FILE.name]);
     let shown = match glued {
@@ -202,19 +204,19 @@ fn unknown_flag(name: &str) -> String {
         _ => &bare,
     };
     if bare.len() < name.len() && find(&bare).is_some() {
-        return format!("{shown}…: the value comes after a space, as an argument of its own, or after '='");
+        return format!("{shown}…: write the value as the next argument, or after '='");
     }
     let flags: Vec<String> = meant.iter().map(|name| format!("--{name}")).collect();
     format!("{shown}{}", question(&flags, ": see --help"))
 }
 
-/// True if the value of a flag with this name, known or not, may be a secret.
+/// True if the value of a flag with this name may be a secret. The flag may be unknown.
 fn may_be_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["secret", "jwt", "token", "key", "passw"].iter().any(|part| name.contains(part))
 }
 
-/// A sentence about a variable that looks like ours and is no flag's twin.
+/// Returns a warning if the variable has the prefix of this program and belongs to no flag.
 fn unknown_variable(name: &str, value: &OsStr) -> Option<String> {
     let (prefix, rest) = name.split_at_checked(ENV_PREFIX.len())?;
     let known = |flag: &Flag| flag.env() == name;
@@ -227,10 +229,10 @@ fn unknown_variable(name: &str, value: &OsStr) -> Option<String> {
     let meant: Vec<String> = nearest(rest, &shown_names()).into_iter().filter_map(find).map(Flag::env).collect();
     let shown: String = name.chars().take(ENV_PREFIX.len() + MAX_SHOWN_NAME).collect();
     let shown = shown.escape_debug();
-    Some(format!("unknown variable {shown}{}", question(&meant, ": it is no flag's twin, see --help")))
+    Some(format!("unknown variable {shown}{}", question(&meant, ": no flag has this variable, see --help")))
 }
 
-/// True for what Kubernetes and Docker set for a service that is named like this program: `…_SERVICE_HOST`,
+/// True for the variables that Kubernetes and Docker set for a service with the name of this program: `…_SERVICE_HOST`,
 /// `…_SERVICE_PORT_HTTP`, `…_PORT=tcp://10.0.0.1:80`, `…_PORT_80_TCP_ADDR`.
 fn is_service_link(rest: &str, value: &OsStr) -> bool {
     let words: Vec<&str> = rest.split('_').collect();

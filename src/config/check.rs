@@ -1,4 +1,4 @@
-//! The values of flags, checked one by one and together. Mistakes are collected while values are read.
+//! Checks the values of flags, one by one and together, and collects the mistakes.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::statsd::encoding::Encoding;
 use crate::upstream::address::{Address, Route};
 use crate::upstream::resolver::Endpoint;
 
-/// The port of `--demo`, which needs no root.
+/// The default port with `--demo`: it needs no privilege.
 const DEMO_PORT: u16 = 8080;
 
 /// A command line that is being checked.
@@ -24,16 +24,16 @@ pub(crate) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Begins with the mistakes that were found while the command line was read.
+    /// Starts with the mistakes that the parser has found.
     pub(crate) fn new(line: &'a CommandLine) -> Self {
         Self { line, errors: line.errors.clone(), warnings: line.warnings.clone() }
     }
 
-    /// The warnings.
+    /// Returns the warnings.
     ///
     /// # Errors
     ///
-    /// The mistakes, if there are any. With them are told only the warnings that may name their cause.
+    /// Returns the mistakes, if there are any, with those warnings that may explain them.
     pub(crate) fn finish(self) -> Result<Vec<String>, ConfigErrors> {
         if self.errors.is_empty() {
             Ok(self.warnings)
@@ -42,7 +42,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Reads one flag, if it is given or has a default, and fills the setting that it is for.
+    /// Reads one flag, if it is given or has a default, and fills its setting.
     pub(crate) fn fill<V>(&mut self, config: &mut Config, flag: &Typed<V>) {
         let Some(given) = self.line.value(flag) else { return };
         match flag.reader.parse(&given.value) {
@@ -51,7 +51,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The value of a flag that is read by a rule. It is `None` if it is unset or wrong, which [`Check::fill`] has reported.
+    /// The value of a flag for a rule. `None` if it is unset, or wrong: [`Check::fill`] has reported that.
     fn value<V>(&self, flag: &Typed<V>) -> Option<(V, Given)> {
         let given = self.line.value(flag)?;
         let value = flag.reader.parse(&given.value).ok()?;
@@ -63,7 +63,7 @@ impl<'a> Check<'a> {
         self.line.given(flag).filter(|given| !given.value.is_empty())
     }
 
-    /// Checks the flags that depend on each other, and fills their settings; to be called after all were read alone.
+    /// Checks the flags that depend on each other, and fills their settings. Call it after all flags were read.
     pub(crate) fn rules(&mut self, config: &mut Config) {
         if config.demo && self.line.given(&flags::HTTP_PORT).is_none() {
             config.server.port = DEMO_PORT;
@@ -92,7 +92,7 @@ impl<'a> Check<'a> {
     fn warn_of_endless(&mut self, timeouts: &[&Flag]) {
         for flag in timeouts {
             if self.line.value(flag).is_some_and(|given| given.value.parse() == Ok(0)) {
-                self.warnings.push(format!("--{} 0: a peer can hold a connection for ever", flag.name));
+                self.warnings.push(format!("--{} 0: a client can keep a connection open for ever", flag.name));
             }
         }
     }
@@ -116,11 +116,11 @@ impl<'a> Check<'a> {
         None
     }
 
-    /// The name of a PEM file. A value that is PEM itself may be a private key, so no error shows it.
+    /// The name of a PEM file. A value that is itself PEM may be a private key, so the error does not show it.
     fn pem_file(&mut self, (file, given): (String, Given)) -> Option<PathBuf> {
         if file.contains("-----BEGIN") || file.contains('\n') {
             self.errors.push(format!(
-                "{} holds PEM text, which is not shown: write it to a file, and give the file's name",
+                "{} holds PEM text (not shown): write it to a file, and give the name of the file",
                 given.origin
             ));
             return None;
@@ -183,14 +183,14 @@ impl<'a> Check<'a> {
             && prefix.is_daemons_own()
         {
             self.warnings.push(format!(
-                "{} {:?}: so daemons name their own metrics, and whoever may send metrics can change those too: choose \
-                 another prefix",
+                "{} {:?}: StatsD daemons use this prefix for their own metrics, which any client could then change: \
+                 choose another prefix",
                 given.origin, given.value
             ));
         }
     }
 
-    /// How lines are written for each address: as `base` has it, with the address's dialect and the server's own tags.
+    /// The format of the lines for each address: that of `base`, with the dialect of the address and the tags of the server.
     fn encodings(&mut self, base: &Encoding, addresses: &[Address]) -> Vec<Encoding> {
         let mut known: Vec<Encoding> = Vec::new();
         for address in addresses {
@@ -204,7 +204,7 @@ impl<'a> Check<'a> {
         known
     }
 
-    /// Adds the server's own tags, which the dialect decides on.
+    /// Adds the tags of the server. The dialect decides which ones are valid.
     fn with_tags(&mut self, mut encoding: Encoding) -> Encoding {
         let Some((tags, given)) = self.value(&flags::STATSD_TAG) else { return encoding };
         for tag in tags {
@@ -235,7 +235,7 @@ impl<'a> Check<'a> {
             Err(error) => error,
         };
         if auth::secret::may_be_secret_itself(file) {
-            self.errors.push(format!("{origin} takes a file's name, not the secret (not shown): {error}"));
+            self.errors.push(format!("{origin} needs the name of a file, not the secret itself (not shown): {error}"));
         } else {
             self.refuse(origin, file, &error.to_string());
         }
@@ -245,7 +245,7 @@ impl<'a> Check<'a> {
     fn warn_of_compatibility(&mut self) {
         for flag in FLAGS.iter().filter(|flag| flag.group == Group::Compatibility) {
             if let Some(given) = self.line.value(flag) {
-                self.warnings.push(format!("{} is accepted for old start scripts, and does nothing", given.origin));
+                self.warnings.push(format!("{} is a flag of the reference, and is ignored", given.origin));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a flag is: the row that the command line, `--help` and the documents read, and the type of its value.
+//! The type of a flag: the row that the command line, `--help` and the documents read, and the type of its value.
 
 use std::ops::Deref;
 
@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::config::quantity::Range;
 use crate::config::values::Reader;
 
-/// The beginning of the name of every environment twin.
+/// The prefix of the environment variables of flags.
 pub(crate) const ENV_PREFIX: &str = "STATSD_HTTP_PROXY_";
 
 /// How a flag takes its value.
@@ -14,68 +14,68 @@ pub(crate) const ENV_PREFIX: &str = "STATSD_HTTP_PROXY_";
 pub enum Kind {
     /// True when present; a value only as `--flag=false`.
     Switch,
-    /// A value follows; the word is its placeholder in `--help`.
+    /// A value follows. The text is its placeholder in `--help`.
     Value(&'static str),
-    /// As `Value`, but the flag may be given several times: its values are joined with commas. One value may be such a
-    /// list too, and so may that of the environment.
+    /// As `Value`, but the flag may be repeated: its values are joined with commas. A single value, of the flag or of
+    /// its environment variable, may also hold several items with commas.
     List(&'static str),
 }
 
 /// The heading under which `--help` shows a flag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Group {
-    /// Listening and its limits.
+    /// The listener and its limits.
     Http,
     /// Certificates.
     Tls,
-    /// StatsD's address, and the lines for it.
+    /// The address of StatsD, and the format of its lines.
     Statsd,
-    /// Who may send.
+    /// Tokens.
     Access,
-    /// Everything about running it.
+    /// Logs, the demo, `--help` and `--version`.
     Operation,
-    /// Accepted so that old start scripts work.
+    /// Flags of the reference, accepted so that old start scripts work.
     Compatibility,
 }
 
-/// One flag, as the command line, `--help` and the documents have it.
+/// One flag, for the command line, `--help` and the documents.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag {
-    /// Its name, without dashes.
+    /// The name, without dashes.
     pub name: &'static str,
-    /// How it takes its value.
+    /// How the flag takes its value.
     pub kind: Kind,
-    /// The value when it is not given; empty for unset.
+    /// The value if the flag is not given; empty means unset.
     pub default: &'static str,
-    /// Its heading.
+    /// The heading in `--help`.
     pub group: Group,
-    /// One sentence, without a final full stop.
+    /// The help: one sentence, without a final full stop.
     pub help: &'static str,
-    /// The values that it takes, if it is a number.
+    /// The range of a number; `None` for any other value.
     pub range: Option<Range>,
-    /// True if an empty value is a value; else it counts as unset.
+    /// True if an empty value has a meaning. Otherwise it counts as unset.
     pub takes_empty: bool,
 }
 
 impl Flag {
-    /// The name of its environment twin.
+    /// The name of the environment variable that sets the flag.
     pub fn env(&self) -> String {
         format!("{ENV_PREFIX}{}", self.name.replace('-', "_").to_ascii_uppercase())
     }
 }
 
-/// A flag with the type of its value, how its text is read, and the setting that it fills.
+/// A flag with the type of its value: its row, the reader of its text, and the setting that it fills.
 pub(crate) struct Typed<V> {
     /// The row.
     pub flag: Flag,
     /// Reads the text.
     pub reader: Reader<V>,
-    /// Puts the value into the settings of the module that it is for.
+    /// Stores the value in the settings of its module.
     pub fill: fn(&mut Config, V),
 }
 
 impl<V> Typed<V> {
-    /// A flag, in the order in which a row of the table reads.
+    /// Makes a flag. The arguments are in the order of a row of the table.
     pub(crate) const fn new(
         name: &'static str,
         default: &'static str,
@@ -88,7 +88,7 @@ impl<V> Typed<V> {
         Self { flag: Flag { name, kind, default, group, help, range, takes_empty: false }, reader, fill }
     }
 
-    /// The same flag, with an empty value as a value.
+    /// Returns the same flag, for which an empty value has a meaning.
     pub(crate) const fn or_empty(mut self) -> Self {
         self.flag.takes_empty = true;
         self
@@ -103,5 +103,5 @@ impl<V> Deref for Typed<V> {
     }
 }
 
-/// For a flag that fills no setting by itself: it is read together with others, or acted upon before.
+/// Fills nothing. For flags that `Check::rules` reads together with others, and for those that end the process at once.
 pub(crate) fn by_rule<V>(_: &mut Config, _: V) {}

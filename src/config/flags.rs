@@ -1,9 +1,9 @@
-//! The one table of flags.
+//! The table of flags, the only one.
 //!
-//! A row holds the name of a flag, its default, its heading, its type with its unit and range, its help, and the setting
-//! that it fills. Code names a flag by its constant: a misspelt one does not compile, nor does a value that is put into a
-//! setting of another type. A new flag is a row here and a field in the settings of the module that it is for. The parser,
-//! `--help` and the documents' tables read [`FLAGS`]; nothing else names a flag.
+//! A row holds the name of a flag, its default, its heading, its type with its unit and range, its help, and the
+//! setting that it fills. Code names a flag by its constant: a misspelt constant does not compile, and neither does a
+//! value in a setting of another type. A new flag is a row here and a field in the settings of its module. The parser,
+//! `--help` and the tables in the documents read [`FLAGS`]; nothing else names a flag.
 
 use std::time::Duration;
 
@@ -19,22 +19,23 @@ use crate::statsd::packer::MAX_DATAGRAM;
 use crate::telemetry::log::Format;
 use crate::upstream::address::{Address, Route};
 
-/// The largest body of a single metric that can be allowed, in bytes.
+/// The largest value of `--http-max-body-size`, in bytes.
 const MAX_BODY: u32 = 64 * 1024 * 1024;
 
-/// The largest batch that can be allowed, in bytes: a quarter of the memory for incomplete requests is then one body.
+/// The largest value of `--http-max-batch-size`, in bytes. One such body takes a quarter of the memory for incomplete
+/// requests.
 const MAX_BATCH: u32 = 16 * 1024 * 1024;
 
-/// Makes a constant of each row, and of all of them the table and the function that reads them: a row cannot be in one and
-/// not in the others.
+/// Expands each row to a constant, and all rows to the table and to the function that reads them, so that none of the
+/// three can lack a row.
 macro_rules! table {
     ($($name:ident: $value:ty = $flag:expr;)*) => {
         $(pub(crate) const $name: Typed<$value> = $flag;)*
 
-        /// Every flag there is, in the order of `--help`.
+        /// All flags, in the order of `--help`.
         pub const FLAGS: &[Flag] = &[$($name.flag),*];
 
-        /// Reads all flags, and fills the settings that they are for.
+        /// Reads all flags, and fills their settings.
         pub(super) fn fill(config: &mut Config, check: &mut Check<'_>) {
             $(check.fill(config, &$name);)*
         }
@@ -44,7 +45,7 @@ macro_rules! table {
 table! {
     HTTP_HOST: String = Typed::new(
         "http-host", "127.0.0.1", Group::Http, values::LISTEN_HOST,
-        "Address to listen on; --http-host= (empty) is any address, IPv4 and IPv6",
+        "Address to listen on; --http-host= (empty) listens on all addresses, IPv4 and IPv6",
         |config, host| {
             config.server.host.clone_from(&host);
             config.api.listen_host = host;
@@ -52,52 +53,52 @@ table! {
     ).or_empty();
     HTTP_PORT: u16 = Typed::new(
         "http-port", "80", Group::Http, values::port(0),
-        "TCP port to listen on; 0 takes a free one",
+        "TCP port to listen on; 0 chooses a free port",
         |config, port| config.server.port = port,
     );
     HTTP_TIMEOUT_READ: Option<Duration> = Typed::new(
         "http-timeout-read", "5", Group::Http, values::TIMEOUT,
-        "Longest time for one request to arrive, head and body; 0 is no limit",
+        "Timeout in seconds for receiving a request, head and body; 0 disables it",
         |config, time| config.timeouts.read = time,
     );
     HTTP_TIMEOUT_WRITE: Option<Duration> = Typed::new(
         "http-timeout-write", "5", Group::Http, values::TIMEOUT,
-        "Longest time for a peer to take a response; 0 is no limit",
+        "Timeout in seconds while the client does not read the response; 0 disables it",
         |config, time| config.timeouts.write = time,
     );
     HTTP_TIMEOUT_IDLE: Option<Duration> = Typed::new(
         "http-timeout-idle", "75", Group::Http, values::TIMEOUT,
-        "Longest time between two requests of a connection; 0 is no limit",
+        "Timeout in seconds for the next request on an open connection; 0 disables it",
         |config, time| config.timeouts.idle = time,
     );
     HTTP_MAX_BODY_SIZE: usize = Typed::new(
         "http-max-body-size", "65536", Group::Http, values::bytes(1, MAX_BODY),
-        "Largest body of a single metric, also when inflated",
+        "Largest body of a single metric in bytes, before and after decompression",
         |config, bytes| config.policy.limits.max_body_size = bytes,
     );
     HTTP_MAX_BATCH_SIZE: usize = Typed::new(
         "http-max-batch-size", "1048576", Group::Http, values::bytes(1, MAX_BATCH),
-        "Largest body of a batch, also when inflated",
+        "Largest body of a batch in bytes, before and after decompression",
         |config, bytes| config.policy.limits.max_batch_size = bytes,
     );
     HTTP_BASE_PATH: String = Typed::new(
         "http-base-path", "", Group::Http, values::BASE_PATH,
-        "Path before all others, such as /some/path; nothing is served outside it",
+        "Path prefix of all endpoints, such as /some/path; nothing is served outside it",
         |config, base| config.api.routes.base = base,
     );
     HTTP_MAX_CONNECTIONS: usize = Typed::new(
         "http-max-connections", "10000", Group::Http, values::count(Unit::Connections, 1_000_000),
-        "Connections served at once; more wait in the kernel's backlog",
+        "Maximum number of open connections; further ones wait in the kernel's backlog",
         |config, count| config.server.max_connections = count,
     );
     HTTP_THREADS: usize = Typed::new(
         "http-threads", "", Group::Http, values::count(Unit::Threads, 1024),
-        "Worker threads (default: one for each core)",
+        "Worker threads (default: one per core)",
         |config, count| config.server.threads = count,
     );
     TLS_CERT: String = Typed::new(
         "tls-cert", "", Group::Tls, values::text("FILE"),
-        "Certificate chain in PEM; with --tls-key, serves HTTPS instead of HTTP",
+        "Certificate chain in PEM; together with --tls-key, serves HTTPS instead of HTTP",
         by_rule,
     );
     TLS_KEY: String = Typed::new(
@@ -107,63 +108,63 @@ table! {
     );
     STATSD_HOST: String = Typed::new(
         "statsd-host", "127.0.0.1", Group::Statsd, values::STATSD_HOST,
-        "StatsD's address or name; a name is looked up again every 30 s",
+        "Address or name of StatsD; a name is resolved again every 30 s",
         by_rule,
     );
     STATSD_PORT: u16 = Typed::new(
         "statsd-port", "8125", Group::Statsd, values::port(1),
-        "StatsD's UDP port",
+        "UDP port of StatsD",
         by_rule,
     );
     STATSD_ADDRESS: Vec<Address> = Typed::new(
         "statsd-address", "", Group::Statsd, values::STATSD_ADDRESSES,
-        "In place of host and port: udp://HOST:PORT, tcp://HOST:PORT, unix:///PATH or unix-stream:///PATH, each with a \
-         dialect before it if need be, as in datadog+unix:///PATH; may be given several times",
+        "Replaces host and port: udp://HOST:PORT, tcp://HOST:PORT, unix:///PATH or unix-stream:///PATH; a dialect may stand \
+         before it, as in datadog+unix:///PATH; may be given several times",
         by_rule,
     );
     STATSD_ROUTE: Route = Typed::new(
         "statsd-route", "shard", Group::Statsd, values::ROUTE,
-        "With several addresses: shard sends each metric to one, chosen by its name; mirror sends all to each",
+        "With several addresses: shard chooses one for each metric by its name, mirror sends every metric to all",
         |config, route| config.upstream.route = route,
     );
     STATSD_FAILOVER: bool = Typed::new(
         "statsd-failover", "false", Group::Statsd, values::SWITCH,
-        "With shard: while an address is away, send its metrics to the others; they then have parts of the same series",
+        "With shard: while an address is unreachable, send its metrics to the others, which then hold parts of its series",
         |config, on| config.upstream.failover = on,
     );
     STATSD_PACKET_SIZE: usize = Typed::new(
         "statsd-packet-size", "1432", Group::Statsd, values::bytes(64, MAX_DATAGRAM as u32),
-        "Largest datagram, by default 8192 to a Unix socket; a longer line goes alone",
+        "Largest datagram in bytes, by default 8192 to a Unix socket; a longer line gets a datagram of its own",
         by_rule,
     );
     STATSD_DIALECT: &'static Dialect = Typed::new(
         "statsd-dialect", "statsd", Group::Statsd, values::DIALECT,
-        "What StatsD is: statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd or plain",
+        "Dialect of the daemon: statsd, datadog, telegraf, influxdb, librato, signalfx, gostatsd or plain",
         |config, dialect| config.encoding = Encoding::new(config.encoding.prefix().clone(), dialect),
     );
     STATSD_TAG: Vec<String> = Typed::new(
         "statsd-tag", "", Group::Statsd, values::list("KEY=VALUE"),
-        "Tag for every metric, which no client can change; may be given several times",
+        "Tag of every metric, which no client can change; may be repeated",
         by_rule,
     );
     METRIC_PREFIX: Prefix = Typed::new(
         "metric-prefix", "", Group::Statsd, values::PREFIX,
-        "Put before every metric name, with or without its final dot",
+        "Prefix of every metric name, with or without its final dot",
         |config, prefix| config.encoding = Encoding::new(prefix, config.encoding.dialect()),
     );
     JWT_SECRET: String = Typed::new(
         "jwt-secret", "", Group::Access, values::text("SECRET"),
-        "Require a JSON Web Token signed with this secret; process lists show it, so prefer the file or the environment",
+        "Require JSON Web Tokens signed with this secret; ps shows it, so prefer the file or the environment",
         by_rule,
     );
     JWT_SECRET_FILE: String = Typed::new(
         "jwt-secret-file", "", Group::Access, values::text("FILE"),
-        "Read that secret from a file; one final newline is not part of it",
+        "File with that secret; one final newline is not part of it",
         by_rule,
     );
     DEMO: bool = Typed::new(
         "demo", "false", Group::Operation, values::SWITCH,
-        "Start a StatsD receiver too, print what arrives, and show it on a page at /; the port is then 8080 unless given",
+        "Start a StatsD receiver too, print its lines, and show them on a page at /; the default port is then 8080",
         |config, on| config.demo = on,
     );
     VERBOSE: bool = Typed::new(
@@ -173,7 +174,7 @@ table! {
     );
     LOG_FORMAT: Format = Typed::new(
         "log-format", "text", Group::Operation, values::LOG_FORMAT,
-        "text or json",
+        "Format of log lines: text or json",
         |config, format| config.log_format = format,
     );
     VERSION: bool = Typed::new(
@@ -183,27 +184,27 @@ table! {
     );
     HELP: bool = Typed::new(
         "help", "false", Group::Operation, values::SWITCH,
-        "Print this text, and exit",
+        "Print this help, and exit",
         by_rule,
     );
     HTTP_ROUTER_NAME: String = Typed::new(
         "http-router-name", "", Group::Compatibility, values::text("NAME"),
-        "Router of the reference",
+        "Ignored; chooses the router of the reference",
         by_rule,
     );
     STATSD_CLIENT_NAME: String = Typed::new(
         "statsd-client-name", "", Group::Compatibility, values::text("NAME"),
-        "StatsD client of the reference",
+        "Ignored; chooses the StatsD client of the reference",
         by_rule,
     );
     PROFILER_HTTP_PORT: String = Typed::new(
         "profiler-http-port", "", Group::Compatibility, values::text("PORT"),
-        "Go profiler of the reference",
+        "Ignored; opens the Go profiler of the reference",
         by_rule,
     );
 }
 
-/// Finds a flag by the name that was typed.
+/// Finds a flag by its name, without dashes.
 pub(crate) fn find(name: &str) -> Option<&'static Flag> {
     FLAGS.iter().find(|flag| flag.name == name)
 }

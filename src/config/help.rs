@@ -1,4 +1,4 @@
-//! The text of `--help`, made of the table of flags.
+//! The text of `--help`, generated from the table of flags.
 
 use std::fmt::Write as _;
 
@@ -37,8 +37,8 @@ pub(crate) fn help() -> String {
     }
     let _ = write!(
         text,
-        "\nOne dash or two, and --flag=value or --flag value, are the same. Each flag has an environment twin, such as\n\
-         {} for --http-port; the flag wins.\n",
+        "\nA flag may have one dash or two, and its value follows after '=' or as the next argument. Each flag has an\n\
+         environment variable, such as {} for --http-port; the flag takes precedence.\n",
         flags::HTTP_PORT.env()
     );
     text

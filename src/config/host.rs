@@ -1,4 +1,4 @@
-//! The hosts of the command line: an address or a name, and nothing else.
+//! Checks the hosts of the command line: each must be an address or a name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,21 +7,21 @@ use thiserror::Error;
 /// The longest host name, in bytes (RFC 1035 section 2.3.4, as text with its final dot).
 const MAX_NAME: usize = 254;
 
-/// Why a text is no host.
+/// The error for a text that is not a host.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub(crate) enum HostError {
-    /// A host and a port in one.
+    /// A host with a port.
     #[error("must be a host without a port")]
     Port {
-        /// The host; empty for any address.
+        /// The host; empty for all addresses.
         host: String,
         /// The port.
         port: String,
     },
-    /// Something with a scheme, a path, a query or a user.
+    /// A text with a scheme, a path, a query or a user.
     #[error("must be a host, not a URL")]
     Url {
-        /// What is left as the host, if that is one.
+        /// The host of the URL, if it is valid.
         host: Option<String>,
         /// The port, if there is one.
         port: Option<String>,
@@ -35,25 +35,25 @@ pub(crate) enum HostError {
     /// A space or a control character.
     #[error("must be a host, without spaces")]
     Space,
-    /// A character that no name and no address has.
+    /// A character that is in no name and no address.
     #[error("must be an IPv4 or IPv6 address, or a name of letters, digits, '-', '_' and '.'")]
     Character,
-    /// Numbers and dots, but no IPv4 address.
+    /// Numbers and dots that form no IPv4 address.
     #[error("must be an IPv4 address of four numbers, 0 to 255")]
     Ipv4,
-    /// Colons or brackets, but no IPv6 address.
+    /// Colons or brackets that form no IPv6 address.
     #[error("must be an IPv6 address, such as ::1")]
     Ipv6,
 }
 
 impl HostError {
-    /// The rule, and what to write instead, for the flags of one side: `http` or `statsd`.
+    /// The rule, and the flags to write instead. `side` is `http` or `statsd`.
     pub(crate) fn advice(&self, side: &str) -> String {
         match self {
             Self::Port { host, port } => format!("{self}; use {}", flags(side, host, Some(port))),
             Self::Url { host: Some(host), port } => format!("{self}; use {}", flags(side, host, port.as_deref())),
             Self::UnixSocket => format!("{self}; use {}", flags(side, "127.0.0.1", Some("PORT"))),
-            Self::Character if side == "http" => format!("{self}; --http-host= (empty) is any address"),
+            Self::Character if side == "http" => format!("{self}; --http-host= (empty) listens on all addresses"),
             _ => self.to_string(),
         }
     }
@@ -64,9 +64,10 @@ fn flags(side: &str, host: &str, port: Option<&str>) -> String {
     port.map_or_else(|| host.clone(), |port| format!("{host} --{side}-port {port}"))
 }
 
-/// Checks a host, and returns it without the brackets that an IPv6 address may have.
+/// Checks a host, and returns it without the brackets of an IPv6 address.
 ///
-/// Takes what the resolver of the system takes: IPv4 in any of its spellings, IPv6 with or without a zone, and names.
+/// Accepts the same hosts as the resolver of the system: IPv4 in all its spellings, IPv6 with or without a zone, and
+/// names.
 pub(crate) fn parse(text: &str) -> Result<&str, HostError> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(HostError::Space);
@@ -82,11 +83,11 @@ pub(crate) fn parse(text: &str) -> Result<&str, HostError> {
     }
     let bare = bracketed(text).unwrap_or(text);
     if bare.contains(':') {
-        // A single colon is in no IPv6 address.
+        // An IPv6 address has at least two colons.
         let otherwise = |error| if text.matches(':').count() == 1 { HostError::Character } else { error };
         return ipv6(bare).map(|()| bare).map_err(|error| host_and_port(text).unwrap_or_else(|| otherwise(error)));
     }
-    // Brackets around anything else.
+    // The brackets hold no IPv6 address.
     if bare.len() < text.len() {
         return Err(HostError::Ipv6);
     }
@@ -100,7 +101,8 @@ fn bracketed(text: &str) -> Option<&str> {
 fn ipv6(text: &str) -> Result<(), HostError> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     let address: Ipv6Addr = address.parse().map_err(|_| HostError::Ipv6)?;
-    // `::1:8125` is an address by its form. Those of `::/96` are not in use since RFC 4291, section 2.5.5.1.
+    // `::1:8125` has the form of an address, but is a mistake: RFC 4291 section 2.5.5.1 has withdrawn the addresses of
+    // `::/96`.
     let groups = address.segments();
     if groups[..6] == [0; 6] && groups[6] != 0 && !text.contains('.') {
         return Err(HostError::Ipv6);
@@ -108,7 +110,7 @@ fn ipv6(text: &str) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Takes `host:port`, `[host]:port` and `:port` apart.
+/// Splits `host:port`, `[host]:port` and `:port`.
 fn host_and_port(text: &str) -> Option<HostError> {
     let (host, port) = text.rsplit_once(':')?;
     if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
@@ -123,7 +125,7 @@ fn host_and_port(text: &str) -> Option<HostError> {
     Some(HostError::Port { host: bare.to_owned(), port: port.to_owned() })
 }
 
-/// What is in a URL. A user and a password are left out of it.
+/// The host and the port of a URL. A user and a password are left out.
 fn url(text: &str) -> HostError {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -138,14 +140,14 @@ fn url(text: &str) -> HostError {
 
 fn name(text: &str) -> Result<(), HostError> {
     let labels = text.strip_suffix('.').unwrap_or(text);
-    // Beyond ASCII, the system's files may hold what the DNS does not.
+    // Names beyond ASCII are not in the DNS, but may be in /etc/hosts.
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.len() > MAX_NAME || !text.chars().all(allowed) || labels.split('.').any(str::is_empty) {
         return Err(HostError::Character);
     }
     let numbers: Vec<&str> = text.split('.').collect();
     let is_quad = numbers.len() == 4 && numbers.iter().all(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    // A leading zero makes a number octal to the C library, and nothing to Rust: nobody means the former.
+    // The C library reads a number with a leading zero as octal, which is never meant. Rust refuses it.
     if is_quad && text.parse::<Ipv4Addr>().is_err() {
         return Err(HostError::Ipv4);
     }

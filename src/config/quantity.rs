@@ -1,4 +1,4 @@
-//! Numbers of the command line: their units and ranges, and what to write instead of `5s` or `64k`.
+//! Numbers of the command line: units, ranges, and hints for texts such as `5s` or `64k`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unit {
     /// A TCP or UDP port.
@@ -33,10 +33,10 @@ impl fmt::Display for Unit {
     }
 }
 
-/// The values that a numeric flag takes, both ends included.
+/// The allowed values of a numeric flag, both ends included.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Range {
-    /// What the number counts.
+    /// The unit.
     pub unit: Unit,
     /// The least value.
     pub least: u64,
@@ -45,7 +45,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Reads a number in this range. The error says the rule and, where it can be told, what to write instead.
+    /// Reads a number in this range. The error has the rule and, if the meaning is clear, the number to write instead.
     pub fn parse(&self, text: &str) -> Result<u64, String> {
         match u64::from_str(text) {
             Ok(number) if self.takes(number) => Ok(number),
@@ -62,16 +62,16 @@ impl Range {
     }
 
     fn hint_at_range(&self, text: &str) -> Option<String> {
-        (self.unit == Unit::Threads && text == "0").then(|| "leave it out for one thread for each core".to_owned())
+        (self.unit == Unit::Threads && text == "0").then(|| "leave it out for one thread per core".to_owned())
     }
 
-    /// What to write for a number that has a unit, a sign, spaces or the like.
+    /// The number to write instead of a text with a unit, a sign, spaces or quotes.
     fn hint(&self, text: &str) -> Option<String> {
         let bare = text.trim().trim_matches(['"', '\'']).trim();
         let number = match self.unit {
             Unit::Port => return self.hint_at_port(bare),
             Unit::Seconds => match milliseconds(bare)? {
-                ms if ms % 1000 != 0 => return Some("only whole seconds can be set".to_owned()),
+                ms if ms % 1000 != 0 => return Some("only whole seconds are possible".to_owned()),
                 ms => ms / 1000,
             },
             Unit::Bytes => scaled(bare, size_factor)?,
@@ -83,7 +83,7 @@ impl Range {
     fn hint_at_port(&self, text: &str) -> Option<String> {
         if text.contains("://") {
             return Some(
-                "Kubernetes sets variables like this for a Service: set enableServiceLinks: false, or rename the Service"
+                "Kubernetes sets such variables for a Service: set enableServiceLinks: false, or rename the Service"
                     .to_owned(),
             );
         }
@@ -125,7 +125,7 @@ fn scaled(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {
     whole(number * factor(&suffix.trim().to_ascii_lowercase())? as f64)
 }
 
-/// The factor of a size's suffix: that of 1024, since these are sizes of buffers.
+/// The factor of a size's suffix. `k` is 1024, as usual for the sizes of buffers.
 fn size_factor(suffix: &str) -> Option<u64> {
     Some(match suffix {
         "" | "b" | "byte" | "bytes" => 1,
@@ -145,7 +145,7 @@ fn count_factor(suffix: &str) -> Option<u64> {
     })
 }
 
-/// Splits off the decimal number at the beginning, which may have an exponent.
+/// Splits a text into the decimal number at its beginning, which may have an exponent, and the rest.
 fn leading_number(text: &str) -> Option<(f64, &str)> {
     let plain = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let end = match text[plain..].strip_prefix(['e', 'E']) {
@@ -159,7 +159,7 @@ fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
 }
 
-/// Writes a size for people: `64 KiB`, `1 MiB`, `1432 bytes`.
+/// Formats a size: `64 KiB`, `1 MiB`, `1432 bytes`.
 pub(crate) fn size(bytes: usize) -> String {
     let bytes = bytes as u64;
     match bytes {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_a_range_belong_to_it() {
+    fn a_range_includes_both_ends() {
         for range in FLAGS.iter().filter_map(|flag| flag.range) {
             assert_eq!(range.parse(&range.least.to_string()), Ok(range.least));
             assert_eq!(range.parse(&range.most.to_string()), Ok(range.most));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_has_a_unit_and_the_hint_a_number() {
+    fn an_error_has_the_rule_with_its_unit_and_a_hint() {
         for (flag, text, error) in [
             ("http-timeout-read", "86401", "must be seconds, 0 to 86400"),
             ("http-timeout-read", "-1", "must be seconds, 0 to 86400"),
@@ -199,8 +199,8 @@ mod tests {
             ("http-timeout-read", "1.5 h", "must be seconds, 0 to 86400; write 5400"),
             ("http-timeout-read", "2d", "must be seconds, 0 to 86400"),
             ("http-timeout-read", "5000ms", "must be seconds, 0 to 86400; write 5"),
-            ("http-timeout-read", "250ms", "must be seconds, 0 to 86400; only whole seconds can be set"),
-            ("http-timeout-read", "0.5", "must be seconds, 0 to 86400; only whole seconds can be set"),
+            ("http-timeout-read", "250ms", "must be seconds, 0 to 86400; only whole seconds are possible"),
+            ("http-timeout-read", "0.5", "must be seconds, 0 to 86400; only whole seconds are possible"),
             ("http-max-body-size", "64k", "must be bytes, 1 to 67108864; write 65536"),
             ("http-max-body-size", "1.5MiB", "must be bytes, 1 to 67108864; write 1572864"),
             ("http-max-body-size", "64 KB", "must be bytes, 1 to 67108864; write 65536"),
@@ -209,7 +209,7 @@ mod tests {
             ("http-max-body-size", "64x", "must be bytes, 1 to 67108864"),
             ("http-max-connections", "10k", "must be connections, 1 to 1000000; write 10000"),
             ("http-max-connections", "10,000", "must be connections, 1 to 1000000; write 10000"),
-            ("http-threads", "0", "must be threads, 1 to 1024; leave it out for one thread for each core"),
+            ("http-threads", "0", "must be threads, 1 to 1024; leave it out for one thread per core"),
             ("http-port", "http", "must be a port, 0 to 65535; write 80"),
             ("http-port", ":8080", "must be a port, 0 to 65535; write 8080"),
             ("http-port", " 80", "must be a port, 0 to 65535; write 80"),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_written_for_people() {
+    fn sizes_are_formatted() {
         let written = [0, 1432, 65536, 1 << 20, 1_000_000].map(size);
         assert_eq!(written, ["0 bytes", "1432 bytes", "64 KiB", "1 MiB", "1000000 bytes"]);
     }

@@ -1,15 +1,15 @@
-//! The settings of the server: it stands above this module, which therefore owns them.
+//! The settings of the server. The server depends on this module, so it cannot own their type, as other modules do.
 
-/// What the process listens on, and how much it serves. Nothing of it changes while the process runs.
+/// Listener, threads and connections. These settings do not change while the process runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServerSettings {
-    /// Address to listen on; empty for any.
+    /// Address to listen on; empty for all addresses.
     pub host: String,
-    /// TCP port to listen on; 0 for a free one.
+    /// TCP port to listen on; 0 chooses a free port.
     pub port: u16,
-    /// Connections served at once, on all workers.
+    /// Most open connections of all workers together.
     pub max_connections: usize,
-    /// Worker threads; by default, one for each core that the process may use.
+    /// Worker threads; by default one for each core that the process may use.
     pub threads: usize,
 }
 

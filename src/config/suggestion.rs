@@ -1,15 +1,15 @@
-//! "Did you mean": the known names that are nearest to an unknown one.
+//! "Did you mean": the known names that are most similar to an unknown one.
 
-/// The most names that are suggested for one. More than these tell less than `--help` does.
+/// Suggestions for one name. A longer list is less useful than `--help`.
 const MAX_SUGGESTIONS: usize = 3;
 
-/// The longest name that is compared, in bytes, as the comparison's time grows with the square of it.
+/// Bytes of a name that are compared. The time of the comparison grows with the square of the length.
 const MAX_COMPARED: usize = 64;
 
-/// The shortest beginning of a word that stands for the word, in bytes: `cert` for `certificate`.
+/// The shortest prefix that matches a whole word, in bytes: `cert` for `certificate`.
 const MIN_STEM: usize = 3;
 
-/// Finds the names that are most likely meant by `typed`, at most three; empty if nothing is near.
+/// Finds the names that are most similar to `typed`, at most three; empty if none is similar.
 ///
 /// Names are in lower case with dashes. `typed` may use capitals, underscores, dots or `camelCase`.
 pub(crate) fn nearest(typed: &str, names: &[&'static str]) -> Vec<&'static str> {
@@ -25,7 +25,7 @@ pub(crate) fn nearest(typed: &str, names: &[&'static str]) -> Vec<&'static str> 
     if related.len() > MAX_SUGGESTIONS { Vec::new() } else { related }
 }
 
-/// Writes the end of an error: `: did you mean --a or --b?`, or `otherwise` if nothing was found.
+/// Writes the end of an error: `: did you mean --a or --b?`, or `otherwise` if `names` is empty.
 pub(crate) fn question(names: &[impl AsRef<str>], otherwise: &str) -> String {
     match names {
         [] => otherwise.to_owned(),
@@ -37,8 +37,8 @@ pub(crate) fn question(names: &[impl AsRef<str>], otherwise: &str) -> String {
     }
 }
 
-/// The names at the least distance, in insertions, deletions, replacements and swaps of neighbours; none if even
-/// that changes more than a quarter of the name.
+/// The names at the least distance, counted in insertions, deletions, replacements and swaps of neighbours. Empty if
+/// the least distance is more than a quarter of the name.
 fn by_distance(typed: &str, names: &[&'static str]) -> Vec<&'static str> {
     let distances = names.iter().map(|name| (strsim::osa_distance(typed, name), *name));
     let allowed = |name: &str| (name.len().max(typed.len()) / 4).max(1);
@@ -48,7 +48,7 @@ fn by_distance(typed: &str, names: &[&'static str]) -> Vec<&'static str> {
     found.take(MAX_SUGGESTIONS).collect()
 }
 
-/// True if one begins with the other, or the words of one are among those of the other, in any order.
+/// True if `name` begins with `typed`, or if one name contains all words of the other, in any order.
 fn is_related(typed: &str, name: &str) -> bool {
     let words = |text: &str| text.split('-').map(str::to_owned).collect::<Vec<_>>();
     let same =
@@ -58,7 +58,7 @@ fn is_related(typed: &str, name: &str) -> bool {
     name.starts_with(typed) || within(&typed_words, &name_words) || within(&name_words, &typed_words)
 }
 
-/// Writes a name as those of the table are written: lower case, words joined by single dashes.
+/// Writes a name in the style of the table: lower case, words joined by single dashes.
 fn normalize(typed: &str) -> String {
     let mut name = String::new();
     let mut after_lower = false;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_finger_is_understood() {
+    fn a_misspelt_name_gets_its_suggestion() {
         for (typed, meant) in [
             ("http-prot", "http-port"),
             ("htp-port", "http-port"),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_name_or_more_than_it_is_understood() {
+    fn a_part_or_an_extension_of_a_name_gets_its_suggestion() {
         for (typed, meant) in [
             ("port", &["http-port", "statsd-port"][..]),
             ("prefix", &["metric-prefix"]),
@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_from_all_names_gets_no_suggestion() {
+    fn a_name_unlike_all_others_gets_no_suggestion() {
         for typed in ["", "-", "nope", "no-such-flag", "listen", "héé", &"x".repeat(10_000)] {
             assert!(suggest(typed).is_empty(), "{typed}");
         }
     }
 
     #[test]
-    fn a_question_names_all_of_them() {
+    fn a_question_has_all_names() {
         assert_eq!(question(&["a"], ""), ": did you mean a?");
         assert_eq!(question(&["a", "b", "c"], ""), ": did you mean a, b or c?");
         assert_eq!(question(&[] as &[&str], ": see --help"), ": see --help");

@@ -1,4 +1,4 @@
-//! What is told at start: the line that says how the server runs, and who can reach it.
+//! The start line, which shows the settings, and the warning for a server that needs no token.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use super::quantity::size;
 use crate::upstream::address::{Address, Route};
 
 impl Config {
-    /// The line that says that the server listens on `http`, with all that decides what it does with a request.
+    /// The line that says that the server listens on `http`, with all settings that affect requests.
     ///
-    /// It begins with the URL and a comma, which is what start scripts look for.
+    /// It begins with `listening on`, the URL and a comma, which start scripts look for.
     pub(crate) fn start_line(&self, http: SocketAddr) -> String {
         let scheme = if self.policy.tls.is_some() { "https" } else { "http" };
         let tokens = if self.policy.secret.is_some() { "" } else { "not " };
@@ -77,13 +77,13 @@ impl Config {
         )
     }
 
-    /// A warning if other machines reach the server, and need no token.
+    /// A warning if other machines can reach the server and need no token.
     pub(crate) fn exposure(&self, http: SocketAddr) -> Option<String> {
         let open = self.policy.secret.is_none() && !http.ip().to_canonical().is_loopback();
         open.then(|| {
             format!(
-                "whoever reaches {http} can send metrics, as no token is required: set --jwt-secret-file, or let only a \
-                 proxy in front reach the port"
+                "anyone who can reach {http} can send metrics, because no token is required: set --jwt-secret-file, or \
+                 let only a reverse proxy reach the port"
             )
         })
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_line_says_what_is_set() {
+    fn the_start_line_has_all_settings() {
         assert_eq!(
             config(&[]).start_line(address("127.0.0.1:80")),
             "listening on http://127.0.0.1:80, sending to StatsD at 127.0.0.1:8125, tokens not required, prefix none, \
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_open_server_is_warned_of() {
+    fn only_a_public_server_without_tokens_is_warned_of() {
         let open = config(&[]);
         for host in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "[fe80::1]:80"] {
             assert!(open.exposure(address(host)).is_some(), "{host}");

@@ -1,4 +1,4 @@
-//! The configuration: its defaults, its rules, and its warnings.
+//! The configuration: defaults, rules and warnings.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
 }
 
 #[test]
-fn defaults_are_those_of_the_documents() {
+fn the_defaults_match_the_documents() {
     let config = config(&[]).expect("the defaults are sound");
     assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 80));
     let [address] = &config.upstream.addresses[..] else { panic!("one address") };
@@ -30,7 +30,7 @@ fn defaults_are_those_of_the_documents() {
 }
 
 #[test]
-fn the_default_packet_size_is_the_one_that_is_explained() {
+fn the_default_packet_size_is_that_of_the_packer() {
     assert_eq!(flags::STATSD_PACKET_SIZE.default, DEFAULT_PACKET_SIZE.to_string());
 }
 
@@ -48,13 +48,13 @@ fn all_mistakes_are_reported_together_by_flag_and_value() {
 }
 
 #[test]
-fn an_empty_host_is_any_address() {
+fn an_empty_host_listens_on_all_addresses() {
     assert_eq!(config(&["--http-host="]).expect("sound").server.host, "");
     assert_eq!(config(&["--http-host", ""]).expect("sound").server.host, "");
 }
 
 #[test]
-fn the_demo_has_a_port_of_its_own_unless_one_is_given() {
+fn the_demo_has_its_own_default_port() {
     assert_eq!(config(&["--demo"]).expect("sound").server.port, 8080);
     assert_eq!(config(&["--demo", "--http-port=81"]).expect("sound").server.port, 81);
 }
@@ -79,12 +79,12 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
-fn a_short_secret_is_warned_of() {
+fn a_short_secret_gets_a_warning() {
     assert_eq!(config(&["--jwt-secret=short"]).expect("sound").warnings.len(), 1);
 }
 
 #[test]
-fn a_prefix_of_a_daemons_own_metrics_is_warned_of() {
+fn a_prefix_that_daemons_use_gets_a_warning() {
     for prefix in ["statsd", "statsd.", "statsd.web", "stat\u{a0}sd", "statsd_exporter"] {
         let config = config(&["--metric-prefix", prefix]).expect("sound");
         assert_eq!(config.warnings.len(), 1, "{prefix:?}: {:?}", config.warnings);
@@ -96,19 +96,19 @@ fn a_prefix_of_a_daemons_own_metrics_is_warned_of() {
 }
 
 #[test]
-fn a_zero_timeout_is_none_with_a_warning() {
+fn a_zero_timeout_is_disabled_with_a_warning() {
     let config = config(&["--http-timeout-idle=0"]).expect("sound");
     assert_eq!((config.timeouts.idle, config.warnings.len()), (None, 1));
 }
 
 #[test]
-fn no_two_flags_have_a_name_or_a_twin_in_common() {
+fn no_two_flags_have_a_variable_in_common() {
     let twins: std::collections::BTreeSet<String> = flags::FLAGS.iter().map(|flag| flag.env()).collect();
     assert_eq!(twins.len(), flags::FLAGS.len());
 }
 
 #[test]
-fn each_setting_has_the_value_of_its_flag() {
+fn each_flag_fills_its_setting() {
     let config = config(&[
         "--http-host=localhost",
         "--http-port=1",

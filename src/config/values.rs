@@ -1,4 +1,4 @@
-//! How the text of a flag becomes a value: one reader for each type of value.
+//! Readers of the texts of flags, one for each type of value.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::statsd::dialect::{DIALECTS, Dialect};
 use crate::telemetry::log::Format;
 use crate::upstream::address::{Address, Route};
 
-/// The longest time a deadline can be given, in seconds: a day. Anything longer is a mistake in the unit.
+/// The longest timeout, in seconds: a day. A longer one is a mistake in the unit.
 const TIMEOUT_MAX: u64 = 86_400;
 
-/// Other names of daemons, with the dialect that is right for them (see `docs/dialects.md`).
+/// Other names of daemons, with the dialect of each (see `docs/dialects.md`).
 const DIALECT_SYNONYMS: [(&str, &str); 11] = [
     ("etsy", "statsd"),
     ("graphite", "statsd"),
@@ -30,12 +30,12 @@ const DIALECT_SYNONYMS: [(&str, &str); 11] = [
     ("netdata", "plain"),
 ];
 
-/// Why a text is no value of its flag.
+/// The error for a text that is not a value of its flag.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct BadValue {
-    /// What it must be, and what to write instead.
+    /// The rule for values of the flag, and what to write instead.
     pub rule: String,
-    /// The part of the text that an error may show, if not all of it.
+    /// The part of the text that may be shown; `None` if all of it may.
     pub shown: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl From<String> for BadValue {
 
 /// Reads the text of a flag as a `V`.
 pub(crate) enum Reader<V> {
-    /// Anything but a number.
+    /// Any value except a number.
     Text {
         /// How the flag takes its value.
         kind: Kind,
@@ -56,11 +56,11 @@ pub(crate) enum Reader<V> {
     },
     /// A number in a range.
     Number {
-        /// Its placeholder in `--help`.
+        /// The placeholder in `--help`.
         word: &'static str,
-        /// The numbers that are taken.
+        /// The allowed numbers.
         range: Range,
-        /// Gives a number of the range its type.
+        /// Converts a number of the range to its type.
         convert: fn(u64) -> V,
     },
 }
@@ -74,7 +74,7 @@ impl<V> Reader<V> {
         }
     }
 
-    /// The values that are taken, if they are numbers.
+    /// The range of a number; `None` for any other value.
     pub(crate) const fn range(&self) -> Option<Range> {
         match self {
             Self::Text { .. } => None,
@@ -86,7 +86,7 @@ impl<V> Reader<V> {
     ///
     /// # Errors
     ///
-    /// It is no value of this type, or out of range.
+    /// Returns [`BadValue`] if the text has another type or is out of range.
     pub(crate) fn parse(&self, text: &str) -> Result<V, BadValue> {
         match self {
             Self::Text { parse, .. } => parse(text),
@@ -95,17 +95,17 @@ impl<V> Reader<V> {
     }
 }
 
-/// True or false, as Go writes them.
+/// True or false, in the spellings of Go.
 pub(crate) const SWITCH: Reader<bool> = Reader::Text { kind: Kind::Switch, parse: switch };
 
-/// Whole seconds; 0 is no limit.
+/// Whole seconds; 0 disables the timeout.
 pub(crate) const TIMEOUT: Reader<Option<Duration>> = Reader::Number {
     word: "SECONDS",
     range: Range { unit: Unit::Seconds, least: 0, most: TIMEOUT_MAX },
     convert: |seconds| (seconds > 0).then(|| Duration::from_secs(seconds)),
 };
 
-/// The host to listen on; empty for any.
+/// The host to listen on; empty for all addresses.
 pub(crate) const LISTEN_HOST: Reader<String> = Reader::Text {
     kind: Kind::Value("HOST"),
     parse: |text| if text.is_empty() { Ok(String::new()) } else { read_host("http", text) },
@@ -122,28 +122,28 @@ pub(crate) const STATSD_ADDRESSES: Reader<Vec<Address>> =
 /// Which of several daemons a metric goes to.
 pub(crate) const ROUTE: Reader<Route> = Reader::Text { kind: Kind::Value("ROUTE"), parse: route };
 
-/// The path before all others; without its final slash, so that `/` is empty.
+/// The path prefix of all endpoints, without its final slash: `/` becomes empty.
 pub(crate) const BASE_PATH: Reader<String> = Reader::Text { kind: Kind::Value("PATH"), parse: base_path };
 
-/// The name of a daemon.
+/// The name of a dialect.
 pub(crate) const DIALECT: Reader<&'static Dialect> = Reader::Text { kind: Kind::Value("NAME"), parse: read_dialect };
 
-/// The beginning of all names.
+/// The prefix of all metric names.
 pub(crate) const PREFIX: Reader<Prefix> = Reader::Text {
     kind: Kind::Value("PREFIX"),
     parse: |text| text.parse().map_err(|_| "must not hold control characters, ':' or '|'".to_owned().into()),
 };
 
-/// How log lines look.
+/// The format of log lines.
 pub(crate) const LOG_FORMAT: Reader<Format> = Reader::Text { kind: Kind::Value("FORMAT"), parse: log_format };
 
-/// A port of at least `least`.
+/// A port from `least` up.
 pub(crate) const fn port(least: u16) -> Reader<u16> {
     let range = Range { unit: Unit::Port, least: least as u64, most: u16::MAX as u64 };
     Reader::Number { word: "PORT", range, convert: |port| port as u16 }
 }
 
-/// A number of bytes, both ends included.
+/// A number of bytes from `least` to `most`, both included.
 pub(crate) const fn bytes(least: u32, most: u32) -> Reader<usize> {
     Reader::Number {
         word: "BYTES",
@@ -158,12 +158,12 @@ pub(crate) const fn count(unit: Unit, most: u32) -> Reader<usize> {
     Reader::Number { word: "COUNT", range, convert: |count| count as usize }
 }
 
-/// Any text, which is checked together with other flags; `word` is its placeholder in `--help`.
+/// Any text, which `Check::rules` checks together with other flags. `word` is its placeholder in `--help`.
 pub(crate) const fn text(word: &'static str) -> Reader<String> {
     Reader::Text { kind: Kind::Value(word), parse: |text| Ok(text.to_owned()) }
 }
 
-/// Texts with commas between, as [`text`] else. Empty ones are left out.
+/// A list of texts, separated by commas; otherwise as [`text`]. Empty items are dropped.
 pub(crate) const fn list(word: &'static str) -> Reader<Vec<String>> {
     Reader::Text {
         kind: Kind::List(word),
@@ -171,7 +171,7 @@ pub(crate) const fn list(word: &'static str) -> Reader<Vec<String>> {
     }
 }
 
-/// Reads what Go's `strconv.ParseBool` takes.
+/// Reads the spellings that Go's `strconv.ParseBool` accepts.
 pub(crate) fn parse_switch(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -187,11 +187,11 @@ fn switch(text: &str) -> Result<bool, BadValue> {
     })
 }
 
-/// The host of one side, `http` or `statsd`.
+/// Reads the host of one side, `http` or `statsd`.
 fn read_host(side: &str, text: &str) -> Result<String, BadValue> {
     host::parse(text).map(str::to_owned).map_err(|error| BadValue {
         rule: error.advice(side),
-        // What stands before an `@` may be a password.
+        // The part before an `@` may be a password.
         shown: text.rsplit('@').next().map(str::to_owned),
     })
 }
@@ -241,7 +241,7 @@ fn log_format(text: &str) -> Result<Format, BadValue> {
     }
 }
 
-/// The rule of an enumeration, with a question if a name is near.
+/// The rule of an enumeration, with a suggestion if a name is similar.
 fn one_of(names: &[&str], meant: &[&str]) -> String {
     let quoted: Vec<String> = meant.iter().map(|name| format!("{name:?}")).collect();
     format!("must be one of {}{}", names.join(", "), question(&quoted, ""))

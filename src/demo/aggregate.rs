@@ -1,8 +1,8 @@
-//! What StatsD makes of the lines of a flush interval: counters with rates, gauges, timers with percentiles, sets. With
-//! it goes what they came to since the start, so that a page that is opened later shows what was sent before.
+//! Aggregates the lines of a flush interval as StatsD does: counters with rates, gauges, timers with percentiles, sets.
+//! Totals since the start are kept too, so that a page that is opened later includes earlier metrics.
 //!
-//! After etsy's StatsD (`stats.js`, `lib/process_metrics.js`). Everything is bounded, since anybody may send: what goes
-//! past a bound is counted as a bad line.
+//! The rules are those of etsy's StatsD (`stats.js`, `lib/process_metrics.js`). All state is bounded, because any
+//! client may send: a line that would exceed a bound counts as a bad line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,22 +10,22 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Names kept of a kind: more than a page can show.
+/// Names of each kind: more than a page can show.
 const MAX_NAMES: usize = 1000;
 
-/// Bytes of a name with its tags: all names are in every flush.
+/// Bytes of a name with its tags. Every flush contains all names.
 const MAX_NAME: usize = 512;
 
 /// Values of all timers and members of all sets in one interval.
 const MAX_VALUES: usize = 100_000;
 
-/// Different members of all sets since the start. More are counted in their interval, but not in the total.
+/// Distinct members of all sets since the start. Further members count in their interval, but not in the total.
 const MAX_MEMBERS: usize = 100_000;
 
 /// The percentile that is reported, in per cent: StatsD's `percentThreshold`.
 const PERCENT: f64 = 90.0;
 
-/// The metrics of an interval, and what outlasts it.
+/// The metrics of an interval, and the totals since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregator {
     counters: BTreeMap<String, Count>,
@@ -44,34 +44,34 @@ pub(crate) struct Aggregator {
 #[derive(Debug, Default)]
 struct Count {
     value: f64,
-    /// Since the start, with `value`.
+    /// Since the start, including `value`.
     total: f64,
 }
 
 #[derive(Debug, Default)]
 struct Timings {
     values: Vec<f64>,
-    /// How many there were before sampling.
+    /// Number of values before sampling.
     count: f64,
-    /// How many there were since the start, with `count`.
+    /// Number of values since the start, including `count`.
     total: f64,
-    /// What the last interval that had values came to.
+    /// The summary of the last interval that had values.
     last: Option<Summary>,
 }
 
-/// Hashes of a set's members, since those may be long.
+/// The members of a set, as hashes, because members may be long.
 #[derive(Debug, Default)]
 struct Members {
     now: BTreeSet<u64>,
-    /// Since the start, with `now` as far as the bound lets it.
+    /// Since the start, including `now`, up to the bound.
     all: BTreeSet<u64>,
 }
 
-/// A flush.
+/// The event of a flush.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Flush<'a> {
-    /// When, in milliseconds since 1970.
+    /// Time of the flush, in milliseconds since 1970.
     pub time: u64,
     counters: BTreeMap<&'a str, Counter>,
     gauges: BTreeMap<&'a str, f64>,
@@ -86,7 +86,7 @@ pub(crate) struct Flush<'a> {
 #[derive(Debug, PartialEq, Serialize)]
 struct Counter {
     value: f64,
-    /// For a second.
+    /// Per second.
     rate: f64,
     /// Since the start.
     total: f64,
@@ -103,7 +103,7 @@ struct Set {
 struct Timer {
     /// Since the start.
     total: f64,
-    /// Whether the rest is of this interval, or of the last one that had values.
+    /// True if `summary` is of this interval; false if it is of an earlier one.
     fresh: bool,
     #[serde(flatten)]
     summary: Summary,
@@ -121,7 +121,7 @@ struct Summary {
 }
 
 impl Aggregator {
-    /// Takes one line. What StatsD would call a bad one is counted, and left.
+    /// Adds one line. A line that StatsD calls bad is counted and ignored.
     pub(crate) fn take(&mut self, line: &str) {
         self.lines += 1;
         if self.read(line).is_none() {
@@ -155,7 +155,7 @@ impl Aggregator {
             }
             return Some(());
         }
-        // Several values of a line are packed with colons, where the dialect has that.
+        // In some dialects a line packs several values, separated by colons.
         let values: Option<Vec<(&str, f64)>> = value
             .split(':')
             .map(|value| Some((value, value.parse().ok().filter(|number: &f64| number.is_finite())?)))
@@ -170,11 +170,11 @@ impl Aggregator {
         match kind {
             "g" => {
                 let gauge = entry(&mut self.gauges, key)?;
-                // A sign makes it a shift, unless the gauge is 0.
+                // A value with a sign is a shift, unless the gauge is 0.
                 let shift = value.starts_with(['+', '-']) && *gauge != 0.0;
                 *gauge = if shift { *gauge + number } else { number };
             }
-            // Histograms and distributions are of other daemons, and drawn as timers.
+            // Histograms and distributions exist in other dialects; the page shows them as timers.
             "ms" | "h" | "d" => {
                 let timings = entry(&mut self.timers, key)?;
                 if kind == "ms" && number < 0.0 {
@@ -194,7 +194,7 @@ impl Aggregator {
         Some(())
     }
 
-    /// What the interval came to.
+    /// The metrics of the interval.
     pub(crate) fn flush(&mut self, time: u64, interval: Duration) -> Flush<'_> {
         self.timers.values_mut().for_each(Timings::settle);
         let seconds = interval.as_secs_f64();
@@ -210,7 +210,7 @@ impl Aggregator {
         }
     }
 
-    /// Begins the next interval. Names and gauges stay, as with StatsD, and totals.
+    /// Begins the next interval. Names and gauges are kept, as in StatsD, and so are totals.
     pub(crate) fn begin(&mut self) {
         self.counters.values_mut().for_each(|count| count.value = 0.0);
         self.timers.values_mut().for_each(Timings::begin);
@@ -219,7 +219,7 @@ impl Aggregator {
     }
 }
 
-/// The entry of `key`, if there is one or the bound allows another.
+/// The entry of `key`, which is created if the bounds allow it.
 fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> Option<&'m mut V> {
     if key.len() > MAX_NAME || map.len() >= MAX_NAMES && !map.contains_key(key) {
         return None;
@@ -240,12 +240,12 @@ impl Members {
 }
 
 impl Timings {
-    /// `None` if there never was a value.
+    /// `None` if there was never a value.
     fn timer(&self) -> Option<Timer> {
         Some(Timer { total: self.total, fresh: !self.values.is_empty(), summary: self.last? })
     }
 
-    /// Keeps what the interval comes to.
+    /// Computes the summary of the interval.
     fn settle(&mut self) {
         self.values.sort_by(f64::total_cmp);
         self.last = self.summary().or(self.last);
@@ -253,7 +253,7 @@ impl Timings {
 
     fn begin(&mut self) {
         self.settle();
-        // A new vector: the memory of an interval with many values is not kept.
+        // A new vector releases the memory of an interval with many values.
         self.values = Vec::new();
         self.count = 0.0;
     }
@@ -265,7 +265,7 @@ impl Timings {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let middle = values.len() / 2;
         let median = if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 };
-        // StatsD rounds, so that of a single value it is that one.
+        // StatsD rounds the index, so the percentile of a single value is that value.
         let within = ((PERCENT / 100.0 * values.len() as f64).round() as usize).max(1);
         let (upper_90, mean_90) = (values[within - 1], mean(&values[..within]));
         Some(Summary { count: self.count, lower, upper, mean: mean(values), median, upper_90, mean_90 })

@@ -1,4 +1,4 @@
-//! The demo's page: its files, embedded in the binary, load nothing from elsewhere.
+//! The files of the demo's page. They are embedded in the binary, and load nothing from other servers.
 
 use crate::api::site::File;
 

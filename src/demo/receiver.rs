@@ -1,4 +1,4 @@
-//! The demo's StatsD: prints what arrives, and shows it to the page, line by line and flush by flush.
+//! The demo's StatsD receiver: prints each line, and publishes lines and flushes to the page.
 
 use std::io;
 use std::net::UdpSocket;
@@ -12,31 +12,31 @@ use crate::demo::Console;
 use crate::demo::aggregate::Aggregator;
 use crate::telemetry::log::{Escapes, escape};
 
-/// The flush interval. StatsD's default is ten seconds; a demo shows what happens.
+/// The flush interval. It is shorter than StatsD's default of ten seconds, so that the page reacts at once.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often raw lines are shown.
+/// Time between two events with raw lines.
 const SHOW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Raw lines shown at once; of more, their number.
+/// Raw lines in one event. Further lines are only counted.
 const MAX_SHOWN: usize = 50;
 
-/// The largest datagram that UDP carries.
+/// The largest UDP datagram, in bytes.
 const MAX_RECEIVED: usize = 65_535;
 
-/// What was received since the page was last told.
+/// The lines received since the last event.
 #[derive(Default)]
 struct Fresh {
     lines: Vec<String>,
     skipped: u64,
 }
 
-/// What a page is told first.
+/// The first event of each page.
 pub(crate) fn hello() -> impl Serialize {
     json!({ "flushInterval": FLUSH_INTERVAL.as_millis() as u64, "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// Receives for ever, or until the socket breaks.
+/// Receives until the socket fails.
 pub(crate) fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Result<()> {
     let mut buffer = vec![0; MAX_RECEIVED];
     let mut aggregator = Aggregator::default();
@@ -44,7 +44,7 @@ pub(crate) fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Res
     let (mut next_show, mut next_flush) = (Instant::now() + SHOW_INTERVAL, Instant::now() + FLUSH_INTERVAL);
     loop {
         let wait = next_show.min(next_flush).saturating_duration_since(Instant::now());
-        // Zero would be for ever.
+        // A timeout of zero would mean none.
         socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
         match socket.recv(&mut buffer) {
             Ok(len) => {
@@ -81,7 +81,7 @@ pub(crate) fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Res
     }
 }
 
-/// Prints every line with its time. Anyone on this machine can send one, with anything in it.
+/// Prints every line with its time. It is escaped, because any process on this machine can send one, with any bytes.
 fn print(text: &str, console: &Console) {
     let time = time_of_day();
     for line in text.lines() {

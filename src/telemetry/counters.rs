@@ -1,40 +1,42 @@
-//! What became of the metrics that were accepted, of requests that were not, and of log lines.
+//! Counters of accepted metrics, by outcome; of refused requests; and of dropped log lines.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one process, shared by its workers. They are touched once for each flush, not for each request.
+/// Counters of one process, shared by its workers. A worker updates them once per flush, not per request.
 ///
-/// Each one only ever grows. What was handed to the kernel is taken back by a second counter when an ICMP message says that
-/// it did not arrive, so that [`Totals`] can say what was sent.
+/// No counter decreases. When an ICMP message says that a datagram did not arrive, a second counter grows, which
+/// [`Totals`] subtracts from the first.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Metrics handed to the kernel.
     pub handed: AtomicU64,
     /// Datagrams that carried them.
     pub handed_datagrams: AtomicU64,
-    /// Datagrams sent a second time, since the kernel answered the first time with the ICMP message about an older one.
+    /// Datagrams sent a second time, because the kernel answered the first attempt with an ICMP message about an older
+    /// one.
     pub retried: AtomicU64,
     /// Metrics handed to the kernel and refused by the daemon's host: nothing listened on the port.
     pub refused: AtomicU64,
-    /// Metrics handed to the kernel of which another ICMP message says that they did not arrive.
+    /// Metrics handed to the kernel that did not arrive, as another ICMP message says.
     pub undelivered: AtomicU64,
-    /// Datagrams of the metrics in `refused` and `undelivered`.
+    /// Datagrams that carried the metrics in `refused` and `undelivered`.
     pub returned_datagrams: AtomicU64,
-    /// Metrics accepted with a 200 that the kernel never took.
+    /// Metrics that were accepted with a 200, and that the kernel never took.
     pub dropped: AtomicU64,
     /// Requests answered with an error.
     pub requests_refused: AtomicU64,
-    /// Log lines that were dropped, since the log was not written fast enough, or could not be.
+    /// Log lines that were dropped, because the log could not be written, or not fast enough.
     pub log_lines_dropped: AtomicU64,
-    /// Panics, each a bug; most end a single connection.
+    /// Panics. Each is a bug; most end a single connection.
     pub panics: AtomicU64,
 }
 
-/// The counters at one moment. Each accepted metric that waits no longer is in exactly one of `sent`, `refused`, `dropped`.
+/// The counters at one moment. Each accepted metric that has left the queue is in exactly one of `sent`, `refused` and
+/// `dropped`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Totals {
-    /// Metrics handed to the kernel, of which nobody said that they did not arrive.
+    /// Metrics handed to the kernel, and not known to be lost.
     pub sent: u64,
     /// Datagrams that carried the metrics in `sent`.
     pub datagrams: u64,
@@ -47,7 +49,7 @@ pub(crate) struct Totals {
 }
 
 impl Counters {
-    /// Adds `count` to `counter`. Relaxed: the figures are read for people, and order nothing.
+    /// Adds `count` to `counter`. The order is relaxed, because no code depends on the order of updates.
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
     }
@@ -57,10 +59,10 @@ impl Counters {
         AllCounters(self)
     }
 
-    /// The counters now.
+    /// The present totals.
     pub(crate) fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // What was taken back is read first: a worker adds to it after it has added to what was handed over.
+        // The counters to subtract are read first: a worker adds to them after it has added to `handed`.
         let (refused, undelivered, returned) =
             (read(&self.refused), read(&self.undelivered), read(&self.returned_datagrams));
         Totals {
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_back_is_not_sent() {
+    fn returned_metrics_do_not_count_as_sent() {
         let counters = Counters::default();
         Counters::add(&counters.handed, 10);
         Counters::add(&counters.handed_datagrams, 4);

@@ -1,5 +1,5 @@
-//! Log lines on standard error, for people or as JSON: written by a thread of their own, so that a log which nobody reads,
-//! or whose disk is full, stops nothing.
+//! Log lines on standard error, as text or JSON. A thread writes them, so that neither a full disk nor a pipe that
+//! nobody reads blocks a worker.
 
 mod escape;
 mod writer;
@@ -21,23 +21,24 @@ use crate::telemetry::counters::Counters;
 pub(crate) use escape::{Escapes, escape};
 pub(crate) use writer::{BoundedWriter, Priority};
 
-/// The target of lines about single requests (`--verbose`), which may not use the reserved part of the buffer.
+/// The target of lines about single requests (`--verbose`), which must not use the reserved part of the buffer.
 pub(crate) const REQUEST: &str = "request";
 
-/// How long the end of the process waits for lines to be written: within what `docker stop` grants after the drain.
+/// Longest wait for the last lines at the end of the process. With the drain, it stays within the grace period of
+/// `docker stop`.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Format {
-    /// For people.
+    /// Text.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// Where log lines go.
+/// The destination of log lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     writer: BoundedWriter,
@@ -48,17 +49,17 @@ pub(crate) struct Log {
 impl Log {
     /// Starts the thread that writes to standard error.
     ///
-    /// It has a descriptor of its own, so nothing that holds the lock of `io::stderr` can hold it up. Rust has opened
-    /// `/dev/null` in place of a standard stream that was closed at start.
+    /// The thread has its own file descriptor, so that the lock of `io::stderr` cannot block it. If standard error was
+    /// closed at start, Rust has opened `/dev/null` in its place.
     pub(crate) fn start(counters: Arc<Counters>) -> io::Result<Self> {
         let out = io::stderr().as_fd().try_clone_to_owned()?;
-        // What is told goes the way of all log lines.
+        // This line goes through the buffer, as all log lines do.
         let tell =
             |_: &BoundedWriter, dropped| warn!("{dropped} log lines were dropped: the log was not written fast enough");
         Ok(Self { writer: BoundedWriter::start("log", out, tell)?, counters, escapes: Escapes::Text })
     }
 
-    /// Sends all that is logged from now on to standard error, the message of a panic too.
+    /// Installs this log for all events and panics of the process.
     pub(crate) fn init(&self, format: Format) {
         let coloured = format == Format::Text && io::stderr().is_terminal();
         self.dispatch(format, coloured).init();
@@ -68,13 +69,13 @@ impl Log {
             let thread = std::thread::current();
             let thread = thread.name().unwrap_or("unnamed");
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            // A formatted message may hold a client's data: only one that stands in the source is shown.
-            let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("no fixed message");
+            // A formatted message may hold a client's data, so only a message that is a literal in the source is shown.
+            let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("message not shown");
             error!("a bug: panic in thread {thread:?} at {place}: {message}");
         }));
     }
 
-    /// Makes lines of the events of this crate, and of no other.
+    /// Formats the events of this crate, and of no other.
     fn dispatch(&self, format: Format, coloured: bool) -> Dispatch {
         let escapes = match format {
             Format::Json => Escapes::Json,
@@ -88,7 +89,7 @@ impl Log {
             .log_internal_errors(false)
             .with_writer(Self { escapes, ..self.clone() })
             .with_ansi(coloured);
-        // With the level, since else crates below would work out what they trace.
+        // Without this hint, libraries would evaluate their trace events for nothing.
         let ours = filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO);
         match format {
             Format::Text => builder.finish().with(ours).into(),
@@ -96,14 +97,14 @@ impl Log {
         }
     }
 
-    /// Waits until the lines so far are written, for half a second at most; for the end of the process.
+    /// Waits until all lines so far are written, but at most [`LAST_LINES`]. For the end of the process.
     pub(crate) fn finish(&self) {
         self.writer.finish(LAST_LINES);
     }
 }
 
-/// Whether an event is of this crate. Other crates log what a peer does, a line each time: h2 warns of each connection that it
-/// ends. What matters of it is in the sums of refusals and in the counters.
+/// True if an event is from this crate. Other crates log a line for each misbehaving peer: h2 warns of each connection
+/// that it closes. The sums of refusals and the counters have these facts.
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     target == REQUEST || target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
@@ -122,7 +123,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Takes a log line, which the formatter writes in one piece.
+/// Receives one log line, which the formatter writes in one call.
 #[derive(Debug)]
 pub(crate) struct LineWriter<'a> {
     log: &'a Log,
@@ -153,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// What is written of the events that `log` makes.
+    /// The lines that are written for the events of `log`.
     fn written(format: Format, log: impl FnOnce()) -> String {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let tell = |_: &BoundedWriter, _| {};

@@ -1,6 +1,7 @@
-//! Refused requests, told as one line in 10 s: how many, for which reasons, and from where most of them came.
+//! Refused requests, logged as one line in 10 s: their number, their reasons, and the address with most of them.
 //!
-//! Each worker counts its own, and adds them to the process's when its clock ticks: nothing is shared on a request's way.
+//! Each worker counts its own refusals, and adds them to those of the process at each tick of its clock: requests share
+//! no state.
 
 mod reason;
 
@@ -17,13 +18,13 @@ use crate::telemetry::counters::Counters;
 
 pub(crate) use reason::Reason;
 
-/// The time from the first refusal to the line that tells of it and of those after it.
+/// Time from the first refusal to the line that reports it and all later ones.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Addresses that are counted at once. One that causes more than this share of the refusals cannot be missed.
+/// Addresses that are counted at the same time. An address with more than a 64th of the refusals is always among them.
 const MAX_ADDRESSES: usize = 64;
 
-/// What is counted as one address: an IPv4 address, or the /64 of an IPv6 address, since whoever has one of these has all.
+/// An IPv4 address, or the /64 of an IPv6 address: a host that has one address of a /64 can use all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Network(IpAddr);
 
@@ -43,16 +44,16 @@ impl From<IpAddr> for Network {
 #[derive(Clone, Copy, Debug)]
 struct Row {
     network: Network,
-    /// The only address seen of the network, if it is one.
+    /// The address, if the network had only one so far.
     address: Option<IpAddr>,
-    /// An upper bound of its refusals.
+    /// Upper bound of the refusals of this network.
     count: u64,
-    /// How many of those may be others', from before the row was its own.
+    /// Refusals in `count` that may belong to earlier networks of the row.
     others: u64,
 }
 
 impl Row {
-    /// A lower bound of its refusals.
+    /// Lower bound of the refusals of this network.
     fn sure(&self) -> u64 {
         self.count - self.others
     }
@@ -69,7 +70,7 @@ impl fmt::Display for Row {
 }
 
 /// Refusals by reason, and by address in a table of fixed size (the space-saving algorithm of Metwally, Agrawal and El
-/// Abbadi, 2005): a new address takes over the row with the fewest, and its count.
+/// Abbadi, 2005): a new address takes over the row with the fewest refusals, with its count.
 #[derive(Debug, Default)]
 struct Tally {
     reasons: [u64; Reason::COUNT],
@@ -126,11 +127,11 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The refusals of all workers since the last line.
+/// The refusals of all workers since the last log line.
 #[derive(Debug)]
 pub(crate) struct RefusalSummary {
     counters: Arc<Counters>,
-    /// Whether there are any, so that a tick without any takes no lock.
+    /// True if there are refusals; a tick without refusals takes no lock.
     pending: AtomicBool,
     untold: Mutex<Untold>,
 }
@@ -142,7 +143,7 @@ struct Untold {
 }
 
 impl RefusalSummary {
-    /// An empty one. `counters` gets the sum of all refusals.
+    /// Makes an empty summary. The sum of all refusals is added to `counters`.
     pub(crate) fn new(counters: Arc<Counters>) -> Self {
         Self { counters, pending: AtomicBool::new(false), untold: Mutex::default() }
     }
@@ -159,7 +160,7 @@ impl RefusalSummary {
         self.pending.store(true, Ordering::Relaxed);
     }
 
-    /// What is to be told, if it has waited for so long.
+    /// Takes the refusals, if the first of them is at least `least` old.
     fn due(&self, now: Instant, least: Duration) -> Option<Tally> {
         let mut untold = self.lock();
         let since = untold.since?;
@@ -171,7 +172,7 @@ impl RefusalSummary {
         Some(std::mem::take(&mut untold.tally))
     }
 
-    /// Tells of all refusals that were not told yet; for the end of the process.
+    /// Logs the refusals since the last line. For the end of the process.
     pub(crate) fn finish(&self) {
         if let Some(tally) = self.due(Instant::now(), Duration::ZERO) {
             warn!("{tally}");
@@ -187,7 +188,7 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    /// None yet.
+    /// Starts without refusals.
     pub(crate) fn new(summary: Arc<RefusalSummary>) -> Self {
         Self { tally: RefCell::default(), summary }
     }
@@ -197,8 +198,8 @@ impl Refusals {
         self.tally.borrow_mut().note(reason, address);
     }
 
-    /// Adds what was counted to the process's, and writes the line when it is due. To be called a few times a second, and
-    /// once at the end.
+    /// Adds the refusals of this worker to the summary, and logs the line when it is due. Call it a few times a second,
+    /// and once at the end.
     pub(crate) fn tick(&self) {
         let now = Instant::now();
         let tally = self.tally.take();
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_reasons_and_the_address_with_most() {
+    fn a_line_has_the_reasons_and_the_address_with_most_refusals() {
         let mut tally = Tally::default();
         for (reason, address) in [
             (Reason::NotFound, v4(0x7f00_0001)),
@@ -245,7 +246,7 @@ mod tests {
         for worker in 0..4 {
             let mut tally = Tally::default();
             for n in 0..50_000_u32 {
-                // One in four is the heavy one; no other comes twice.
+                // Every fourth refusal is of the heaviest address; every other address occurs once.
                 let address = if n % 4 == 0 { v4(1) } else { v4(1000 + worker * 50_000 + n) };
                 count += u64::from(n % 4 == 0);
                 tally.note(Reason::BadToken, address);
@@ -279,7 +280,7 @@ mod tests {
             tally.note(Reason::Crowded, None);
             tally
         };
-        assert!(summary.due(start, Duration::ZERO).is_none(), "nothing is not told");
+        assert!(summary.due(start, Duration::ZERO).is_none(), "no refusals, no line");
         for (second, told) in [(0, None), (9, None), (10, Some(3)), (11, None), (20, None), (21, Some(3))] {
             let now = start + Duration::from_secs(second);
             summary.merge(one(), now);

@@ -1,12 +1,12 @@
-//! Warnings that may come thousands of times a second: the first is told at once, the rest as a sum.
+//! Throttle for warnings that may occur thousands of times a second: the first is logged at once, the others as a sum.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// The shortest time between two tellings.
+/// Shortest time between two warnings.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Counts one kind of event in one worker, and says when it is time to tell of it.
+/// Counts one kind of event in one worker, and decides when to warn.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     told: Cell<Option<Instant>>,
@@ -14,7 +14,7 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Notes `count` events, and calls `tell` with the sum of those not told yet, at most once in 10 s.
+    /// Notes `count` events. At most once in 10 s, it calls `tell` with the number of events since the last call.
     pub(crate) fn note(&self, count: u64, tell: impl FnOnce(u64)) {
         self.note_at(Instant::now(), count, tell);
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_and_the_rest_summed() {
+    fn the_first_warning_is_immediate_and_the_others_are_summed() {
         let flood = Throttle::default();
         let start = Instant::now();
         let mut told = Vec::new();
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_not_told() {
-        Throttle::default().note(0, |_| panic!("nothing happened"));
+    fn no_event_gives_no_warning() {
+        Throttle::default().note(0, |_| panic!("there was no event"));
     }
 }

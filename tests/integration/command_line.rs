@@ -204,7 +204,7 @@ fn a_host_with_a_port_or_a_scheme_is_refused_with_what_to_write() {
         ("--http-host=0.0.0.0:80", "use --http-host 0.0.0.0 --http-port 80"),
         ("--http-host=:8080", "use --http-host= --http-port 8080"),
         ("--http-host=http://0.0.0.0/", "use --http-host 0.0.0.0"),
-        ("--http-host=*", "--http-host= (empty) is any address"),
+        ("--http-host=*", "--http-host= (empty) listens on all addresses"),
     ] {
         let said = refused(&[flag]);
         assert!(said.contains(advice), "{advice} in {said}");

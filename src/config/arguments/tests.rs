@@ -1,4 +1,4 @@
-//! The command line: its syntax, its environment, and questions about what is unknown.
+//! The command line: syntax, environment variables, and suggestions for unknown names.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn an_empty_value_is_unset() {
 }
 
 #[test]
-fn a_flag_beats_its_environment_twin() {
+fn a_flag_takes_precedence_over_its_environment_variable() {
     let env = |name: &str| match name {
         "STATSD_HTTP_PROXY_HTTP_PORT" => Some("1".into()),
         "STATSD_HTTP_PROXY_STATSD_PORT" => Some("2".into()),
@@ -54,7 +54,7 @@ fn a_flag_beats_its_environment_twin() {
 }
 
 #[test]
-fn what_is_not_utf8_is_an_error_that_shows_no_value() {
+fn a_value_that_is_not_utf8_is_an_error_and_is_not_shown() {
     use std::os::unix::ffi::OsStringExt as _;
     let broken = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff\xfe"].concat());
     let args = [broken("--jwt-secret=hidden"), "--metric-prefix".into(), broken("hidden")];
@@ -68,7 +68,7 @@ fn what_is_not_utf8_is_an_error_that_shows_no_value() {
 }
 
 #[test]
-fn every_mistake_is_told() {
+fn every_mistake_is_reported() {
     let line = read(&["--nope", "--verbose", "true", "-", "--http-port"]);
     assert_eq!(line.errors.len(), 4, "{:?}", line.errors);
     assert!(line.errors[0].contains("--nope"));
@@ -77,7 +77,7 @@ fn every_mistake_is_told() {
 }
 
 #[test]
-fn an_unknown_flag_gets_a_question() {
+fn an_unknown_flag_gets_a_suggestion() {
     for (flag, error) in [
         ("--http-prot=80", "unknown flag --http-prot: did you mean --http-port?"),
         ("-http_port", "unknown flag -http_port: did you mean --http-port?"),
@@ -86,10 +86,7 @@ fn an_unknown_flag_gets_a_question() {
         ("-v", "unknown flag -v: did you mean --verbose or --version?"),
         ("--verison", "unknown flag --verison: did you mean --version?"),
         ("--nope", "unknown flag --nope: see --help"),
-        (
-            "--http-port 80",
-            "unknown flag --http-port…: the value comes after a space, as an argument of its own, or after '='",
-        ),
+        ("--http-port 80", "unknown flag --http-port…: write the value as the next argument, or after '='"),
     ] {
         assert_eq!(read(&[flag]).errors, [error], "{flag}");
     }
@@ -98,7 +95,7 @@ fn an_unknown_flag_gets_a_question() {
 }
 
 #[test]
-fn no_error_shows_what_may_be_a_secret() {
+fn no_error_shows_a_possible_secret() {
     for args in [
         &["--jwt-secrt", "hidden"][..],
         &["--jwt-secrt=hidden"],
@@ -124,7 +121,7 @@ fn unknown(name: &str, value: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_unknown_variable_of_ours_is_named_with_a_question() {
+fn an_unknown_variable_gets_a_suggestion() {
     for (name, warning) in [
         (
             "STATSD_HTTP_PROXY_HTTP_PROT",
@@ -138,15 +135,15 @@ fn an_unknown_variable_of_ours_is_named_with_a_question() {
             "statsd_http_proxy_statsd_host",
             "unknown variable statsd_http_proxy_statsd_host: did you mean STATSD_HTTP_PROXY_STATSD_HOST?",
         ),
-        ("STATSD_HTTP_PROXY_A\nB", "unknown variable STATSD_HTTP_PROXY_A\\nB: it is no flag's twin, see --help"),
-        ("STATSD_HTTP_PROXY_NOPE", "unknown variable STATSD_HTTP_PROXY_NOPE: it is no flag's twin, see --help"),
+        ("STATSD_HTTP_PROXY_A\nB", "unknown variable STATSD_HTTP_PROXY_A\\nB: no flag has this variable, see --help"),
+        ("STATSD_HTTP_PROXY_NOPE", "unknown variable STATSD_HTTP_PROXY_NOPE: no flag has this variable, see --help"),
     ] {
         assert_eq!(unknown(name, "hidden"), [warning], "{name}");
     }
 }
 
 #[test]
-fn what_is_no_mistake_is_not_named() {
+fn known_and_foreign_variables_get_no_warning() {
     for flag in FLAGS {
         assert!(unknown(&flag.env(), "").is_empty(), "{}", flag.name);
     }
@@ -165,7 +162,7 @@ fn what_is_no_mistake_is_not_named() {
     ] {
         assert!(unknown(name, value).is_empty(), "{name}");
     }
-    assert_eq!(unknown("STATSD_HTTP_PROXY_PORT", "80").len(), 1, "a number is no service's URL");
+    assert_eq!(unknown("STATSD_HTTP_PROXY_PORT", "80").len(), 1, "a number is not the URL of a service");
 }
 
 #[test]

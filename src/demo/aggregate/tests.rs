@@ -14,7 +14,7 @@ fn taken(lines: &[&str]) -> Aggregator {
 }
 
 #[test]
-fn an_interval_comes_to_what_statsd_makes_of_it() {
+fn an_interval_is_aggregated_as_in_statsd() {
     let mut aggregator = taken(&[
         "hits:1|c",
         "hits:2|c|@0.5",
@@ -54,13 +54,13 @@ fn the_next_interval_keeps_names_gauges_and_totals() {
     let mut aggregator = taken(&["hits:1|c", "hits:3|c|@0.5", "level:10|g", "load:30|ms|@0.5", "users:a|s"]);
     let timer = flush(&mut aggregator)["timers"]["load"].clone();
     aggregator.begin();
-    // Nobody watches for an interval.
+    // An interval without a flush: no page watches.
     aggregator.begin();
     let mut next = flush(&mut aggregator);
     assert_eq!(next["counters"]["hits"], json!({"value": 0.0, "rate": 0.0, "total": 7.0}));
     assert_eq!(next["gauges"]["level"], json!(10.0));
     assert_eq!(next["sets"]["users"], json!({"value": 0, "total": 1}));
-    // The values of the last interval that had any, and said to be old.
+    // The summary of the last interval with values, marked as not fresh.
     assert_eq!(next["timers"]["load"]["fresh"], json!(false));
     next["timers"]["load"]["fresh"] = json!(true);
     assert_eq!(next["timers"]["load"], timer);
@@ -76,7 +76,7 @@ fn the_next_interval_keeps_names_gauges_and_totals() {
 }
 
 #[test]
-fn totals_of_sets_are_bounded_for_all_together() {
+fn totals_of_sets_have_a_common_bound() {
     let mut aggregator = Aggregator::default();
     for interval in 0..3 {
         for i in 0..MAX_MEMBERS / 2 {
@@ -93,7 +93,7 @@ fn totals_of_sets_are_bounded_for_all_together() {
 }
 
 #[test]
-fn packed_values_and_types_of_other_daemons_are_read() {
+fn packed_values_and_types_of_other_dialects_are_read() {
     let mut aggregator = taken(&["hits:1:2|c|@0.5", "level:3:-1|g", "size:10:30|h", "time:4|d"]);
     let flushed = flush(&mut aggregator);
     assert_eq!(flushed["counters"]["hits"]["value"], json!(6.0));
@@ -104,7 +104,7 @@ fn packed_values_and_types_of_other_daemons_are_read() {
 }
 
 #[test]
-fn percentiles_are_those_of_statsd() {
+fn percentiles_match_statsd() {
     let lines: Vec<String> = (1..=10).map(|i| format!("t:{i}|ms")).collect();
     let mut aggregator = taken(&lines.iter().map(String::as_str).collect::<Vec<_>>());
     let timer = &flush(&mut aggregator)["timers"]["t"];
@@ -112,7 +112,7 @@ fn percentiles_are_those_of_statsd() {
 }
 
 #[test]
-fn bad_lines_are_counted_and_floods_bounded() {
+fn bad_lines_are_counted_and_floods_are_bounded() {
     let mut aggregator = taken(&["x", "x:1", "x:y|c", "x:1|c|@0", "x:1|c|0.5", "x:-1|ms", "x:inf|g"]);
     assert_eq!(flush(&mut aggregator)["badLines"], json!(7));
     let mut aggregator = Aggregator::default();

@@ -1,23 +1,23 @@
-//! Log lines without characters that could forge, hide or reorder what a reader sees: a path in a log comes from anyone.
+//! Escapes the characters in log lines that could forge, hide or reorder text: the paths in a log come from any client.
 
-/// How a character is written that may not stand for itself.
+/// The notation of escaped characters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Escapes {
     /// As in Rust: `\n`, `\u{202e}`.
     Text,
-    /// The same, but escape sequences pass: those of the log's own colours. In fields and messages the formatter has
-    /// escaped them already.
+    /// As `Text`, but the escape character itself is kept, for the colours of the log. The formatter has already
+    /// escaped it in fields and messages.
     ColouredText,
-    /// As in JSON, where such a character can only stand in a string: `\u202e` (RFC 8259 section 7).
+    /// As in JSON: `\u202e`. In JSON such a character is always inside a string (RFC 8259 section 7).
     Json,
 }
 
-/// A finished log line with all that is not printable escaped, except for its last line feed. `None` if there is nothing to
-/// escape, as nearly always.
+/// Escapes all characters of a complete log line that are not printable, except its final line feed. `None` if there
+/// are none, as in nearly all lines.
 ///
-/// Not printable are control characters (C0, C1, DEL), Unicode's format characters, which reorder or hide text (Cf:
-/// bidirectional controls, zero widths, tags), line and paragraph separators, spaces but the common one, private and
-/// unassigned characters, and marks that join the character before: what `char::escape_debug` escapes.
+/// The characters that are not printable are those that `char::escape_debug` escapes: control characters (C0, C1, DEL),
+/// format characters, which reorder or hide text (Cf: bidirectional controls, zero widths, tags), line and paragraph
+/// separators, all spaces except U+0020, private and unassigned characters, and combining marks.
 pub(crate) fn escape(line: &str, escapes: Escapes) -> Option<String> {
     let text = line.strip_suffix('\n').unwrap_or(line);
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -47,7 +47,8 @@ fn may_stand(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Of each kind: C0, DEL, C1, bidirectional controls and isolates, zero widths, separators, tags, a private one.
+    /// Examples of each kind: C0, DEL, C1, bidirectional controls and isolates, zero widths, separators, tags, private
+    /// use.
     const BAD: [char; 20] = [
         '\0',
         '\r',
@@ -72,7 +73,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_printable_stays() {
+    fn printable_characters_are_kept() {
         for line in ["plain\n", "", "\n", "\"quoted\" \\ {}\n"] {
             assert_eq!(escape(line, Escapes::Json), None);
         }
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_is_escaped() {
+    fn other_characters_are_escaped() {
         for bad in BAD.into_iter().chain(['\n', '\x1b']) {
             let line = format!("{{\"path\":\"/a{bad}b\"}}\n");
             for escapes in [Escapes::Text, Escapes::ColouredText, Escapes::Json] {
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_pass_where_they_are_the_logs_own() {
+    fn colours_of_the_log_are_kept() {
         assert_eq!(
             escape("\x1b[32m INFO\x1b[0m a\n", Escapes::ColouredText).as_deref(),
             Some("\x1b[32m INFO\x1b[0m a\n")

@@ -1,7 +1,7 @@
-//! A writer that never makes its callers wait: lines go into a bounded buffer, and a thread of its own writes them.
+//! A writer that never blocks its callers: they append lines to a bounded buffer, and a thread writes them.
 //!
-//! tracing-appender 0.2 was read first. It bounds lines but not bytes, drops a line that could not be written without
-//! counting it, never tells of drops in the log itself, and prints with `println!` when it cannot be shut down in time.
+//! tracing-appender 0.2 was considered first. It bounds lines but not bytes, drops a line that could not be written
+//! without counting it, never reports drops in the log itself, and calls `println!` when it cannot shut down in time.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -12,39 +12,39 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Bytes that wait to be written. As many again are in the thread's hands, so 2 MiB are held at most.
+/// Bytes of the buffer. The thread may hold as many again, so the sum is at most 2 MiB.
 const MAX_BUFFERED_BYTES: usize = 1024 * 1024;
 
-/// Lines that wait to be written.
+/// Lines of the buffer.
 const MAX_BUFFERED_LINES: usize = 8192;
 
-/// The share of both that only important lines may use, as a divisor: a flood of lines about single requests must not
-/// keep a warning out.
+/// Share of both limits that is reserved for important lines, as a divisor: a flood of lines about single requests must
+/// not displace a warning.
 const RESERVED_SHARE: usize = 8;
 
-/// Memory that the buffers keep once they are empty, in bytes.
+/// Capacity that an empty buffer keeps, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// How long to wait after a failed write before it is tried again: a disk may get free space, and a named pipe a reader.
+/// Pause between a failed write and the next attempt. By then the disk may have free space, or a named pipe a reader.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Which lines may use the last part of the buffer.
+/// The priority of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Priority {
-    /// One of many.
+    /// A line about a single request.
     Routine,
-    /// Worth the reserved part.
+    /// Any other line. It may use the reserved part of the buffer.
     Important,
 }
 
-/// Lines on their way to a file, a pipe or a terminal.
+/// A handle of the buffer and its thread, which writes to a file, a pipe or a terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedWriter(Arc<Channel>);
 
 #[derive(Debug, Default)]
 struct Channel {
     state: Mutex<State>,
-    /// Lines have come, or the writer closes.
+    /// The buffer has lines, or the writer closes.
     filled: Condvar,
     /// The thread has ended.
     ended: Condvar,
@@ -54,15 +54,15 @@ struct Channel {
 struct State {
     buffer: Vec<u8>,
     lines: usize,
-    /// Lines that did not fit into the buffer since this was last told.
+    /// Lines that did not fit into the buffer since the last report.
     dropped: u64,
     closing: bool,
     ended: bool,
 }
 
 impl BoundedWriter {
-    /// Starts the thread that writes to `out`. After lines were dropped, `tell` is called with their number as soon as what
-    /// stood in the way is written.
+    /// Starts the thread that writes to `out`. After lines were dropped, the thread calls `tell` with their number as
+    /// soon as it has written the lines before them.
     pub(crate) fn start(name: &str, out: OwnedFd, tell: impl Fn(&Self, u64) + Send + 'static) -> io::Result<Self> {
         let writer = Self(Arc::default());
         let own = writer.clone();
@@ -71,7 +71,7 @@ impl BoundedWriter {
         Ok(writer)
     }
 
-    /// Takes a line, with its line feed, and returns whether it fitted. Never waits for the file.
+    /// Appends a line, which ends with a line feed. Returns false if it did not fit. Never waits for the file.
     pub(crate) fn push(&self, line: &[u8], priority: Priority) -> bool {
         let mut state = self.0.lock();
         let share = |most: usize| match priority {
@@ -84,7 +84,7 @@ impl BoundedWriter {
             return false;
         }
         if bytes > state.buffer.capacity() {
-            // By doubling, as a Vec grows, but never past the bound.
+            // Doubles the capacity, as a Vec does, but never exceeds the bound.
             let capacity = (2 * state.buffer.capacity()).clamp(bytes, MAX_BUFFERED_BYTES);
             let more = capacity - state.buffer.len();
             state.buffer.reserve_exact(more);
@@ -97,7 +97,8 @@ impl BoundedWriter {
         true
     }
 
-    /// Lets the thread write what it can, for at most `patience`, and end. What nobody reads is given up.
+    /// Waits for the thread to write the remaining lines and to end, but at most for `patience`. Lines that are not
+    /// written by then are lost.
     pub(crate) fn finish(&self, patience: Duration) {
         let mut state = self.0.lock();
         state.closing = true;
@@ -107,8 +108,9 @@ impl BoundedWriter {
     }
 
     fn run(&self, out: &File, tell: impl Fn(&Self, u64)) {
-        // In the background of a terminal with `stty tostop` a write would stop the whole process; where the signal is blocked
-        // the write goes through (credentials(7), "Process groups"; tcsetattr(3p), TOSTOP). It fails for no signal that exists.
+        // If the process is in the background of a terminal with `stty tostop`, a write would stop the whole process.
+        // With the signal blocked, the write succeeds (credentials(7), "Process groups"; tcsetattr(3p), TOSTOP).
+        // Blocking can only fail for a signal that does not exist.
         let _ = SigSet::from(Signal::SIGTTOU).thread_block();
         let mut batch = Vec::new();
         while let Some(dropped) = self.next(&mut batch) {
@@ -125,8 +127,8 @@ impl BoundedWriter {
         self.0.ended.notify_all();
     }
 
-    /// Waits for lines, moves them into the empty `batch`, and returns how many did not fit behind them. `None` at the
-    /// end.
+    /// Waits for lines, moves them into the empty `batch`, and returns the number of lines that were dropped after
+    /// them. `None` at the end.
     fn next(&self, batch: &mut Vec<u8>) -> Option<u64> {
         let state = self.0.lock();
         let waited = self.0.filled.wait_while(state, |state| state.lines == 0 && !state.closing);
@@ -139,7 +141,7 @@ impl BoundedWriter {
         Some(std::mem::take(&mut state.dropped))
     }
 
-    /// Writes all of `rest`, however often it takes. False if it failed, and there is no time to try again.
+    /// Writes all of `rest`, with as many attempts as it takes. Returns false if a write failed and the writer closes.
     fn write(&self, mut out: &File, mut rest: &[u8]) -> bool {
         while !rest.is_empty() {
             match out.write(rest) {
@@ -150,7 +152,7 @@ impl BoundedWriter {
                 }
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A pipe or terminal that another process has made non-blocking.
+                // Another process has made the pipe or terminal non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let most = Timespec { tv_sec: RETRY_PAUSE.as_secs().cast_signed(), tv_nsec: 0 };
                     let ready = poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&most));
@@ -158,7 +160,7 @@ impl BoundedWriter {
                         return false;
                     }
                 }
-                // No reader, no space on the disk, a file over its limit.
+                // The pipe has no reader, the disk is full, or the file has reached its limit.
                 Err(_) => {
                     if !self.pause() {
                         return false;
@@ -169,7 +171,8 @@ impl BoundedWriter {
         true
     }
 
-    /// Waits until it is time to try again. False if the writer closes, and has tried since.
+    /// Waits for the next attempt. Returns false if the writer was already closing: the failed attempt was then the
+    /// last.
     fn pause(&self) -> bool {
         let state = self.0.lock();
         if state.closing {
@@ -182,7 +185,7 @@ impl BoundedWriter {
 }
 
 impl Channel {
-    /// Nothing panics while it holds the lock, and if it did, the lines would still be lines.
+    /// Ignores poisoning: no code panics while it holds the lock, and the state is valid at each moment.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,11 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_costs_lines_not_time() {
+    fn a_full_pipe_drops_lines_and_does_not_block() {
         let (mut reader, out) = io::pipe().expect("a pipe");
         let (writer, told) = start(out);
         let line = [[b'x'; 99].as_slice(), b"\n"].concat();
-        // More than a pipe holds: once the thread has taken it, it is in the middle of a write.
+        // More bytes than a pipe holds: once the thread has taken them, its write blocks.
         let first = vec![b'x'; 512 * 1024];
         assert!(writer.push(&first, Priority::Routine));
         while writer.0.lock().lines > 0 {
@@ -234,7 +237,7 @@ mod tests {
         assert_eq!(push(100_000, Priority::Routine), MAX_BUFFERED_LINES - reserve);
         assert_eq!(push(100_000, Priority::Important), reserve);
         assert!(writer.0.lock().buffer.capacity() <= MAX_BUFFERED_BYTES);
-        // An end that nobody lets be reached is given up.
+        // The writer stops waiting, since the pipe is not read.
         writer.finish(Duration::from_millis(1));
         let count = std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_without_a_reader_holds_up_no_end() {
+    fn a_pipe_without_a_reader_does_not_delay_the_end() {
         let (reader, out) = io::pipe().expect("a pipe");
         drop(reader);
         let (writer, _told) = start(out);
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_bound_is_not_taken() {
+    fn a_line_longer_than_the_buffer_is_dropped() {
         let (_reader, out) = io::pipe().expect("a pipe");
         let (writer, _told) = start(out);
         assert!(!writer.push(&vec![b'x'; MAX_BUFFERED_BYTES + 1], Priority::Important));

@@ -1,6 +1,6 @@
-//! Why a request is refused: a closed set of reasons, for logs and counts.
+//! The reasons for refusing a request: a closed set, for logs and counters.
 
-/// Why a request is refused, as logs name it.
+/// A reason for refusing a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reason {
     /// The head breaks a rule of HTTP: 400, 417, 501.
@@ -15,31 +15,32 @@ pub(crate) enum Reason {
     NoToken,
     /// 403.
     BadToken,
-    /// The demo is asked for under a foreign name, or by a page of another site: 421, 403.
+    /// A request for the demo had a foreign name in `Host`, or came from a page of another site: 421, 403.
     ForeignSite,
     /// 413.
     BodyTooLarge,
     /// 408.
     BodyTimeout,
-    /// The framing or the compression of the body is broken, or it is no form and no JSON: 400.
+    /// The framing, the compression, the form or the JSON of the body is broken: 400.
     BrokenBody,
     /// 415.
     UnsupportedBody,
-    /// The key, a parameter or the whole batch is no metric: 400.
+    /// The key or a parameter is invalid, or all metrics of a batch are: 400.
     BadMetric,
-    /// No memory for the body, or no capacity for another viewer: 503.
+    /// A limit on all requests, batches or viewers together is reached: 503.
     Crowded,
-    /// The peer left before its body was there whole. Only in the lines of `--verbose`: nobody was refused.
+    /// The peer closed the connection before its body was complete. Only in the lines of `--verbose`: no answer was
+    /// sent.
     ClientLeft,
     /// A bug: 500.
     Internal,
 }
 
 impl Reason {
-    /// How many there are.
+    /// The number of reasons.
     pub(super) const COUNT: usize = Self::Internal as usize + 1;
 
-    /// Their names, in order.
+    /// The names, in the order of the variants.
     pub(super) const NAMES: [&'static str; Self::COUNT] = [
         "bad_head",
         "head_too_large",
@@ -58,7 +59,7 @@ impl Reason {
         "internal",
     ];
 
-    /// Its name in logs.
+    /// The name in logs.
     pub(crate) fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }
