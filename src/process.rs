@@ -112,6 +112,9 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
         shutdown.asked().await;
     };
     let result = server::serve(Arc::new(config), listener, tls, site, process.clone(), asked);
+    for delivery in process.counters.of_each_address() {
+        info!("{delivery}");
+    }
     info!("stopped: {}", process.counters);
     if let Some(console) = console {
         console.finish();

@@ -1,3 +1,4 @@
 //! What stands between the reading of metrics and the wire.
 
+pub(crate) mod router;
 pub(crate) mod shard;

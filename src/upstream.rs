@@ -9,6 +9,7 @@ pub(crate) mod queue;
 pub(crate) mod resolver;
 pub(crate) mod settings;
 pub(crate) mod stream;
+pub(crate) mod transport;
 pub(crate) mod udp;
 pub(crate) mod unconfirmed;
 pub(crate) mod unix;

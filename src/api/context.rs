@@ -10,10 +10,9 @@ use crate::conn::budget::Budget;
 use crate::conn::deadlines::Deadlines;
 use crate::ingest::batch::{self, Sink};
 use crate::metric::{Metric, MetricError};
+use crate::sinks::router::Router;
 use crate::statsd::encoding::Encoding;
-use crate::statsd::line;
 use crate::telemetry::refusals::Refusals;
-use crate::upstream::queue::Upstream;
 
 /// One worker's state, as its requests see it.
 pub(crate) struct Context {
@@ -21,10 +20,10 @@ pub(crate) struct Context {
     pub settings: Settings,
     /// The settings that may change.
     pub policy: CurrentPolicy,
-    /// How lines are written.
+    /// How metrics are read: by what all daemons understand.
     pub encoding: Encoding,
-    /// The way to StatsD.
-    pub upstream: Upstream,
+    /// The way to the daemons, which writes lines.
+    pub router: Router,
     /// The memory for requests that are not there whole.
     pub budget: Budget,
     /// Turns of batches that take long.
@@ -45,18 +44,16 @@ impl Context {
 }
 
 impl Sink for &Context {
+    #[inline]
     fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let mut length = 0;
-        self.upstream.push(metric.value.count(), |out| {
-            let start = out.len();
-            line::write(out, &self.encoding, metric);
-            length = out.len() - start;
-        })?;
-        Ok(length)
+        self.router.send(metric)
     }
 
     fn take_line(&mut self, line: &[u8], count: u32) {
-        // Its length was checked when it was written.
-        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
+        self.router.send_line(line, count);
+    }
+
+    fn takes_lines(&self) -> bool {
+        self.router.takes_lines()
     }
 }

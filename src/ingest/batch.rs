@@ -52,6 +52,11 @@ pub(crate) trait Sink {
 
     /// Takes a line of `count` measurements, or two that belong together, none of them too long.
     fn take_line(&mut self, line: &[u8], count: u32);
+
+    /// Whether a line may come before its metric is accepted. If not, only metrics come.
+    fn takes_lines(&self) -> bool {
+        true
+    }
 }
 
 /// A batch on its way.
@@ -106,6 +111,15 @@ impl Batch {
             Reader::JsonLines(from) => {
                 take_json_lines(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
+            }
+            Reader::Short(array) if !sink.takes_lines() => {
+                let mut check = Array::new(body)?;
+                while !check.check(body, SLICE)? {}
+                let mut intake = Intake::new(style, sink, report, allowance);
+                while let Some(object) = array.next(body)? {
+                    take(object.as_ref(), &mut intake);
+                }
+                Ok(true)
             }
             // To hold its lines back until it has ended well is cheaper than to read it twice.
             Reader::Short(array) => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::statsd::dialect::Dialect;
 use crate::statsd::packer::DEFAULT_PACKET_SIZE;
+use crate::telemetry::delivery::Certainty;
 use crate::upstream::resolver::Endpoint;
 
 /// The most addresses: the shares of so many daemons are some 1.6 % each, and a metric's choice looks at all of them.
@@ -53,6 +54,14 @@ impl Location {
         matches!(self, Self::Tcp(_) | Self::UnixStream(_))
     }
 
+    /// What its transport lets the proxy know of what it sent.
+    pub(crate) fn certainty(&self) -> Certainty {
+        match self {
+            Self::Udp(_) => Certainty::Datagrams,
+            Self::Tcp(_) | Self::UnixDatagram(_) | Self::UnixStream(_) => Certainty::Doubt,
+        }
+    }
+
     /// Host and port, if it has them.
     pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
         match self {
@@ -97,6 +106,14 @@ impl Address {
     pub(crate) fn new(location: Location, dialect: Option<&'static Dialect>) -> Self {
         let packet_size = location.default_packet_size();
         Self { name: location.to_string(), location, dialect, packet_size }
+    }
+
+    /// The flag that names the daemon, with its value.
+    pub(crate) fn flag(&self) -> String {
+        match &self.location {
+            Location::Udp(Endpoint { host, .. }) if !self.name.contains("://") => format!("--statsd-host {host:?}"),
+            _ => format!("--statsd-address {}", self.name),
+        }
     }
 
     /// The daemon at a UDP port, which the log calls by host and port alone.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::GetStruct;
 use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, recv};
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, timeout_at};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::statsd::packer::Packer;
 use crate::upstream::unconfirmed::Unconfirmed;
@@ -38,6 +39,9 @@ const RECEIVE_BUFFER: usize = 128 * 1024;
 
 /// Packets that leave in one system call, each followed by a newline: half of what the kernel takes (`UIO_MAXIOV`).
 const BURST: usize = 64;
+
+/// The time between two looks at what was acknowledged, at the end of the process.
+const ACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes read at once of what a daemon says, which nobody asked for.
 const SCRAP: usize = 4096;
@@ -76,11 +80,47 @@ pub(crate) struct Doubt {
     pub is_oldest_cut: bool,
 }
 
+/// A socket that the event loop knows.
+#[derive(Debug)]
+enum Registered {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Registered {
+    /// For system calls.
+    fn borrow(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
+    async fn ready(&self, interest: Interest) {
+        let ready = match self {
+            Self::Tcp(stream) => stream.ready(interest).await,
+            Self::Unix(stream) => stream.ready(interest).await,
+        };
+        if ready.is_err() {
+            // The event loop ends.
+            std::future::pending().await
+        }
+    }
+
+    /// Makes whoever waits for `interest` wait for its next event.
+    fn clear(&self, interest: Interest) {
+        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = match self {
+            Self::Tcp(stream) => stream.try_io(interest, nothing),
+            Self::Unix(stream) => stream.try_io(interest, nothing),
+        };
+    }
+}
+
 /// A connection that never blocks. It may still be in the making: until then it takes nothing.
 #[derive(Debug)]
 pub(crate) struct StreamSender {
-    socket: AsyncFd<Socket>,
-    is_tcp: bool,
+    socket: Registered,
     /// By when it must be made; `None` once it is.
     made_by: Cell<Option<Instant>>,
     /// How many bytes of the oldest packet, and of the newline after it, were written.
@@ -116,9 +156,13 @@ impl StreamSender {
             Err(error) => return Err(error),
         };
         let buffers = 2 * SEND_BUFFER + if is_tcp { RECEIVE_BUFFER } else { 0 };
+        let socket = if is_tcp {
+            Registered::Tcp(TcpStream::from_std(socket.into())?)
+        } else {
+            Registered::Unix(UnixStream::from_std(OwnedFd::from(socket).into())?)
+        };
         Ok(Self {
-            socket: AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)?,
-            is_tcp,
+            socket,
             made_by: Cell::new(made_by),
             begun: Cell::new(0),
             written: RefCell::new(Unconfirmed::new(buffers as u64)),
@@ -171,26 +215,18 @@ impl StreamSender {
 
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         // Not by `try_io` alone, as in `UdpSender::attempt`.
-        let result = self.socket.get_ref().send_vectored_with_flags(slices, libc::MSG_NOSIGNAL);
+        let result = self.socket.borrow().send_vectored_with_flags(slices, libc::MSG_NOSIGNAL);
         match &result {
             Ok(_) => self.made_by.set(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear(Interest::WRITABLE),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.clear(Interest::WRITABLE),
             Err(_) => {}
         }
         result
     }
 
-    /// Makes whoever waits for `interest` wait for its next event.
-    fn clear(&self, interest: Interest) {
-        let _ = self.socket.try_io(interest, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-    }
-
     /// Waits until the connection takes bytes again, or has failed.
     pub(crate) async fn writable(&self) {
-        if self.socket.ready(Interest::WRITABLE).await.is_err() {
-            // The event loop ends.
-            std::future::pending().await
-        }
+        self.socket.ready(Interest::WRITABLE).await;
     }
 
     /// Waits until the connection is made.
@@ -203,7 +239,7 @@ impl StreamSender {
         match timeout_at(made_by, self.writable()).await {
             Ok(()) => {
                 self.made_by.set(None);
-                self.socket.get_ref().take_error()?.map_or(Ok(()), Err)
+                self.socket.borrow().take_error()?.map_or(Ok(()), Err)
             }
             Err(_) => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
         }
@@ -213,9 +249,7 @@ impl StreamSender {
     /// end of this side would reset the connection.
     pub(crate) async fn ended(&self) -> io::Result<()> {
         loop {
-            if self.socket.ready(Interest::READABLE).await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            self.socket.ready(Interest::READABLE).await;
             match self.read() {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -228,17 +262,40 @@ impl StreamSender {
     /// Reads and throws away; false at the end.
     fn read(&self) -> io::Result<bool> {
         let mut scrap = [0; SCRAP];
-        let read = || recv(self.socket.get_ref(), &mut scrap, RecvFlags::empty());
+        let read = || recv(&*self.socket.borrow(), &mut scrap, RecvFlags::empty());
         let result = retry_on_intr(read).map(|(_, bytes)| bytes > 0).map_err(io::Error::from);
         if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            self.clear(Interest::READABLE);
+            self.socket.clear(Interest::READABLE);
         }
         result
     }
 
     /// Says that nothing more will be written; what was written still arrives.
     pub(crate) fn finish(&self) {
-        let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
+        let _ = self.socket.borrow().shutdown(std::net::Shutdown::Write);
+    }
+
+    fn is_tcp(&self) -> bool {
+        matches!(self.socket, Registered::Tcp(_))
+    }
+
+    /// Whether it was ever made.
+    pub(crate) fn was_made(&self) -> bool {
+        self.made_by.get().is_none()
+    }
+
+    /// Waits until the daemon's host has acknowledged all that was written, or the connection ends.
+    pub(crate) async fn taken(&self) {
+        loop {
+            let written = self.written.borrow().written();
+            if !self.is_tcp() || self.acknowledged().is_some_and(|bytes| bytes >= written) {
+                return;
+            }
+            // The kernel has no event for it.
+            if timeout(ACKNOWLEDGED_PAUSE, self.ended()).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// What the connection leaves in doubt. `error` is what made it fail, if anything did.
@@ -260,7 +317,7 @@ impl StreamSender {
             }
         }
         let written = self.written.borrow();
-        let acknowledged = if self.is_tcp { self.acknowledged() } else { Some(u64::MAX) };
+        let acknowledged = if self.is_tcp() { self.acknowledged() } else { Some(u64::MAX) };
         let metrics = match acknowledged {
             Some(bytes) if is_reset => written.unread(bytes, Instant::now()),
             Some(bytes) => written.past(bytes),
@@ -271,7 +328,7 @@ impl StreamSender {
 
     /// How many bytes the peer's host has acknowledged; `None` where the kernel does not say. It says so after the end, too.
     fn acknowledged(&self) -> Option<u64> {
-        let info = getsockopt(self.socket.get_ref(), TcpInfo).ok()?;
+        let info = getsockopt(&*self.socket.borrow(), TcpInfo).ok()?;
         // The SYN counts as one.
         Some(info.bytes_acked.saturating_sub(1))
     }

@@ -48,6 +48,11 @@ impl Unconfirmed {
         }
     }
 
+    /// How many bytes the packets had together.
+    pub(crate) fn written(&self) -> u64 {
+        self.end
+    }
+
     /// The metrics of the packets that do not end within the first `bytes` of the connection.
     pub(crate) fn past(&self, bytes: u64) -> u64 {
         self.packets.iter().filter(|packet| packet.end > bytes).map(|packet| u64::from(packet.metrics)).sum()

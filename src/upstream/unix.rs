@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::libc;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
 use tokio::time::Instant;
 
 use crate::statsd::packer::Packer;
@@ -24,7 +25,7 @@ const CHARGED: usize = 512;
 /// A socket that is connected to the daemon's, and never blocks. It knows of the daemon's end by its next send only.
 #[derive(Debug)]
 pub(crate) struct UnixSender {
-    socket: AsyncFd<Socket>,
+    socket: UnixDatagram,
     written: RefCell<Unconfirmed>,
 }
 
@@ -41,7 +42,7 @@ impl UnixSender {
         socket.set_nonblocking(true)?;
         socket.connect(&SockAddr::unix(path)?)?;
         Ok(Self {
-            socket: AsyncFd::with_interest(socket, Interest::WRITABLE)?,
+            socket: UnixDatagram::from_std(OwnedFd::from(socket).into())?,
             written: RefCell::new(Unconfirmed::new(2 * buffer as u64)),
         })
     }
@@ -49,7 +50,7 @@ impl UnixSender {
     /// Sends the oldest datagram.
     pub(crate) fn send(&self, queue: &Packer) -> io::Result<usize> {
         let Some((datagram, metrics)) = queue.oldest(1).next() else { return Ok(0) };
-        let result = self.socket.get_ref().send_with_flags(datagram, libc::MSG_NOSIGNAL);
+        let result = SockRef::from(&self.socket).send_with_flags(datagram, libc::MSG_NOSIGNAL);
         match result {
             Ok(bytes) => {
                 self.written.borrow_mut().add(bytes + CHARGED, metrics, Instant::now());
@@ -57,7 +58,7 @@ impl UnixSender {
             }
             Err(error) => {
                 if error.kind() == io::ErrorKind::WouldBlock {
-                    let _ = self.socket.try_io(Interest::WRITABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                    let _ = self.socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 }
                 Err(error)
             }

@@ -1,0 +1,160 @@
+//! The way of a metric to the daemons: to one, to the one that keeps its series, or to all.
+
+use std::cell::RefCell;
+
+use crate::metric::{MAX_LINE, Metric, MetricError};
+use crate::sinks::shard::Shards;
+use crate::statsd::encoding::Encoding;
+use crate::statsd::line;
+use crate::upstream::address::MAX_ADDRESSES;
+use crate::upstream::queue::Upstream;
+
+/// A daemon: how its lines are written, and the queue towards it.
+pub(crate) struct Outlet {
+    /// Prefix, dialect and tags.
+    pub encoding: Encoding,
+    /// The queue.
+    pub upstream: Upstream,
+}
+
+impl Outlet {
+    /// Writes the line of `metric` into the queue; returns its length in bytes.
+    #[inline]
+    fn write(&self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let mut length = 0;
+        self.upstream.push(metric.value.count(), |out| {
+            let start = out.len();
+            line::write(out, &self.encoding, metric);
+            length = out.len() - start;
+        })?;
+        Ok(length)
+    }
+
+    fn push(&self, line: &[u8], count: u32) {
+        // Its length was checked when it was written.
+        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
+    }
+}
+
+/// How metrics are spread over several daemons.
+pub(crate) enum Spread {
+    /// Each to one, by its name.
+    Shard(Shards),
+    /// The same, but while a daemon is away the others have its metrics.
+    Failover(Shards),
+    /// Each to all.
+    Mirror(Copies),
+}
+
+/// The lines of a mirrored metric.
+pub(crate) struct Copies {
+    lines: RefCell<Vec<u8>>,
+    /// For each daemon the first one of the same dialect: what is written for that one does for both.
+    writers: Vec<usize>,
+}
+
+impl Copies {
+    /// For daemons of these encodings, which differ in their dialects alone.
+    pub(crate) fn new(encodings: &[Encoding]) -> Self {
+        let first = |encoding: &Encoding| {
+            encodings.iter().position(|other| std::ptr::eq(other.dialect(), encoding.dialect())).unwrap_or_default()
+        };
+        Self { lines: RefCell::default(), writers: encodings.iter().map(first).collect() }
+    }
+}
+
+/// All daemons of a worker.
+pub(crate) struct Router {
+    /// The first, and mostly only one.
+    first: Outlet,
+    several: Option<Box<Several>>,
+}
+
+struct Several {
+    others: Vec<Outlet>,
+    spread: Spread,
+}
+
+impl Router {
+    /// A router to daemons over which `spread` spreads metrics.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub(crate) fn new(outlets: impl IntoIterator<Item = Outlet>, spread: Spread) -> Self {
+        let mut outlets = outlets.into_iter();
+        let first = outlets.next().expect("the configuration has an address at least");
+        let others: Vec<Outlet> = outlets.collect();
+        let several = (!others.is_empty()).then(|| Box::new(Several { others, spread }));
+        Self { first, several }
+    }
+
+    /// The daemons, in the order of their addresses.
+    pub(crate) fn outlets(&self) -> impl Iterator<Item = &Outlet> {
+        std::iter::once(&self.first).chain(self.several.iter().flat_map(|several| &several.others))
+    }
+
+    /// Hands a metric over; returns how many bytes its line has. The one error is a line that is too long, which no daemon has
+    /// then.
+    #[inline]
+    pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        match &self.several {
+            None => self.first.write(metric),
+            Some(several) => self.spread(several, metric),
+        }
+    }
+
+    /// Hands over a line that the one daemon's encoding has written. To be called only if [`Router::takes_lines`].
+    #[inline]
+    pub(crate) fn send_line(&self, line: &[u8], count: u32) {
+        self.first.push(line, count);
+    }
+
+    /// Whether lines may come written: where there are several daemons the way depends on the metric, and the line on the way.
+    #[inline]
+    pub(crate) fn takes_lines(&self) -> bool {
+        self.several.is_none()
+    }
+
+    #[inline(never)]
+    fn spread(&self, several: &Several, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let name = metric.name.as_str();
+        match &several.spread {
+            Spread::Shard(shards) => self.outlet(several, shards.choose(name)).write(metric),
+            Spread::Failover(shards) => {
+                let usable = |index| self.outlet(several, index).upstream.is_usable();
+                self.outlet(several, shards.choose_among(name, usable)).write(metric)
+            }
+            Spread::Mirror(copies) => self.mirror(copies, metric),
+        }
+    }
+
+    fn outlet<'s>(&'s self, several: &'s Several, index: usize) -> &'s Outlet {
+        index.checked_sub(1).and_then(|index| several.others.get(index)).unwrap_or(&self.first)
+    }
+
+    /// Writes the line of each dialect, once for all daemons that speak it, before any has it: a line that is too long for one
+    /// is sent to none.
+    fn mirror(&self, copies: &Copies, metric: &Metric<'_>) -> Result<usize, MetricError> {
+        let (mut lines, mut longest) = (copies.lines.borrow_mut(), 0);
+        lines.clear();
+        let mut ends = [0; MAX_ADDRESSES];
+        for (index, outlet) in self.outlets().enumerate() {
+            let start = lines.len();
+            if copies.writers[index] == index {
+                line::write(&mut lines, &outlet.encoding, metric);
+            }
+            longest = longest.max(lines.len() - start);
+            ends[index] = lines.len();
+        }
+        if longest > MAX_LINE {
+            return Err(MetricError::TooLong);
+        }
+        for (index, outlet) in self.outlets().enumerate() {
+            let writer = copies.writers[index];
+            let start = writer.checked_sub(1).map_or(0, |before| ends[before]);
+            outlet.push(&lines[start..ends[writer]], metric.value.count());
+        }
+        Ok(longest)
+    }
+}
