@@ -30,8 +30,13 @@ const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The kernel's buffer of a connection, in bytes; it doubles what is asked for. What is in it when the connection breaks is
-/// maybe lost, so that more would be no gain: what does not fit waits in the queue.
-const SEND_BUFFER: usize = 64 * 1024;
+/// maybe lost, so that more would be no gain: what does not fit waits in the queue. To a Unix socket, that is what the daemon
+/// has not read.
+const SEND_BUFFER: usize = 16 * 1024;
+const TCP_SEND_BUFFER: usize = 64 * 1024;
+
+/// What the kernel charges to that buffer for each write beside its bytes, at the least: `sk_buff` and `skb_shared_info`.
+const CHARGED: usize = 512;
 
 /// The receive buffer of a daemon, in bytes: the kernel's default for TCP (`tcp_rmem`), which it makes larger for those only
 /// that read fast.
@@ -143,7 +148,7 @@ impl StreamSender {
         };
         let is_tcp = matches!(peer, Peer::Tcp(_));
         socket.set_nonblocking(true)?;
-        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.set_send_buffer_size(if is_tcp { TCP_SEND_BUFFER } else { SEND_BUFFER })?;
         if is_tcp {
             // What is packed leaves at once: the queue gathers already.
             socket.set_tcp_nodelay(true)?;
@@ -155,7 +160,7 @@ impl StreamSender {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Some(Instant::now() + CONNECT_TIMEOUT),
             Err(error) => return Err(error),
         };
-        let buffers = 2 * SEND_BUFFER + if is_tcp { RECEIVE_BUFFER } else { 0 };
+        let buffers = if is_tcp { 2 * TCP_SEND_BUFFER + RECEIVE_BUFFER } else { 2 * SEND_BUFFER };
         let socket = if is_tcp {
             Registered::Tcp(TcpStream::from_std(socket.into())?)
         } else {
@@ -209,6 +214,9 @@ impl StreamSender {
             bytes -= length;
             packets += 1;
         }
+        if packets > 0 && !self.is_tcp() {
+            written.charge(CHARGED);
+        }
         self.begun.set(bytes);
         packets
     }
@@ -238,8 +246,9 @@ impl StreamSender {
         let Some(made_by) = self.made_by.get() else { return Ok(()) };
         match timeout_at(made_by, self.writable()).await {
             Ok(()) => {
+                self.socket.borrow().take_error()?.map_or(Ok(()), Err)?;
                 self.made_by.set(None);
-                self.socket.borrow().take_error()?.map_or(Ok(()), Err)
+                Ok(())
             }
             Err(_) => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
         }

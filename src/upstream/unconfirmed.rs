@@ -48,6 +48,11 @@ impl Unconfirmed {
         }
     }
 
+    /// Notes bytes that take space in the buffers, and were not written.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.end += bytes as u64;
+    }
+
     /// How many bytes the packets had together.
     pub(crate) fn written(&self) -> u64 {
         self.end

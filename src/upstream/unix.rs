@@ -11,16 +11,16 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::time::Instant;
 
+use crate::metric::MAX_LINE;
 use crate::statsd::packer::Packer;
 use crate::upstream::unconfirmed::Unconfirmed;
 
-/// The kernel's buffer of what the daemon has not read, in bytes; it doubles what is asked for. What is in it is lost with the
-/// daemon, and nobody says so. The kernel's other bound counts datagrams, 10 by default and 512 with systemd
-/// (`net.unix.max_dgram_qlen`).
-const SEND_BUFFER: usize = 32 * 1024;
-
-/// What the kernel charges to that buffer for each datagram beside its bytes, at the least: `sk_buff` and `skb_shared_info`.
+/// What the kernel charges to the send buffer for each datagram beside its bytes, at the least: `sk_buff` and
+/// `skb_shared_info`.
 const CHARGED: usize = 512;
+
+/// What the kernel keeps of the send buffer for itself: a datagram may be shorter than the buffer by this.
+const OWN: usize = 64;
 
 /// A socket that is connected to the daemon's, and never blocks. It knows of the daemon's end by its next send only.
 #[derive(Debug)]
@@ -37,12 +37,15 @@ impl UnixSender {
     /// There is none, or nobody has it open.
     pub(crate) fn connect(path: &Path, packet_size: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-        let buffer = SEND_BUFFER.max(packet_size);
-        socket.set_send_buffer_size(buffer)?;
+        // What the daemon has not read is in this buffer, and is lost with the daemon, which nobody says. So it takes the
+        // largest datagram and no more: what does not fit waits in the queue. The kernel doubles what is asked for.
+        let buffer = packet_size.max(MAX_LINE) + OWN;
+        socket.set_send_buffer_size(buffer.div_ceil(2))?;
         socket.set_nonblocking(true)?;
         socket.connect(&SockAddr::unix(path)?)?;
         Ok(Self {
             socket: UnixDatagram::from_std(OwnedFd::from(socket).into())?,
+            // The kernel takes a datagram while the buffer is not full, so that the last one may go beyond.
             written: RefCell::new(Unconfirmed::new(2 * buffer as u64)),
         })
     }
