@@ -1,11 +1,11 @@
-# The image for those who build at home: docker build -t statsd-http-proxy .
+# Builds the image from the source: docker build -t statsd-http-proxy .
 #
-# The last stage is all of the image. `make image` builds the same stage around a binary that is there already.
+# The image is the last stage. `make image` builds the same stage with an existing binary.
 
-# A Debian with glibc 2.36 or later: from 2.35 on, a static binary reads /etc/hosts and then asks the name servers in a
-# container that has no /etc/nsswitch.conf.
+# A Debian with glibc 2.36. From glibc 2.35 on, a static binary in a container without /etc/nsswitch.conf reads
+# /etc/hosts, and then asks the name servers.
 FROM docker.io/library/rust:1-bookworm AS build
-# The commit for --version, since the repository itself is not sent to the builder.
+# The commit for --version: .dockerignore excludes the repository.
 ARG COMMIT=unknown
 WORKDIR /source
 COPY . .
@@ -15,12 +15,12 @@ RUN STATSD_HTTP_PROXY_COMMIT=$COMMIT RUSTFLAGS="-C target-feature=+crt-static" \
 
 FROM scratch
 LABEL org.opencontainers.image.title="statsd-http-proxy" \
-      org.opencontainers.image.description="Takes metrics over HTTP(S) and forwards them to StatsD over UDP" \
+      org.opencontainers.image.description="Receives metrics over HTTP(S) and forwards them to StatsD over UDP" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /statsd-http-proxy /statsd-http-proxy
-# 127.0.0.1, the program's default, is reachable inside the container only.
+# The default, 127.0.0.1, can be reached only from inside the container.
 ENV STATSD_HTTP_PROXY_HTTP_HOST=::
 EXPOSE 80/tcp
-# A number, since there is no /etc/passwd; and so that Kubernetes sees that it is not root.
+# A number, because the image has no /etc/passwd, and because Kubernetes can check only a number for runAsNonRoot.
 USER 65532:65532
 ENTRYPOINT ["/statsd-http-proxy"]

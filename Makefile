@@ -1,6 +1,6 @@
-# Each target installs what it needs on Debian and its kin, and does no more than it says.
+# Each target installs the tools that it needs, on Debian and its derivatives, and nothing else.
 
-# Installs the commands that are missing, each named with its Debian packages: `$(call need,cc:build-essential)`.
+# Installs missing commands, each given with its Debian packages: `$(call need,cc:build-essential)`.
 need = @tests/require $@ $(1)
 
 RUST := cargo cc:build-essential
@@ -8,38 +8,38 @@ BROWSERS := chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk
 CONTAINERS := buildah:buildah podman:podman runc:runc readelf:binutils nsenter:util-linux curl:curl
 NODE := node:nodejs+npm npm:npm
 
-# cargo uses all cores by itself, and two apt-get at a time would wait for each other.
+# cargo uses all cores by itself, and two apt-get processes would wait for each other.
 .NOTPARALLEL:
 
 .PHONY: all setup test about-test quick client browser screenshot lint doc msrv deny bench microbench fuzz static image \
 	test-image
 
-# The static binary of the image, for the kind of machine that builds it.
+# The static binary of the image, for the architecture of this machine.
 MACHINE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATIC := $(TARGET_DIR)/$(MACHINE)/release/statsd-http-proxy
 
 all: test
 
-# All that `make test` needs: Debian's packages, and the packages of npm and crates.io after the lock files.
+# Installs the requirements of `make test`: Debian's packages, and those of npm and crates.io in the lock files.
 setup:
 	$(call need,$(RUST) $(NODE) curl:curl ip:iproute2 iptables:iptables $(BROWSERS) $(CONTAINERS))
 	@$(MAKE) --no-print-directory tests/statsd/node_modules/.installed client/node_modules/.installed \
 		tests/browser/node_modules/.installed
 	cargo fetch --locked
 
-# The whole test suite: unit, property and integration tests, the latter against a real StatsD too, the browser client
-# by itself and in three engines, and the image in a container.
+# Runs the whole test suite: unit, property and integration tests, some of them with a real StatsD, the browser client
+# in Node and in three browsers, and the image in containers.
 test: about-test setup client browser test-image
 	REQUIRE_STATSD=1 DRAIN_ROUNDS=50 cargo test --locked
 
 about-test:
-	@echo "make test: runs for some 15 minutes on two cores, the first build included. Before that make setup installs what is"
-	@echo "missing: with apt-get (as root, or with sudo) Debian's packages for a C compiler, Node.js, three browsers and"
-	@echo "containers, some minutes on a bare Debian; with npm and cargo the packages of the lock files. The tests of the"
-	@echo "network and of the image need root. make quick needs a C compiler and curl, and no browser, container or root."
+	@echo "make test: takes some 15 minutes on two cores, including the first build. Before that, make setup installs missing"
+	@echo "packages: with apt-get (as root, or with sudo) a C compiler, Node.js, three browsers and container tools, which takes"
+	@echo "some minutes on a bare Debian; with npm and cargo the packages of the lock files. The tests of the network and of the"
+	@echo "image need root. make quick needs only a C compiler and curl: no browser, no container and no root."
 
-# What to run between two edits: under a minute once it is built.
+# A short test run for use between edits: under a minute once it is built.
 quick:
 	$(call need,$(RUST) curl:curl)
 	cargo fmt --all --check
@@ -47,47 +47,48 @@ quick:
 	cargo test --locked --lib
 	cargo test --locked --test integration -- contract:: documents:: batch::formats::
 
-# The browser client: its types, its tests, and that what is committed in client/dist is what it builds to.
+# Checks the types of the browser client, runs its tests, and compares client/dist with a new build.
 client: client/node_modules/.installed
 	npm --prefix client run --silent check
 	npm --prefix client test
 
-# The browser client and the demo in Chromium, Firefox and WebKit, against the proxy. Where one of them is not there and
-# cannot be installed, this fails.
+# Tests the browser client and the demo in Chromium, Firefox and WebKit, with the proxy. Fails if a browser is missing
+# and cannot be installed.
 browser: tests/browser/node_modules/.installed client/node_modules/.installed
 	$(call need,$(RUST) $(BROWSERS))
 	cargo build --locked
 	cd tests/browser && node run.js
 
-# The README's picture of the demo.
+# Makes the README's picture of the demo.
 screenshot: tests/browser/node_modules/.installed
 	$(call need,$(RUST) chromium:chromium)
 	cargo build --locked
 	cd tests/browser && node screenshot.js
 
-# Packages are those of the lock file beside. StatsD does without its optional ones; of esbuild the program is one.
+# Installs the packages of the lock file in the same folder. StatsD works without its optional packages; the program of
+# esbuild is an optional package.
 tests/statsd/node_modules/.installed: OMIT := --omit=optional
 %/node_modules/.installed: %/package-lock.json
 	$(call need,$(NODE))
 	npm ci --prefix $* $(OMIT) --no-audit --no-fund
 	touch $@
 
-# A binary that needs no C library and no loader, for an image that has none.
+# Builds a binary that needs no C library and no loader, since the image has none.
 static:
 	$(call need,$(RUST))
 	RUSTFLAGS="$$RUSTFLAGS -C target-feature=+crt-static" cargo build --locked --release --target $(MACHINE)
 
-# The container image statsd-http-proxy, in buildah's storage.
+# Builds the container image statsd-http-proxy, in buildah's storage.
 image: static
 	$(call need,buildah:buildah readelf:binutils)
 	image/build $(STATIC)
 
-# The image in containers, in a storage of its own. It needs root, and a machine on which containers run.
+# Tests the image in containers, with a separate storage. Needs root, and a machine that can run containers.
 test-image: static
 	$(call need,$(CONTAINERS))
 	IMAGE_BINARY=$(STATIC) cargo test --locked --test image
 
-# Formatting, and the compiler's and clippy's warnings as errors.
+# Checks the formatting, and treats warnings of the compiler and of clippy as errors.
 lint:
 	$(call need,$(RUST))
 	cargo fmt --all --check
@@ -96,37 +97,37 @@ lint:
 	cargo clippy --locked --test image -- -D warnings
 	cargo clippy --locked --features internals --lib --bench micro -- -D warnings
 
-# The crate's documentation, private items included; a broken link is an error.
+# Builds the documentation of the crate, with its private items. A broken link is an error.
 doc:
 	$(call need,$(RUST))
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-# The oldest Rust that Cargo.toml promises (rust-version) builds the proxy.
+# Builds the proxy with the oldest supported Rust (rust-version in Cargo.toml).
 msrv:
 	$(call need,$(RUST))
 	.ci/msrv
 
-# Bans, licences and sources of the dependencies, after the policy in deny.toml.
+# Checks bans, licences and sources of the dependencies against deny.toml.
 deny:
 	$(call need,$(RUST))
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version 0.20.2
 	cargo deny --locked check bans licenses sources
 
-# CPU time for a request beside a bare epoll loop and nginx; writes bench/results/.
+# Compares the CPU time of a request with an epoll loop and nginx, and writes bench/results/.
 bench:
 	$(call need,$(RUST) wrk:wrk nginx:nginx-light taskset:util-linux)
 	cargo build --locked --release --workspace
 	target/release/bench
 
-# The time that each pure module takes: make microbench, or make microbench FILTER=lines.
+# Measures each pure module: make microbench, or make microbench FILTER=lines.
 microbench:
 	$(call need,$(RUST))
 	cargo bench --locked --features internals --bench micro -- $(FILTER)
 
-# Searches for an input that breaks a property of tests/properties: make fuzz TARGET=lines SECONDS=60. TARGET=all takes one
-# after the other. The first run installs cargo-fuzz and builds all that is instrumented, some minutes. Inputs that are found
-# on the way stay in fuzz/found, which is not kept in the repository; one that breaks a property is in fuzz/artifacts.
-# SANITIZER=address looks at memory too, in dependencies that use it unsafely, at half the speed.
+# Searches for an input that breaks a property of tests/properties: make fuzz TARGET=lines SECONDS=60. TARGET=all runs
+# all targets one by one. The first run installs cargo-fuzz and builds all code with instrumentation, which takes some
+# minutes. Inputs that reach new code are kept in fuzz/found, outside the repository; an input that breaks a property is
+# in fuzz/artifacts. SANITIZER=address also finds memory errors, in dependencies with unsafe code, at half the speed.
 TARGET ?= lines
 SECONDS ?= 60
 SANITIZER ?= none

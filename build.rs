@@ -1,6 +1,6 @@
-//! Notes the commit that is built, for `--version`.
+//! Passes the commit to the compiler, for `--version`.
 
-// How a build script answers Cargo.
+// A build script writes its instructions for Cargo to standard output.
 #![allow(clippy::print_stdout)]
 
 use std::process::Command;
@@ -11,7 +11,7 @@ fn main() {
         let commit = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| commit.trim().to_owned())
     };
-    // A source archive has no repository: whoever packs it can name the commit.
+    // A source archive has no repository; the variable can supply the commit.
     let commit = std::env::var("STATSD_HTTP_PROXY_COMMIT").ok().or_else(from_git);
     println!("cargo:rustc-env=COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     println!("cargo:rerun-if-env-changed=STATSD_HTTP_PROXY_COMMIT");

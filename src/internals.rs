@@ -14,8 +14,8 @@ use crate::api::routes::{Route, Routes};
 
 use crate::conn::deadlines::Deadlines;
 use crate::conn::deadlines::Timeouts;
-use crate::ingest::batch::{Batch, Sink};
-use crate::metric::{Metric, Tags};
+use crate::ingest::batch::Batch;
+use crate::metric::{Accepted, Metric, Sink, Tags};
 use crate::statsd::line;
 
 pub use crate::api::kept_head::KeptHead;
@@ -23,7 +23,7 @@ pub use crate::api::routes::decode_key;
 pub use crate::auth::secret::Secret;
 pub use crate::auth::{AuthError, Verifier};
 pub use crate::conn::frames::{Admission, FrameMeter};
-pub use crate::conn::head::{HeadError, check as check_head};
+pub use crate::conn::head::{Field, Fields, HeadError, check as check_head};
 pub use crate::conn::inflate::{Coding, Inflate, InflateError};
 pub use crate::ingest::batch::BatchError;
 pub use crate::ingest::content_type::ContentType;
@@ -72,19 +72,15 @@ struct Kept<'a> {
 }
 
 impl Sink for Kept<'_> {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line = Vec::new();
         line::write(&mut line, self.style, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
-        let length = line.len();
-        self.units.push(Unit { bytes: line, measurements: metric.value.count() });
-        Ok(length)
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        self.units.push(Unit { bytes: line.to_vec(), measurements: count });
+        let line_bytes = line.len();
+        self.units.push(Unit { bytes: line, measurements: metric.value().count() });
+        Ok(Accepted { line_bytes })
     }
 }
 
@@ -122,18 +118,15 @@ struct Packed<'a> {
 }
 
 impl Sink for Packed<'_> {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let mut length = 0;
-        let pushed = self.packer.push(metric.value.count(), |out| {
+    #[inline(always)]
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        let mut line_bytes = 0;
+        let pushed = self.packer.push(metric.value().count(), |out| {
             let start = out.len();
             line::write(out, self.style, metric);
-            length = out.len() - start;
+            line_bytes = out.len() - start;
         });
-        if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(length) }
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        self.packer.push(count, |out| out.extend_from_slice(line));
+        if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(Accepted { line_bytes }) }
     }
 }
 
@@ -160,7 +153,7 @@ pub fn write_single(
 ) -> Result<Vec<u8>, MetricError> {
     let (name, value) = (style.name(name)?, params.value(kind, style, members)?);
     let mut line = Vec::new();
-    line::write(&mut line, style, &Metric { name, value, tags: Tags::NONE, as_it_came: None });
+    line::write(&mut line, style, &Metric::new(name, value, Tags::NONE));
     if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line) }
 }
 

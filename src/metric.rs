@@ -1,6 +1,6 @@
 //! A metric that is known to be sound: its name, its value, its sample rate, its tags.
 //!
-//! This module knows neither HTTP nor sockets. A value of one of these types is proof that the text it holds
+//! Nothing in this module knows HTTP or sockets. A value of one of these types is proof that the text it holds
 //! can stand in a StatsD line without ending it, splitting it, or changing its meaning.
 
 mod decimal;
@@ -8,6 +8,7 @@ mod name;
 mod number;
 mod rate;
 mod sanitiser;
+mod sink;
 mod tags;
 
 use thiserror::Error;
@@ -16,6 +17,7 @@ pub(crate) use decimal::{without_exponent, write_without_exponent};
 pub(crate) use name::{Member, Name, Prefix};
 pub(crate) use number::{Number, Numbers};
 pub(crate) use rate::Rate;
+pub(crate) use sink::{Accepted, Sink};
 pub(crate) use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
 
 /// The longest line that is sent, in bytes: the receive buffer of a DogStatsD agent, the smallest among the daemons
@@ -177,15 +179,46 @@ impl Value<'_> {
     }
 }
 
-/// One measurement, ready to be written as a StatsD line.
+/// One measurement, or several that were packed into one line, ready to be written as a StatsD line.
+///
+/// It cannot be changed, only made anew: so the text of [`Metric::plain_line`] always is that of the other fields.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Metric<'a> {
+    name: Name<'a>,
+    value: Value<'a>,
+    tags: Tags<'a>,
+    plain_line: Option<&'a str>,
+}
+
+impl<'a> Metric<'a> {
+    /// A metric of these parts.
+    pub(crate) fn new(name: Name<'a>, value: Value<'a>, tags: Tags<'a>) -> Self {
+        Self { name, value, tags, plain_line: None }
+    }
+
+    /// A metric without tags that was read from `line`, in which its name, its value and its type stand as they are, with
+    /// one colon and one bar between them.
+    pub(crate) fn from_plain_line(line: &'a str, name: Name<'a>, value: Value<'a>) -> Self {
+        Self { name, value, tags: Tags::NONE, plain_line: Some(line) }
+    }
+
     /// The name, without the prefix.
-    pub name: Name<'a>,
+    pub(crate) fn name(&self) -> Name<'a> {
+        self.name
+    }
+
     /// The kind and the value.
-    pub value: Value<'a>,
+    pub(crate) fn value(&self) -> &Value<'a> {
+        &self.value
+    }
+
     /// The client's tags; the server's own are not among them.
-    pub tags: Tags<'a>,
-    /// All of it as the client wrote it, if a server without a prefix and tags would write it so too.
-    pub as_it_came: Option<&'a str>,
+    pub(crate) fn tags(&self) -> Tags<'a> {
+        self.tags
+    }
+
+    /// All of it in one piece, for a writer that would write just these bytes: one copy in place of five.
+    pub(crate) fn plain_line(&self) -> Option<&'a str> {
+        self.plain_line
+    }
 }

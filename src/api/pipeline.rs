@@ -7,27 +7,27 @@ use std::task::{self, Poll, Waker};
 
 use bytes::Bytes;
 use http::Request;
-use http::header::{EXPECT, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
 
 use crate::api::access;
 use crate::api::context::Context;
 use crate::api::endpoints;
 use crate::api::kept_head::KeptHead;
-use crate::api::long_batch::{self, FirstSlice};
+use crate::api::long_batch::{self, FirstSlice, LongBatch};
 use crate::api::policy::Policy;
 use crate::api::refusals::Refusal;
 use crate::api::request_log::RequestLog;
 use crate::api::responses::{accepted, refuse, report};
 use crate::api::routes::{self, Handler, Route};
 use crate::conn::activity::Activity;
-use crate::conn::body::{self, Collect, Limits};
+use crate::conn::body::{self, Body, BodyError, Collect, Limits};
 use crate::conn::discard::leave;
-use crate::conn::head::{self, HeadError};
+use crate::conn::head::{self, Fields, HeadError};
 use crate::conn::inflate::Coding;
 use crate::conn::request_body::RequestBody;
 use crate::conn::service::Answer;
-use crate::ingest::batch::BatchError;
+use crate::ingest::batch::{BatchError, Report};
 use crate::ingest::content_type::ContentType;
 use crate::ingest::form;
 use crate::ingest::json::Object;
@@ -62,22 +62,66 @@ pub(crate) fn respond(
     request: Request<RequestBody>,
 ) -> impl Future<Output = Result<Answer, Infallible>> {
     let mut log = RequestLog::begin(context.settings.verbose);
-    let (head, mut next) = begin(&context, &activity, request);
+    // The request keeps the policy that it began with.
+    let policy = context.policy.get();
+    let (head, body) = request.into_parts();
+    let fields = Fields::of(&head.headers);
+    let admitted = admit(&context, &policy, &activity, &head, &fields, &body);
+    // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
+    let awaits_continue = fields.expects;
+    let (origin, content_type) = (fields.origin.first().cloned(), fields.content_type.first().cloned());
+    let is_copied = matches!(admitted, Ok(Admitted::Body { .. })) && body.is_http2() && !body.is_complete();
+    let head = KeptHead::new(head, origin, content_type, is_copied);
+    let mut next = match admitted {
+        Ok(Admitted::Body { want, cap, coding }) => {
+            Next::Receive(want, Collect::new(body, coding, limits(&context, &activity, cap, head.size())))
+        }
+        Ok(Admitted::Answered(answer)) => Next::Answer(Some(answer)),
+        Err(refusal) => {
+            let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
+            let body = refuse_body(limits, &refusal, body, awaits_continue);
+            Next::Refuse(Some(refusal), body)
+        }
+    };
+    drop(policy);
     // `next` is borrowed: what is moved out of a future's captures has space in it twice.
     async move {
-        let answer = match &mut next {
-            Next::Answer(answer) => answer.take().ok_or(Refusal::Internal),
+        let done = match &mut next {
+            Next::Answer(answer) => answer.take().map(Done::Answered).ok_or(Refusal::Internal),
             Next::Refuse(refusal, body) => {
                 if let Some(collect) = body {
                     swallow(collect, &activity, &mut log);
                 }
                 Err(refusal.take().unwrap_or(Refusal::Internal))
             }
-            Next::Receive(want, collect) => receive(&context, &activity, &head, *want, collect, &mut log).await,
+            Next::Receive(want, collect) => {
+                // None of the next steps waits, but for a long batch: so little is kept while the body comes.
+                let body = poll_fn(|cx| collect.poll(cx)).await;
+                log.set_body_bytes(collect.received());
+                match ingest(&context, &activity, &head, *want, collect, body) {
+                    Ok(Done::Long(batch)) => batch.await.map(Done::Reported),
+                    done => done,
+                }
+            }
         };
-        let answer = answer.unwrap_or_else(|refusal| refuse(&head, &refusal));
-        log.end(&context.refusals, activity.peer(), &head, &answer);
-        Ok(answer)
+        let answer = Ok(answer(&head, done));
+        // An answer is moved as rarely as can be: to copy one costs as much as to write its head.
+        if let Ok(answer) = &answer {
+            log.end(&context.refusals, activity.peer(), &head, answer);
+        }
+        answer
+    }
+}
+
+#[inline(always)]
+fn answer(head: &KeptHead, done: Result<Done, Refusal>) -> Answer {
+    match done {
+        Ok(Done::Accepted) => accepted(head),
+        Ok(Done::Reported(done)) => report(head, &done),
+        Ok(Done::Answered(answer)) => answer,
+        // Its end was waited for.
+        Ok(Done::Long(_)) => refuse(head, &Refusal::Internal),
+        Err(refusal) => refuse(head, &refusal),
     }
 }
 
@@ -91,39 +135,28 @@ enum Next {
     Receive(Want, Collect),
 }
 
-/// Takes the steps that need no body.
-fn begin(context: &Context, activity: &Rc<Activity>, request: Request<RequestBody>) -> (KeptHead, Next) {
-    // The request keeps the policy that it began with.
-    let policy = context.policy.get();
-    let (head, body) = request.into_parts();
-    match admit(context, &policy, activity, &head, &body) {
-        Ok(Admitted::Body { want, cap, coding }) => {
-            let head = KeptHead::new(head, body.is_http2() && !body.is_complete());
-            let limits = limits(context, activity, cap, head.size());
-            (head, Next::Receive(want, Collect::new(body, coding, limits)))
-        }
-        Ok(Admitted::Answered(answer)) => (KeptHead::new(head, false), Next::Answer(Some(answer))),
-        Err(refusal) => {
-            // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
-            let awaits_continue = head.headers.contains_key(EXPECT);
-            let limits = limits(context, activity, policy.limits.max_body_size, 0);
-            let body = refuse_body(limits, &refusal, body, awaits_continue);
-            (KeptHead::new(head, false), Next::Refuse(Some(refusal), body))
-        }
-    }
+/// What became of a request.
+enum Done {
+    /// Its metric was taken.
+    Accepted,
+    /// Its batch was taken.
+    Reported(Report),
+    /// Its batch is being taken.
+    Long(LongBatch),
+    /// It needed no body.
+    Answered(Answer),
 }
 
-/// Waits for the body, and sends what it holds.
-async fn receive(
+/// Sends what a body holds.
+#[inline(always)]
+fn ingest(
     context: &Rc<Context>,
-    activity: &Rc<Activity>,
+    activity: &Activity,
     head: &KeptHead,
     want: Want,
     collect: &mut Collect,
-    log: &mut RequestLog,
-) -> Result<Answer, Refusal> {
-    let body = poll_fn(|cx| collect.poll(cx)).await;
-    log.set_body_bytes(collect.received());
+    body: Result<Body, BodyError>,
+) -> Result<Done, Refusal> {
     let mut body = match body {
         Ok(body) => body,
         Err(error) => {
@@ -135,15 +168,14 @@ async fn receive(
         Want::Metric(kind, key) => {
             body.inflate(collect.limits().cap)?;
             send(context, head, kind, key, &body.bytes)?;
-            Ok(accepted(head))
+            Ok(Done::Accepted)
         }
         Want::Batch => {
             let content_type = ContentType::of(head.content_type.as_ref().map(HeaderValue::as_bytes));
-            let done = match long_batch::take(context, content_type, body, collect.limits())? {
-                FirstSlice::Done(done) => done,
-                FirstSlice::Long(batch) => batch.await?,
-            };
-            Ok(report(head, &done))
+            Ok(match long_batch::take(context, content_type, body, collect.limits())? {
+                FirstSlice::Done(done) => Done::Reported(done),
+                FirstSlice::Long(batch) => Done::Long(batch),
+            })
         }
     }
 }
@@ -180,10 +212,11 @@ fn admit(
     policy: &Policy,
     activity: &Rc<Activity>,
     head: &Parts,
+    fields: &Fields<'_>,
     body: &RequestBody,
 ) -> Result<Admitted, Refusal> {
     let settings = &context.settings;
-    head::check(head)?;
+    head::check(head, fields)?;
     if head.uri.path() == "*" {
         return Ok(Admitted::Answered(endpoints::preflight(head, routes::ALL_METHODS)));
     }
@@ -207,7 +240,7 @@ fn admit(
     };
     authorize(policy, head)?;
     body::check_length(body, cap)?;
-    let coding = Coding::of(&head.headers)?;
+    let coding = Coding::of(fields.content_encoding)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
@@ -221,7 +254,7 @@ fn authorize(policy: &Policy, head: &Parts) -> Result<(), Refusal> {
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
     let style = &context.encoding;
-    let key = head.uri.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
+    let key = head.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
     let name = style.name(&key)?;
     let header = head.content_type.as_ref().map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();
@@ -234,5 +267,5 @@ fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes
         _ => (form::urlencoded(body), Tags::NONE),
     };
     let value = params.value(kind, style, Members::Integers)?;
-    Ok(context.send(&Metric { name, value, tags, as_it_came: None })?)
+    Ok(context.send(&Metric::new(name, value, tags))?)
 }

@@ -43,7 +43,7 @@ impl RequestLog {
                 target: REQUEST,
                 method = %head.method,
                 // Not the query, which may hold a token.
-                path = head.uri.path(),
+                path = head.path(),
                 status = answer.status().as_u16(),
                 peer = shown(peer),
                 bytes = self.body_bytes,

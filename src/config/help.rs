@@ -18,7 +18,7 @@ const HEADINGS: [(Group, &str); 6] = [
 /// The text of `--help`.
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "Takes metrics over HTTP(S) from browsers, apps and scripts, and forwards them to StatsD over UDP.\n\n\
+        "Receives metrics over HTTP(S) from browsers, apps and scripts, and forwards them to StatsD over UDP.\n\n\
          Usage: statsd-http-proxy [FLAGS]\n",
     );
     for (group, heading) in HEADINGS {

@@ -169,6 +169,7 @@ pub(crate) struct Collect {
 
 impl Collect {
     /// Collects a body within its limits.
+    #[inline(always)]
     pub(crate) fn new(body: RequestBody, coding: Coding, limits: Limits) -> Self {
         let expected = match body.announced() {
             0 => limits.cap,

@@ -6,9 +6,10 @@
 
 use std::fmt;
 
-use http::header::{CONTENT_ENCODING, HeaderMap};
 use thiserror::Error;
 use zlib_rs::{Inflate as Stream, InflateFlush, Status};
+
+use crate::conn::head::Field;
 
 /// The size of the chunks in which a large body is kept while it comes, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -50,12 +51,9 @@ pub enum Coding {
 pub struct UnknownCoding;
 
 impl Coding {
-    /// The coding of a request.
-    pub fn of(headers: &HeaderMap) -> Result<Self, UnknownCoding> {
-        let Some(coding) = headers.get(CONTENT_ENCODING) else { return Ok(Self::Identity) };
-        if headers.get_all(CONTENT_ENCODING).iter().nth(1).is_some() {
-            return Err(UnknownCoding);
-        }
+    /// The coding that `Content-Encoding` names.
+    pub fn of(content_encoding: Field<'_>) -> Result<Self, UnknownCoding> {
+        let Some(coding) = content_encoding.single().map_err(|_| UnknownCoding)? else { return Ok(Self::Identity) };
         let is = |name: &[u8]| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(name);
         if is(b"gzip") || is(b"x-gzip") {
             Ok(Self::Gzip)

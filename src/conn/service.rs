@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::{Request, Response};
@@ -90,16 +90,15 @@ impl<F: Future<Output = Result<Answer, Infallible>>> Future for Served<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut answer = match ready!(this.future.poll(cx)) {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
+        // Changed where it is: to move an answer costs as much as all else here.
+        let mut served = this.future.poll(cx);
+        let Poll::Ready(Ok(answer)) = &mut served else { return served };
         if let Some(connection) = this.connection {
             connection.date.correct(answer.headers_mut());
             if this.activity.deadlines().closing() {
                 answer.headers_mut().insert(CONNECTION, CLOSE);
             }
-            if connection.closes || asks_to_close(answer.headers()) {
+            if connection.closes || ends_connection(answer.headers()) {
                 this.activity.end_with_answer();
             }
         }
@@ -111,11 +110,20 @@ impl<F: Future<Output = Result<Answer, Infallible>>> Future for Served<F> {
             (AnswerBody::Events(events), Some(open)) => events.keep_open(open),
             (_, open) => drop(open),
         }
-        Poll::Ready(Ok(answer))
+        served
     }
 }
 
 /// True if `Connection` is exactly `close`, as nearly all clients write it.
 fn asks_to_close(headers: &HeaderMap) -> bool {
-    headers.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"))
+    headers.get(CONNECTION).is_some_and(is_close)
+}
+
+/// As [`asks_to_close`]. An answer has so few fields that to look at each is cheaper than to hash a name.
+fn ends_connection(answer: &HeaderMap) -> bool {
+    answer.iter().any(|(name, options)| *name == CONNECTION && is_close(options))
+}
+
+fn is_close(options: &HeaderValue) -> bool {
+    options.as_bytes().eq_ignore_ascii_case(b"close")
 }

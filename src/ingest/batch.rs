@@ -8,9 +8,8 @@ mod array;
 mod format;
 mod intake;
 mod lines;
-mod plain;
+mod plain_line;
 mod report;
-mod stage;
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -19,13 +18,12 @@ use thiserror::Error;
 use crate::ingest::batch::allowance::Allowance;
 use crate::ingest::batch::array::Array;
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::stage::StagedLines;
 use crate::ingest::content_type::ContentType;
-use crate::ingest::json::{Object, each_object};
+use crate::ingest::json::{Object, objects};
 use crate::ingest::params::Members;
-use crate::metric::{MAX_LINE, Metric, MetricError, TagsWriter};
+use crate::metric::{Metric, MetricError, Sink, TagsWriter};
+use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
-use crate::statsd::line;
 
 use format::Format;
 
@@ -33,6 +31,10 @@ pub(crate) use report::Report;
 
 /// Bytes of a body that are taken without a pause: what a batch of usual size has, and well under a millisecond of work.
 pub(crate) const SLICE: usize = 64 * 1024;
+
+/// Objects of a short array that are held until it has ended well. A metric has 25 bytes or more, so an array with more
+/// elements has some that are none.
+const MAX_HELD: usize = SLICE / r#"{"metric":"a","type":"c"}"#.len();
 
 /// Why a batch cannot be read at all.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -45,25 +47,10 @@ pub enum BatchError {
     Json,
 }
 
-/// Where metrics go, one by one.
-pub(crate) trait Sink {
-    /// Takes a sound metric, and returns how many bytes its line has; refuses one that is too long.
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError>;
-
-    /// Takes a line of `count` measurements, or two that belong together, none of them too long.
-    fn take_line(&mut self, line: &[u8], count: u32);
-
-    /// Whether a line may come before its metric is accepted. If not, only metrics come.
-    fn takes_lines(&self) -> bool {
-        true
-    }
-}
-
 /// A batch on its way.
 #[derive(Debug)]
 pub(crate) struct Batch {
     body: Bytes,
-    cap: usize,
     reader: Reader,
     report: Report,
     allowance: Allowance,
@@ -95,48 +82,37 @@ impl Batch {
             Format::Json => Reader::Unchecked(Array::new(checked(&body)?)?),
         };
         let allowance = Allowance::new(body.len(), cap);
-        Ok(Self { body, cap, reader, report: Report::default(), allowance })
+        Ok(Self { body, reader, report: Report::default(), allowance })
     }
 
     /// Takes a slice; returns whether that was the last.
     ///
     /// An error comes before any metric was taken.
     pub(crate) fn advance(&mut self, style: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
-        let Self { body, cap, reader, report, allowance } = self;
+        let Self { body, reader, report, allowance } = self;
         match reader {
             Reader::Lines(from) => {
                 lines::take(slice(body, from), &mut Intake::new(style, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::JsonLines(from) => {
-                take_json_lines(slice(body, from), &mut Intake::new(style, sink, report, allowance));
+                take_json_lines(
+                    slice(body, from),
+                    &mut Intake::new(style, Sample::new(style, sink), report, allowance),
+                );
                 Ok(*from == body.len())
             }
-            Reader::Short(array) if !sink.takes_lines() => {
-                let mut check = Array::new(body)?;
-                while !check.check(body, SLICE)? {}
-                let mut intake = Intake::new(style, sink, report, allowance);
-                while let Some(object) = array.next(body)? {
-                    take(object.as_ref(), &mut intake);
-                }
-                Ok(true)
-            }
-            // To hold its lines back until it has ended well is cheaper than to read it twice.
             Reader::Short(array) => {
                 let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
-                let mut stage = StagedLines::new(style, text.len());
-                let mut intake = Intake::new(style, &mut stage, report, allowance);
-                if !each_object(text, |object| take(Some(object), &mut intake)) {
-                    // Something in it is no object: once more, element by element.
-                    (*report, *allowance) = (Report::default(), Allowance::new(body.len(), *cap));
-                    stage = StagedLines::new(style, text.len());
-                    let mut intake = Intake::new(style, &mut stage, report, allowance);
-                    while let Some(object) = array.next(body)? {
-                        take(object.as_ref(), &mut intake);
-                    }
+                let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
+                // To hold its objects until it has ended well is cheaper than to read it twice.
+                if let Some(objects) = objects(text, MAX_HELD) {
+                    objects.iter().for_each(|object| take(Some(object), &mut intake));
+                    return Ok(true);
                 }
-                stage.release(sink);
-                Ok(true)
+                let mut elements = array.clone();
+                array.check(body, usize::MAX)?;
+                take_elements(body, &mut elements, array.count(), usize::MAX, &mut intake)
             }
             Reader::Unchecked(array) => {
                 if array.check(body, SLICE)? {
@@ -145,17 +121,8 @@ impl Batch {
                 Ok(false)
             }
             Reader::Checked(array, count) => {
-                let before = array.offset();
-                let mut intake = Intake::new(style, sink, report, allowance);
-                while array.offset() - before < SLICE {
-                    if let Some(error) = intake.end() {
-                        intake.reject(*count - array.count(), error);
-                        return Ok(true);
-                    }
-                    let Some(object) = array.next(body)? else { return Ok(true) };
-                    take(object.as_ref(), &mut intake);
-                }
-                Ok(false)
+                let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
+                take_elements(body, array, *count, SLICE, &mut intake)
             }
         }
     }
@@ -163,19 +130,6 @@ impl Batch {
     /// What became of the metrics.
     pub(crate) fn into_report(self) -> Report {
         self.report
-    }
-}
-
-/// Hands a sound metric to `sink` unless sampling drops it; returns how many bytes its line has either way.
-#[inline]
-pub(crate) fn sample(metric: &Metric<'_>, style: &Encoding, sink: &mut impl Sink) -> Result<usize, MetricError> {
-    if metric.value.rate().keep() {
-        return sink.take(metric);
-    }
-    // Chance must not decide whether a metric is sound.
-    match line::length(style, metric) {
-        length if length > MAX_LINE => Err(MetricError::TooLong),
-        length => Ok(length),
     }
 }
 
@@ -208,6 +162,26 @@ fn take_json_lines(text: &[u8], intake: &mut Intake<'_, impl Sink>) {
     }
 }
 
+/// Takes elements of a well-formed array that has `count`, some `len` bytes of them; returns whether those were the last.
+fn take_elements(
+    body: &[u8],
+    array: &mut Array,
+    count: u64,
+    len: usize,
+    intake: &mut Intake<'_, impl Sink>,
+) -> Result<bool, BatchError> {
+    let before = array.offset();
+    while array.offset() - before < len {
+        if let Some(error) = intake.end() {
+            intake.reject(count - array.count(), error);
+            return Ok(true);
+        }
+        let Some(object) = array.next(body)? else { return Ok(true) };
+        take(object.as_ref(), intake);
+    }
+    Ok(false)
+}
+
 /// Takes the metric that `object` is, if it is an object.
 fn take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) {
     if let Err(error) = try_take(object, intake) {
@@ -225,7 +199,7 @@ fn try_take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) -> 
     let value = params.value(kind, intake.style, Members::Any)?;
     let mut writer = TagsWriter::default();
     let tags = object.tags(&mut writer)?;
-    intake.sample(&Metric { name, value, tags, as_it_came: None });
+    intake.accept(&Metric::new(name, value, tags));
     Ok(())
 }
 

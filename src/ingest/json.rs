@@ -9,13 +9,16 @@ mod text;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::ingest::json::tags::TagsVisitor;
 use crate::ingest::json::text::Text;
 use crate::ingest::params::{Param, Params};
 use crate::metric::{Kind, MetricError, Tags, TagsWriter, without_exponent};
+
+/// Bytes of an object in most arrays, at the least: a capacity by it does not have to grow.
+const USUAL_OBJECT: usize = 48;
 
 /// A member's value, unread.
 type Member<'a> = Option<&'a RawValue>;
@@ -106,26 +109,37 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     if inner.contains('\\') { serde_json::from_str(raw.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
-/// Calls `take` with each object of an array. False if `text` is anything else: then some may have been taken.
-pub(crate) fn each_object<'a>(text: &'a str, take: impl FnMut(&Object<'a>)) -> bool {
+/// The objects of the array that `text` is, or the single object. `None` if it is malformed, holds anything else, or more
+/// than `limit` objects.
+pub(crate) fn objects(text: &str, limit: usize) -> Option<Vec<Object<'_>>> {
+    let mut objects = Vec::with_capacity(limit.min(1 + text.len() / USUAL_OBJECT));
     let mut json = serde_json::Deserializer::from_str(text);
-    json.deserialize_seq(Objects(take)).is_ok() && json.end().is_ok()
+    let read = match text.trim_ascii_start().starts_with('{') {
+        true => Object::deserialize(&mut json).map(|object| objects.push(object)),
+        false => json.deserialize_seq(Objects { objects: &mut objects, limit }),
+    };
+    (read.is_ok() && json.end().is_ok()).then_some(objects)
 }
 
-struct Objects<F>(F);
+/// Collects the objects of an array.
+struct Objects<'o, 'a> {
+    objects: &'o mut Vec<Object<'a>>,
+    limit: usize,
+}
 
-impl<'de, F: FnMut(&Object<'de>)> Visitor<'de> for Objects<F> {
+impl<'de> Visitor<'de> for Objects<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of objects")
+        write!(f, "an array of at most {} objects", self.limit)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut objects: A) -> Result<(), A::Error> {
-        let mut object = Object::default();
-        while objects.next_element_seed(ObjectSeed(&mut object))?.is_some() {
-            self.0(&object);
-            object = Object::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(object) = elements.next_element()? {
+            if self.objects.len() == self.limit {
+                return Err(A::Error::invalid_length(self.limit + 1, &self));
+            }
+            self.objects.push(object);
         }
         Ok(())
     }
@@ -252,6 +266,17 @@ mod tests {
         assert_eq!(value("\"\""), Param::Absent);
         for bad in ["1e999", "true", "[1]", "{}", r#""\ud800""#] {
             assert_eq!(value(bad), Param::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn objects_of_an_array_are_read_at_once() {
+        let count = |text| objects(text, 3).map(|objects| objects.len());
+        assert_eq!(count(r#" [{}, {"metric":"a"},{"x":[]}] "#), Some(3));
+        assert_eq!(count("[]"), Some(0));
+        assert_eq!(count("\n {\"metric\":\"a\"} "), Some(1));
+        for other in ["", "[{},{},{},{}]", "[{},7]", "[{},]", "[{}", "[{}]]", "{}{}", "{", "7", "[[]]", "null"] {
+            assert_eq!(count(other), None, "{other}");
         }
     }
 

@@ -94,9 +94,11 @@ impl<'a> Name<'a> {
             made_of.0 |= MadeOf::OF_BYTE[usize::from(byte)];
             made_of.0 & MadeOf::ODD != 0
         })?;
-        let sound = line.as_bytes()[colon] == b':' && (1..=MAX_LINE).contains(&colon);
+        let (name, rest) = line.split_at(colon);
+        let rest = rest.strip_prefix(':')?;
+        let sound = (1..=MAX_LINE).contains(&colon);
         let plain = !prefix.0.is_empty() || (made_of.has_dot() && !line.starts_with(OWN_BEGINS));
-        (sound && plain).then(|| (Self(&line[..colon]), &line[colon + 1..]))
+        (sound && plain).then_some((Self(name), rest))
     }
 
     /// The name as it will be sent.

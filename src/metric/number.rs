@@ -37,15 +37,18 @@ impl<'a> Number<'a> {
     /// Reads the digits before the first bar of `text`, and what follows it, in one pass. `None` if the number has a sign or
     /// needs a closer look, for which there is [`Number::parse`].
     pub fn scan(text: &'a str) -> Option<(Self, &'a str)> {
-        let mut points = 0;
-        let bar = text.bytes().position(|byte| {
-            points += usize::from(byte == b'.');
-            !byte.is_ascii_digit() && byte != b'.'
-        })?;
-        let number = &text[..bar];
-        let sound = text.as_bytes()[bar] == b'|' && (1..=FINITE_DIGITS).contains(&bar);
-        let whole = points == 0 || (points == 1 && !number.starts_with('.') && !number.ends_with('.'));
-        (sound && whole).then(|| (Self(number), &text[bar + 1..]))
+        let digits = |text: &str| text.bytes().position(|byte| !byte.is_ascii_digit());
+        let whole = digits(text)?;
+        let (len, sound) = match text.as_bytes()[whole] {
+            b'.' => {
+                let fraction = digits(&text[whole + 1..])?;
+                (whole + 1 + fraction, whole > 0 && fraction > 0)
+            }
+            _ => (whole, whole > 0),
+        };
+        let (number, rest) = text.split_at(len);
+        let rest = rest.strip_prefix('|')?;
+        (sound && len <= FINITE_DIGITS).then_some((Self(number), rest))
     }
 
     /// Reads a number without a point.

@@ -55,12 +55,12 @@ impl Rate {
         self.0 < 1.0
     }
 
-    /// True if a metric of this rate is sent, by a random sample.
+    /// Samples: true for this share of the calls, at random.
     pub fn keep(&self) -> bool {
         !self.is_sampled() || self.keeps(fastrand::f64())
     }
 
-    /// True if a metric is sent whose `sample` is evenly spread over `0.0..1.0`.
+    /// True if a metric with the random number `sample`, evenly spread over `0.0..1.0`, is kept.
     pub fn keeps(&self, sample: f64) -> bool {
         sample < self.0
     }

@@ -69,16 +69,23 @@ impl Socket {
     }
 
     /// Joins the event loop, if it has not yet.
+    #[inline]
     fn register(&mut self) -> io::Result<&mut TcpStream> {
-        if let Stream::Loose(_) = self.stream
-            && let Stream::Loose(stream) = mem::replace(&mut self.stream, Stream::Failed)
-        {
-            self.stream = Stream::Registered(TcpStream::from_std(stream)?);
+        if let Stream::Loose(_) = self.stream {
+            self.join()?;
         }
         match &mut self.stream {
             Stream::Registered(stream) => Ok(stream),
             Stream::Loose(_) | Stream::Failed => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    #[cold]
+    fn join(&mut self) -> io::Result<()> {
+        if let Stream::Loose(stream) = mem::replace(&mut self.stream, Stream::Failed) {
+            self.stream = Stream::Registered(TcpStream::from_std(stream)?);
+        }
+        Ok(())
     }
 
     fn send_flags(&self) -> SendFlags {

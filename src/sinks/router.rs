@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::metric::{MAX_LINE, Metric, MetricError};
+use crate::metric::{Accepted, MAX_LINE, Metric, MetricError};
 use crate::sinks::shard::Shards;
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
@@ -18,16 +18,16 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Writes the line of `metric` into the queue; returns its length in bytes.
-    #[inline]
-    fn write(&self, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let mut length = 0;
-        self.upstream.push(metric.value.count(), |out| {
+    /// Writes the line of `metric` into the queue.
+    #[inline(always)]
+    fn write(&self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        let mut line_bytes = 0;
+        self.upstream.push(metric.value().count(), |out| {
             let start = out.len();
             line::write(out, &self.encoding, metric);
-            length = out.len() - start;
+            line_bytes = out.len() - start;
         })?;
-        Ok(length)
+        Ok(Accepted { line_bytes })
     }
 
     fn push(&self, line: &[u8], count: u32) {
@@ -94,31 +94,23 @@ impl Router {
         std::iter::once(&self.first).chain(self.several.iter().flat_map(|several| &several.others))
     }
 
-    /// Hands a metric over; returns how many bytes its line has. The one error is a line that is too long, which no daemon has
-    /// then.
-    #[inline]
-    pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+    /// Hands a metric to the daemons that are to have it.
+    ///
+    /// # Errors
+    ///
+    /// Its line is too long. No daemon has it then.
+    // For its one user, whose reader of plain lines has seen already what the writer asks for.
+    #[inline(always)]
+    pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         match &self.several {
             None => self.first.write(metric),
             Some(several) => self.spread(several, metric),
         }
     }
 
-    /// Hands over a line that the one daemon's encoding has written. To be called only if [`Router::takes_lines`].
-    #[inline]
-    pub(crate) fn send_line(&self, line: &[u8], count: u32) {
-        self.first.push(line, count);
-    }
-
-    /// Whether lines may come written: where there are several daemons the way depends on the metric, and the line on the way.
-    #[inline]
-    pub(crate) fn takes_lines(&self) -> bool {
-        self.several.is_none()
-    }
-
     #[inline(never)]
-    fn spread(&self, several: &Several, metric: &Metric<'_>) -> Result<usize, MetricError> {
-        let name = metric.name.as_str();
+    fn spread(&self, several: &Several, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        let name = metric.name().as_str();
         match &several.spread {
             Spread::Shard(shards) => self.outlet(several, shards.choose(name)).write(metric),
             Spread::Failover(shards) => {
@@ -135,7 +127,7 @@ impl Router {
 
     /// Writes the line of each dialect, once for all daemons that speak it, before any has it: a line that is too long for one
     /// is sent to none.
-    fn mirror(&self, copies: &Copies, metric: &Metric<'_>) -> Result<usize, MetricError> {
+    fn mirror(&self, copies: &Copies, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let (mut lines, mut longest) = (copies.lines.borrow_mut(), 0);
         lines.clear();
         let mut ends = [0; MAX_ADDRESSES];
@@ -153,8 +145,8 @@ impl Router {
         for (index, outlet) in self.outlets().enumerate() {
             let writer = copies.writers[index];
             let start = writer.checked_sub(1).map_or(0, |before| ends[before]);
-            outlet.push(&lines[start..ends[writer]], metric.value.count());
+            outlet.push(&lines[start..ends[writer]], metric.value().count());
         }
-        Ok(longest)
+        Ok(Accepted { line_bytes: longest })
     }
 }

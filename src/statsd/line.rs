@@ -5,28 +5,38 @@
 
 use std::io::Write as _;
 
-use crate::metric::{Metric, Rate, Tag, Tags, Value, clean};
-use crate::statsd::dialect::PRESENT;
+use crate::metric::{Kind, MAX_LINE, Metric, MetricError, Rate, Tag, Tags, Value, clean};
+use crate::statsd::dialect::{PRESENT, TagStyle};
 use crate::statsd::encoding::Encoding;
 
 /// Appends the line of `metric` to `out`, without a final newline.
 ///
 /// Where a sign makes a gauge a shift, a negative absolute gauge becomes two lines with a newline between: StatsD reads
 /// `g:-5|g` as a shift, so the gauge is set to 0 first. The two must travel in one datagram, in this order.
+#[inline]
 pub(crate) fn write(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
-    if let Some(line) = metric.as_it_came.filter(|_| style.tags().is_empty()) {
-        // Most of a batch's lines: two copies in place of six.
-        out.extend_from_slice(style.prefix().as_str().as_bytes());
-        return out.extend_from_slice(line.as_bytes());
+    match metric.plain_line() {
+        // Most of a batch's lines.
+        Some(line) if style.tags().is_empty() => {
+            out.extend_from_slice(style.prefix().as_str().as_bytes());
+            out.extend_from_slice(line.as_bytes());
+        }
+        _ => write_parts(out, style, metric),
     }
+}
+
+/// Appends the line of `metric`, part by part.
+#[inline(never)]
+fn write_parts(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
     let start = out.len();
-    open(out, style, metric);
-    let value = match metric.value {
+    let tags = tag_style(style, metric);
+    open(out, style, metric, tags);
+    let value = match metric.value() {
         Value::Sampled(_, numbers, _) => numbers.as_str(),
         Value::Gauge(number) if number.is_negative() && style.dialect().shifts => {
             let value = out.len();
             out.push(b'0');
-            close(out, style, metric);
+            close(out, style, metric, tags);
             let end = out.len();
             out.push(b'\n');
             // The same name, type and tags, which are copied since to clean them costs more.
@@ -44,40 +54,60 @@ pub(crate) fn write(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
         Value::Set(member) => member.as_str(),
     };
     out.extend_from_slice(value.as_bytes());
-    close(out, style, metric);
+    close(out, style, metric, tags);
 }
 
-/// The length of the line of `metric`, in bytes.
-pub(crate) fn length(style: &Encoding, metric: &Metric<'_>) -> usize {
+/// The length of the line of `metric`, in bytes: at most [`MAX_LINE`], or else [`MetricError::TooLong`].
+pub(crate) fn length(style: &Encoding, metric: &Metric<'_>) -> Result<usize, MetricError> {
     let mut line = Vec::new();
     write(&mut line, style, metric);
-    line.len()
+    if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line.len()) }
 }
 
 /// What stands before the value.
 #[inline]
-fn open(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
-    out.extend_from_slice(style.prefix().as_str().as_bytes());
-    out.extend_from_slice(metric.name.as_str().as_bytes());
-    if style.dialect().tags.is_some_and(|tags| tags.in_name) && has_tags(style, metric) {
-        write_tags(out, style, metric.tags);
+fn open(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>, tags: Option<&TagStyle>) {
+    write_name(out, style, metric);
+    if tags.is_some_and(|tags| tags.in_name) {
+        write_tags(out, style, metric.tags());
     }
     out.push(b':');
 }
 
 /// What stands after it.
-fn close(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
-    out.push(b'|');
-    out.extend_from_slice(style.written_kind(metric.value.kind()).as_str().as_bytes());
-    sampled(out, metric.value.rate());
-    if has_tags(style, metric) && style.dialect().tags.is_some_and(|tags| !tags.in_name) {
-        write_tags(out, style, metric.tags);
+fn close(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>, tags: Option<&TagStyle>) {
+    write_type(out, style.written_kind(metric.value().kind()));
+    sampled(out, metric.value().rate());
+    if tags.is_some_and(|tags| !tags.in_name) {
+        write_tags(out, style, metric.tags());
     }
 }
 
-/// False for most metrics.
-fn has_tags(style: &Encoding, metric: &Metric<'_>) -> bool {
-    !(metric.tags.is_empty() && style.tags().is_empty())
+#[inline]
+fn write_name(out: &mut Vec<u8>, style: &Encoding, metric: &Metric<'_>) {
+    let prefix = style.prefix().as_str();
+    // To copy nothing is a call too.
+    if !prefix.is_empty() {
+        out.extend_from_slice(prefix.as_bytes());
+    }
+    out.extend_from_slice(metric.name().as_str().as_bytes());
+}
+
+/// Appends the bar and the type behind it. To copy so few bytes one by one is cheaper than the call that copies any number.
+#[inline]
+fn write_type(out: &mut Vec<u8>, kind: Kind) {
+    let letters = kind.as_str().as_bytes();
+    out.extend_from_slice(&[b'|', letters[0]]);
+    if let Some(second) = letters.get(1) {
+        out.push(*second);
+    }
+}
+
+/// How tags are written, if the line of `metric` has any. Most have none.
+#[inline]
+fn tag_style(style: &Encoding, metric: &Metric<'_>) -> Option<&'static TagStyle> {
+    let has_tags = !(metric.tags().is_empty() && style.tags().is_empty());
+    style.dialect().tags.as_ref().filter(|_| has_tags)
 }
 
 /// Appends the client's tags and the server's own, as they stand in a line of the dialect.
@@ -112,6 +142,7 @@ pub(crate) fn write_tags(out: &mut Vec<u8>, style: &Encoding, tags: Tags<'_>) {
     }
 }
 
+#[inline]
 fn sampled(out: &mut Vec<u8>, rate: Rate) {
     if rate.is_sampled() {
         write!(out, "|@{rate}").expect("writing to a Vec cannot fail");
@@ -119,156 +150,4 @@ fn sampled(out: &mut Vec<u8>, rate: Rate) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metric::{Kind, Member, MetricError, Number, Numbers, Tags};
-    use crate::statsd::dialect::DIALECTS;
-    use proptest::prelude::*;
-
-    fn tagged(style: &Encoding, name: &str, value: Value<'_>, tags: &str) -> String {
-        let name = style.name(name).expect("a sound name");
-        let mut out = Vec::new();
-        write(&mut out, style, &Metric { name, value, tags: Tags::parse(tags).expect("few tags"), as_it_came: None });
-        String::from_utf8(out).expect("a line is UTF-8")
-    }
-
-    fn line(prefix: &str, name: &str, value: Value<'_>) -> String {
-        tagged(&Encoding::new(prefix.parse().expect("a sound prefix"), DIALECTS[0]), name, value, "")
-    }
-
-    fn n(text: &str) -> Number<'_> {
-        Number::parse(text, MetricError::Value).expect("a sound number")
-    }
-
-    fn style(dialect: &str) -> Encoding {
-        Encoding::new(Default::default(), crate::statsd::dialect::Dialect::find(dialect).expect("a dialect"))
-    }
-
-    #[test]
-    fn each_kind_has_its_line() {
-        let half = Rate::parse("0.5").expect("a rate");
-        assert_eq!(line("", "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL)), "a:1|c");
-        assert_eq!(line("p", "a", Value::Sampled(Kind::Count, n("-2").into(), half)), "p.a:-2|c|@0.5");
-        assert_eq!(line("", "a", Value::Gauge(n("+10"))), "a:10|g");
-        assert_eq!(line("", "a", Value::GaugeShift(n("3"))), "a:+3|g");
-        assert_eq!(line("", "a", Value::GaugeShift(n("-3"))), "a:-3|g");
-        assert_eq!(line("", "a", Value::Sampled(Kind::Timing, n("12.345").into(), half)), "a:12.345|ms|@0.5");
-        assert_eq!(line("", "a", Value::Set(Member::ONE)), "a:1|s");
-        assert_eq!(line("", "a", Value::Sampled(Kind::Histogram, n("1").into(), half)), "a:1|h|@0.5");
-        assert_eq!(line("", "a", Value::Sampled(Kind::Distribution, n("1").into(), Rate::ALL)), "a:1|d");
-        let values = Numbers::packed("1:2", |text| Number::parse(text, MetricError::Value)).expect("two numbers");
-        assert_eq!(line("", "a", Value::Sampled(Kind::Timing, values, half)), "a:1:2|ms|@0.5");
-    }
-
-    #[test]
-    fn a_negative_gauge_is_set_to_zero_first() {
-        assert_eq!(line("p", "g", Value::Gauge(n("-5"))), "p.g:0|g\np.g:-5|g");
-    }
-
-    #[test]
-    fn tags_are_written_as_the_dialect_has_them() {
-        let tags = "env:prod,beta,t=10:30,:x";
-        for (dialect, expected) in [
-            ("statsd", "a:1|c|#env:prod,beta:true,t:10_30"),
-            ("datadog", "a:1|c|#env:prod,beta,t:10:30"),
-            ("telegraf", "a:1|c|#env:prod,beta,t:10:30"),
-            ("gostatsd", "a:1|c|#env:prod,beta,t:10:30"),
-            ("influxdb", "a,env=prod,beta=true,t=10_30:1|c"),
-            ("librato", "a#env=prod,beta=true,t=10_30:1|c"),
-            ("signalfx", "a[env=prod,beta=true,t=10_30]:1|c"),
-        ] {
-            assert_eq!(
-                tagged(&style(dialect), "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags),
-                expected,
-                "{dialect}"
-            );
-        }
-        for dialect in DIALECTS {
-            let style = style(dialect.name);
-            assert_eq!(
-                tagged(&style, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), ",:x,="),
-                "a:1|c",
-                "{}",
-                dialect.name
-            );
-        }
-    }
-
-    #[test]
-    fn rates_stand_before_tags_and_both_lines_of_a_gauge_have_them() {
-        let half = Rate::parse("0.5").expect("a rate");
-        assert_eq!(
-            tagged(&style("statsd"), "a", Value::Sampled(Kind::Count, n("1").into(), half), "k:v"),
-            "a:1|c|@0.5|#k:v"
-        );
-        assert_eq!(tagged(&style("statsd"), "g", Value::Gauge(n("-5")), "k:v"), "g:0|g|#k:v\ng:-5|g|#k:v");
-        assert_eq!(tagged(&style("signalfx"), "g", Value::Gauge(n("-5")), "k:v"), "g[k=v]:0|g\ng[k=v]:-5|g");
-        assert_eq!(tagged(&style("datadog"), "g", Value::Gauge(n("-5")), "k:v"), "g:-5|g|#k:v");
-    }
-
-    #[test]
-    fn the_servers_own_tags_come_last_and_cannot_be_set_by_a_client() {
-        for (dialect, expected, alone) in [
-            ("statsd", "a:1|c|#k:v,env:prod,dc:x", "a:1|c|#env:prod,dc:x"),
-            ("influxdb", "a,k=v,env=prod,dc=x:1|c", "a,env=prod,dc=x:1|c"),
-            ("signalfx", "a[k=v,env=prod,dc=x]:1|c", "a[env=prod,dc=x]:1|c"),
-        ] {
-            let mut style = style(dialect);
-            style.add_tag("env=prod").expect("a tag");
-            style.add_tag("dc=x").expect("a tag");
-            let write = |tags| tagged(&style, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags);
-            assert_eq!(write("k:v,env:evil, env =evil"), expected);
-            assert_eq!(write(""), alone);
-            assert_eq!(write("env:evil"), alone);
-        }
-    }
-
-    /// A second reading of StatsD's grammar, written apart from the writer: name, value, type, rate.
-    fn read_back(line: &str) -> (&str, &str, &str, Option<f64>) {
-        let (name, rest) = line.split_once(':').expect("a name");
-        let fields: Vec<&str> = rest.split('|').collect();
-        let rate = fields.get(2).map(|f| f.strip_prefix('@').expect("a rate").parse().expect("a decimal"));
-        assert!(fields.len() == 2 || fields.len() == 3, "{line}");
-        (name, fields[0], fields[1], rate)
-    }
-
-    proptest! {
-        #[test]
-        fn every_line_reads_back_as_one_metric_of_the_same_meaning(
-            text in "\\PC{1,40}",
-            value in "[+-]?[0-9]{1,9}(\\.[0-9]{1,6})?",
-            rate in 0.001f64..1.0,
-        ) {
-            let style = Encoding::default();
-            let Ok(name) = style.name(&text) else { return Ok(()) };
-            let rate = Rate::parse(&rate.to_string()).expect("a rate in range");
-            let number = n(&value);
-            let double: f64 = value.parse().expect("a decimal");
-            for (value, kind) in [
-                (Value::Sampled(Kind::Count, number.into(), rate), "c"),
-                (Value::Gauge(number), "g"),
-                (Value::GaugeShift(number), "g"),
-                (Value::Sampled(Kind::Timing, number.into(), rate), "ms"),
-                (Value::Sampled(Kind::Histogram, number.into(), rate), "h"),
-                (Value::Sampled(Kind::Distribution, number.into(), rate), "d"),
-            ] {
-                let mut out = Vec::new();
-                write(&mut out, &style, &Metric { name, value, tags: Tags::NONE, as_it_came: None });
-                let sent = String::from_utf8(out).expect("a line is UTF-8");
-                let lines: Vec<&str> = sent.split('\n').collect();
-                if matches!(value, Value::Gauge(v) if v.is_negative()) {
-                    prop_assert_eq!(lines.len(), 2);
-                    prop_assert_eq!(read_back(lines[0]), (text.as_str(), "0", "g", None));
-                } else {
-                    prop_assert_eq!(lines.len(), 1);
-                }
-                let (got_name, got_value, got_kind, got_rate) = read_back(lines[lines.len() - 1]);
-                prop_assert_eq!(got_name, text.as_str());
-                prop_assert_eq!(got_kind, kind);
-                prop_assert_eq!(got_value.parse::<f64>().ok(), Some(double));
-                prop_assert_eq!(got_value.starts_with('+'), matches!(value, Value::GaugeShift(v) if !v.is_negative()));
-                prop_assert_eq!(got_rate.map(|r| r.to_string()), value.rate().is_sampled().then(|| rate.to_string()));
-            }
-        }
-    }
-}
+mod tests;

@@ -202,6 +202,21 @@ fn the_architecture_has_every_module() {
     }
 }
 
+/// The paths of source files that a document names in code, such as `src/api/pipeline.rs`.
+fn named_sources(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split('`').skip(1).step_by(2);
+    words.filter(|word| word.ends_with(".rs") && !word.contains(' '))
+}
+
+#[test]
+fn every_named_source_file_exists() {
+    for path in DOCUMENTS {
+        for name in named_sources(&document(path)) {
+            assert!(repository().join(name).exists(), "{path} names {name}");
+        }
+    }
+}
+
 /// Calls that begin a task or a thread, but in tests; their definitions, and one made of another, are none.
 fn spawns(source: &str) -> usize {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default().lines().map(str::trim_start);

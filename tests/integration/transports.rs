@@ -149,7 +149,7 @@ fn what_a_daemon_says_is_of_no_interest_and_no_harm() {
 struct Load {
     stop: Arc<AtomicBool>,
     accepted: Arc<AtomicU64>,
-    client: Option<JoinHandle<()>>,
+    client: JoinHandle<()>,
 }
 
 impl Load {
@@ -174,13 +174,13 @@ impl Load {
                 }
             }
         });
-        Self { stop, accepted, client: Some(client) }
+        Self { stop, accepted, client }
     }
 
     /// Stops it, and gives how many metrics were accepted.
-    fn end(mut self) -> u64 {
+    fn end(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.client.take().map(|client| client.join().expect("all answers were right"));
+        self.client.join().expect("all answers were right");
         self.accepted.load(Ordering::Relaxed)
     }
 }

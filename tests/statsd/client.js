@@ -1,9 +1,9 @@
-// Sends metrics of all kinds with npm's statsd-client over HTTP, and prints what StatsD must then hold.
+// Sends metrics of all types with npm's statsd-client over HTTP, and prints the state that StatsD must then have.
 //
 //     node client.js http://127.0.0.1:8080/batch [TOKEN]
 //
-// Its requests are under way at the same time, so nothing here depends on their order: sums are exact in binary, and
-// each gauge is either set once or only shifted.
+// Its requests are concurrent, so the result must not depend on their order: all sums are exact in binary, and each gauge
+// is either set once or only shifted.
 'use strict';
 
 const StatsDClient = require('statsd-client');
@@ -14,7 +14,7 @@ const client = new StatsDClient({
   prefix: 'web',
   headers: token ? { 'X-JWT-Token': token } : {},
   tags: { env: 'prod' },
-  // Bytes after which it sends a request: several for the metrics below.
+  // Bytes per request. The metrics below take several requests.
   maxBufferSize: 4000,
 });
 

@@ -1,5 +1,5 @@
-// A backend of StatsD that writes all it is given to the file that the configuration calls `dumpFile`: the management
-// port does not show sets, and cuts long lists. StatsD flushes when it is told to end, so no test waits for a flush.
+// A StatsD backend that writes all metrics to the file `dumpFile` of the configuration: the management port does not show
+// sets, and shortens long lists. StatsD flushes when it ends, so no test waits for a flush.
 'use strict';
 
 const fs = require('fs');

@@ -59,7 +59,7 @@ impl Allowance {
     /// Takes the samples that a daemon makes of a metric that its client has sampled.
     #[inline]
     pub(super) fn spend_samples(&mut self, style: &Encoding, metric: &Metric<'_>) -> Result<(), MetricError> {
-        if let Value::Sampled(kind, values, rate) = metric.value
+        if let Value::Sampled(kind, values, rate) = *metric.value()
             && rate.is_sampled()
             && style.dialect().multiplied(kind)
         {

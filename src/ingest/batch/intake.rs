@@ -1,15 +1,15 @@
-//! Where the metrics of a batch are counted and bounded, on their way to the sink.
+//! Counts and bounds the metrics of a batch before the sink accepts them.
 
+use crate::ingest::batch::Report;
 use crate::ingest::batch::allowance::Allowance;
-use crate::ingest::batch::{Report, Sink, sample};
-use crate::metric::{Metric, MetricError};
+use crate::metric::{Accepted, Metric, MetricError, Sink};
 use crate::statsd::encoding::Encoding;
 
 /// The sink of a batch, with its report and its allowance.
 pub(super) struct Intake<'a, S> {
     /// How lines are written.
     pub style: &'a Encoding,
-    sink: &'a mut S,
+    sink: S,
     report: &'a mut Report,
     allowance: &'a mut Allowance,
     /// What [`Allowance::end`] said last; kept, since each metric asks.
@@ -18,12 +18,7 @@ pub(super) struct Intake<'a, S> {
 
 impl<'a, S: Sink> Intake<'a, S> {
     /// An intake for some of a batch.
-    pub(super) fn new(
-        style: &'a Encoding,
-        sink: &'a mut S,
-        report: &'a mut Report,
-        allowance: &'a mut Allowance,
-    ) -> Self {
+    pub(super) fn new(style: &'a Encoding, sink: S, report: &'a mut Report, allowance: &'a mut Allowance) -> Self {
         let end = allowance.end(report.rejections());
         Self { style, sink, report, allowance, end }
     }
@@ -34,20 +29,19 @@ impl<'a, S: Sink> Intake<'a, S> {
         self.end
     }
 
-    /// Takes a metric that its client has sampled, if it was.
+    /// Hands on a metric whose rate its client has applied, so that the daemon multiplies it.
     #[inline]
-    pub(super) fn take(&mut self, metric: &Metric<'_>) {
+    pub(super) fn accept_sampled(&mut self, metric: &Metric<'_>) {
         let spent = self.allowance.spend_samples(self.style, metric);
-        let taken = spent.and_then(|()| self.sink.take(metric));
-        self.note(metric.value.count(), taken);
+        let accepted = spent.and_then(|()| self.sink.accept(metric));
+        self.note(metric.value().count(), accepted);
     }
 
-    /// Takes a metric that is to be sampled here. One that is left out has its length counted as well, since chance must not
-    /// decide how much of a batch is taken.
+    /// Hands on a metric whose rate this server applies.
     #[inline]
-    pub(super) fn sample(&mut self, metric: &Metric<'_>) {
-        let taken = sample(metric, self.style, self.sink);
-        self.note(metric.value.count(), taken);
+    pub(super) fn accept(&mut self, metric: &Metric<'_>) {
+        let accepted = self.sink.accept(metric);
+        self.note(metric.value().count(), accepted);
     }
 
     /// Rejects the next `count` metrics.
@@ -58,11 +52,11 @@ impl<'a, S: Sink> Intake<'a, S> {
     }
 
     #[inline]
-    fn note(&mut self, count: u32, taken: Result<usize, MetricError>) {
-        match taken {
-            Ok(length) => {
+    fn note(&mut self, count: u32, accepted: Result<Accepted, MetricError>) {
+        match accepted {
+            Ok(Accepted { line_bytes }) => {
                 self.report.accept(u64::from(count));
-                if !self.allowance.spend(length) {
+                if !self.allowance.spend(line_bytes) {
                     self.end = self.allowance.end(self.report.rejections());
                 }
             }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::{Sink, plain};
+use crate::ingest::batch::plain_line;
 use crate::metric::{
-    Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Tags, Value, without_exponent,
+    Kind, MAX_LINE, Member, Metric, MetricError, Name, Number, Numbers, Rate, Sink, Tags, Value, without_exponent,
     write_without_exponent,
 };
 use crate::statsd::encoding::Encoding;
@@ -45,8 +45,8 @@ fn take_text(mut text: &str, intake: &mut Intake<'_, impl Sink>) {
             let left = text.as_bytes().split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             return intake.reject(left.count() as u64, error);
         }
-        if let Some((metric, rest)) = plain::read(text, intake.style) {
-            intake.take(&metric);
+        if let Some((metric, rest)) = plain_line::read(text, intake.style) {
+            intake.accept_sampled(&metric);
             text = rest;
             continue;
         }
@@ -85,7 +85,7 @@ fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
         && let Ok(numbers) = Numbers::packed(&values, |text| intake.style.number(sent, text))
     {
         let value = Value::Sampled(sent, numbers, fields.rate);
-        return intake.take(&Metric { name: fields.name, value, tags: fields.tags, as_it_came: None });
+        return intake.accept_sampled(&Metric::new(fields.name, value, fields.tags));
     }
     // All lines have the same tags: once written, they cost a copy.
     let mut tags = Vec::new();
@@ -173,7 +173,7 @@ impl<'a> Fields<'a> {
     fn take(&self, text: &str, intake: &mut Intake<'_, impl Sink>) {
         let plain = if self.kind == Kind::Set { Cow::Borrowed(text) } else { without_exponent(text) };
         match self.value(&plain, intake.style) {
-            Ok(value) => intake.take(&Metric { name: self.name, value, tags: self.tags, as_it_came: None }),
+            Ok(value) => intake.accept_sampled(&Metric::new(self.name, value, self.tags)),
             Err(error) => intake.reject(1, error),
         }
     }

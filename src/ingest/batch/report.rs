@@ -37,9 +37,9 @@ impl Report {
         match result {
             Ok(()) => self.accepted += count,
             Err(error) => {
-                let space = MAX_TOLD - self.rejected.len();
+                let untold = MAX_TOLD - self.rejected.len();
                 let indices = self.total()..self.total() + count;
-                self.rejected.extend(indices.take(space).map(|index| Rejected { index, error }));
+                self.rejected.extend(indices.take(untold).map(|index| Rejected { index, error }));
                 self.rejections += count;
             }
         }

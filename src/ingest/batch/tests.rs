@@ -4,8 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::metric::{MAX_LINE, Prefix};
+use crate::metric::{Accepted, MAX_LINE, Prefix};
 use crate::statsd::dialect::{DIALECTS, Dialect};
+use crate::statsd::line;
 
 #[path = "../../../tests/shapes/mod.rs"]
 mod shapes;
@@ -32,20 +33,16 @@ impl Sent {
 }
 
 impl Sink for Sent {
-    fn take(&mut self, metric: &Metric<'_>) -> Result<usize, MetricError> {
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line = Vec::new();
         line::write(&mut line, &self.style, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
-        self.take_line(&line, metric.value.count());
-        Ok(line.len())
-    }
-
-    fn take_line(&mut self, line: &[u8], count: u32) {
-        let unit = String::from_utf8(line.to_vec()).expect("lines are UTF-8");
-        self.units.push(unit);
-        self.measurements += u64::from(count);
+        let line_bytes = line.len();
+        self.units.push(String::from_utf8(line).expect("lines are UTF-8"));
+        self.measurements += u64::from(metric.value().count());
+        Ok(Accepted { line_bytes })
     }
 }
 
@@ -240,10 +237,10 @@ proptest! {
     #[test]
     fn a_plain_line_is_read_as_any_other(line in line_text(), prefixed: bool, dialect in 0..DIALECTS.len()) {
         let style = Encoding::new(if prefixed { "p" } else { "" }.parse().expect("a prefix"), DIALECTS[dialect]);
-        let Some((metric, rest)) = plain::read(&line, &style) else { return Ok(()) };
+        let Some((metric, rest)) = plain_line::read(&line, &style) else { return Ok(()) };
         prop_assert_eq!(rest, "");
         let mut at_once = Sent::new(&style);
-        at_once.take(&metric).expect("a short line");
+        at_once.accept(&metric).expect("a short line");
         let mut by_fields = Sent::new(&style);
         // A space at its end is not plain, and is not part of a line either.
         let (slow, report) = run(ContentType::Unnamed, format!("{line} ").as_bytes(), &style).expect("a line");
@@ -413,6 +410,44 @@ fn after_a_thousand_rejections_nothing_more_is_looked_at() {
     // An array that ends badly is refused whole all the same.
     let bad = format!("[{}", vec!["7"; 2000].join(","));
     assert_eq!(run(ContentType::Json, bad.as_bytes(), &Encoding::default()).err(), Some(BatchError::Json));
+}
+
+#[test]
+fn a_short_array_is_the_same_whatever_is_held_of_it() {
+    let good = r#"{"metric":"a","type":"c"}"#;
+    let most = vec![good; SLICE / (good.len() + 1) - 1];
+    for (elements, expected) in [
+        // All are held.
+        (most.clone(), most.len()),
+        // One is no object; more are held than may be; both.
+        ([&most[1..], &["7"]].concat(), most.len() - 1),
+        ([vec![good; 2], vec!["{}"; 2 * MAX_HELD]].concat(), 2),
+        ([vec![good; 2], vec!["7"; 2 * MAX_HELD]].concat(), 2),
+    ] {
+        let body = format!("[{}]", elements.join(","));
+        assert!(body.len() <= SLICE);
+        let (sent, report) = run(ContentType::Json, body.as_bytes(), &Encoding::default()).expect("an array");
+        let case = (elements.len(), elements.last());
+        assert_eq!((sent.units.len(), report.total()), (expected, elements.len() as u64), "{case:?}");
+        for bad in [&body[..body.len() - 1], &format!("{body}]"), &format!("{},{good}", &body[..body.len() - 1])] {
+            // `run` asserts that nothing has left.
+            let read = run(ContentType::Json, bad.as_bytes(), &Encoding::default());
+            assert_eq!(read.err(), Some(BatchError::Json), "{case:?}");
+        }
+    }
+    assert!(size_of::<Object<'_>>() <= 160, "{}", size_of::<Object<'_>>());
+}
+
+#[test]
+fn a_short_array_is_one_slice() {
+    for (body, units) in [("{\"metric\":\"a\",\"type\":\"c\"}", 1), ("[7]", 0), ("", 0), ("[ ]", 0)] {
+        for body in [body.to_owned(), format!("{}{body}", " ".repeat(SLICE - body.len()))] {
+            let mut sent = Sent::default();
+            let mut batch = Batch::new(ContentType::Json, Bytes::from(body), CAP).expect("JSON");
+            assert_eq!(batch.advance(&Encoding::default(), &mut sent), Ok(true));
+            assert_eq!(sent.units.len(), units);
+        }
+    }
 }
 
 #[test]

@@ -139,16 +139,6 @@ impl LineDaemon {
         self.sources.iter().map(|source| source.bytes.len()).sum()
     }
 
-    /// How many connections there were.
-    pub fn connections(&self) -> usize {
-        self.sources.len()
-    }
-
-    /// Whether a connection is open.
-    pub fn is_connected(&self) -> bool {
-        self.sources.iter().any(|source| source.is_open)
-    }
-
     /// All that came on all connections, one after the other.
     pub fn text(&self) -> String {
         self.sources.iter().map(|source| String::from_utf8_lossy(&source.bytes)).collect()

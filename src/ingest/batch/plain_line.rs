@@ -1,12 +1,12 @@
-//! The lines that nearly all are, `name:digits|type` and no more, read in one pass.
+//! Reads `name:digits|type` in one pass. Nearly all lines are plain in this sense.
 //!
-//! Whatever is not obvious is left to the reader of all lines, which must say the same of these: a test holds the two
-//! together. With it alone a line costs 35 ns, of which this saves half.
+//! Any other line is left to the reader of all lines, which must read plain ones alike: a test compares the two. With that
+//! reader alone a line costs 35 ns, of which this one saves half.
 
-use crate::metric::{Kind, Member, Metric, Name, Number, Rate, Tags, Value};
+use crate::metric::{Kind, Member, Metric, Name, Number, Rate, Value};
 use crate::statsd::encoding::Encoding;
 
-/// Reads the line that `text` begins with, and what follows it.
+/// Reads the first line of `text`; returns its metric and the text behind it. `None` if it is not plain.
 pub(super) fn read<'a>(text: &'a str, style: &Encoding) -> Option<(Metric<'a>, &'a str)> {
     // Nothing that any dialect reserves is in a plain name.
     let (name, rest) = Name::scan(style.prefix(), text)?;
@@ -29,5 +29,5 @@ pub(super) fn read<'a>(text: &'a str, style: &Encoding) -> Option<(Metric<'a>, &
         Kind::Set => Value::Set(Member::from_number(number)),
         kind => Value::Sampled(kind, number.into(), Rate::ALL),
     };
-    Some((Metric { name, value, tags: Tags::NONE, as_it_came: Some(line) }, rest))
+    Some((Metric::from_plain_line(line, name, value), rest))
 }
