@@ -12,6 +12,7 @@ pub(crate) mod pipeline;
 pub(crate) mod policy;
 pub(crate) mod refusals;
 pub(crate) mod request_log;
+pub(crate) mod requester;
 pub(crate) mod responses;
 pub(crate) mod routes;
 pub(crate) mod service;

@@ -21,7 +21,7 @@ use crate::statsd::line;
 pub use crate::api::kept_head::KeptHead;
 pub use crate::api::routes::decode_key;
 pub use crate::auth::secret::Secret;
-pub use crate::auth::{AuthError, Verifier};
+pub use crate::auth::{AuthError, Grant, Verifier};
 pub use crate::conn::frames::{Admission, FrameMeter};
 pub use crate::conn::head::{Field, Fields, HeadError, check as check_head};
 pub use crate::conn::inflate::{Coding, Inflate, InflateError};

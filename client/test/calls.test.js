@@ -91,7 +91,7 @@ test('a subclass overrides methods, calls those of the client, and has its own',
   assert.deepEqual(world.lines(), lines);
 });
 
-test('a closed client says so once, its children too', async (t) => {
+test('a closed client reports it once, and so do its children', async (t) => {
   const world = page(t);
   const client = world.client();
   const child = client.child();
@@ -153,7 +153,7 @@ const worlds = {
 };
 
 for (const [name, prepare] of Object.entries(worlds)) {
-  test(`nothing is thrown into the page, whatever it calls: ${name}`, async (t) => {
+  test(`no call throws into the page: ${name}`, async (t) => {
     const world = page(t);
     const faults = [];
     const caught = (error) => faults.push(error);

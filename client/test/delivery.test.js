@@ -6,7 +6,7 @@ import { page } from './page.js';
 
 const answer = (status, headers) => new Response('because', { status, headers });
 
-test('metrics leave together after the interval, and at once when there are many', async (t) => {
+test('metrics are sent together after the interval, and at once if there are many', async (t) => {
   const world = page(t);
   const client = world.client();
   client.count('a');
@@ -25,7 +25,7 @@ test('metrics leave together after the interval, and at once when there are many
   assert.equal(world.requests.length, 2);
 });
 
-test('what comes while a request is in flight waits for its own interval', async (t) => {
+test('a metric that is counted during a request waits for its own interval', async (t) => {
   const world = page(t);
   const { fetch } = globalThis;
   const client = world.client();
@@ -63,7 +63,7 @@ test('bodies stay below the budget, counted in bytes, one in flight', async (t) 
   assert.equal(new Set(world.lines()).size, 400);
 });
 
-test('the queue is bounded, and what it drops is counted', async (t) => {
+test('the queue is bounded, and dropped metrics are counted', async (t) => {
   const world = page(t);
   navigator.onLine = false;
   const client = world.client({ maxQueue: 3 });
@@ -89,7 +89,7 @@ for (const maxQueue of [NaN, Infinity, 'many', null]) {
 }
 
 for (const failure of [new TypeError('Failed to fetch'), 500, 408]) {
-  test(`after ${failure} the next request is later and later, and at last the metrics are dropped`, async (t) => {
+  test(`after ${failure} the pauses grow, and at last the metrics are dropped`, async (t) => {
     const world = page(t, { answers: [failure] });
     const client = world.client();
     client.count('c');
@@ -149,7 +149,7 @@ for (const [status, after] of [[429, '120'], [503, 'Sun, 22 Nov 2026 00:02:00 GM
   });
 }
 
-test('other refusals are reported and dropped, and what follows them is sent', async (t) => {
+test('other refusals are reported and dropped, and later metrics are sent', async (t) => {
   const world = page(t, { answers: [answer(400), 200] });
   const client = world.client();
   client.count('refused');
@@ -161,7 +161,7 @@ test('other refusals are reported and dropped, and what follows them is sent', a
   assert.equal(client.dropped, 1);
 });
 
-test('what a batch that was accepted in part lacks is reported', async (t) => {
+test('the rejected lines of a batch are reported', async (t) => {
   const text = '{"accepted":1,"rejected":[{"index":1,"error":"Invalid key specified"}]}';
   const world = page(t, { answers: [new Response(text), new Response('{"accepted":1,"rejected":[]}')] });
   const client = world.client();
@@ -182,7 +182,7 @@ test('a fixed token that is refused is reported', async (t) => {
   assert.deepEqual([world.requests.length, world.errors[0].status, client.dropped], [1, 403, 1]);
 });
 
-test('a function is asked for a token once, and again when it is refused', async (t) => {
+test('the token function is called once, and again when its token is refused', async (t) => {
   const world = page(t, { answers: [200, answer(401), 200, answer(403)] });
   let calls = 0;
   const client = world.client({ token: async () => 'jwt' + ++calls });
@@ -195,7 +195,7 @@ test('a function is asked for a token once, and again when it is refused', async
   assert.deepEqual(world.errors.map((error) => error.status), [403], 'the second refusal in a row');
 });
 
-test('a token function or an onError that throws harms nobody', async (t) => {
+test('a token function or an onError that throws has no effect on the page', async (t) => {
   const world = page(t);
   let calls = 0;
   const token = () => {
@@ -215,7 +215,7 @@ test('a token function or an onError that throws harms nobody', async (t) => {
   assert.deepEqual(world.lines(), ['c:1|c', 'c:1|c']);
 });
 
-test('a token function that counts or flushes is called once, and what it counts is sent', async (t) => {
+test('a token function that counts or flushes is called once, and its metrics are sent', async (t) => {
   const world = page(t);
   let calls = 0;
   const client = world.client({
@@ -259,7 +259,7 @@ test('a success ends a row of failures', async (t) => {
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c', 'b:1|c', 'b:1|c']);
 });
 
-test('what comes back from a failure is bounded too', async (t) => {
+test('the queue is bounded after a failure too', async (t) => {
   const world = page(t, { answers: [500, 200] });
   const { fetch } = globalThis;
   const client = world.client({ maxQueue: 2 });
@@ -276,7 +276,7 @@ test('what comes back from a failure is bounded too', async (t) => {
   assert.deepEqual(world.requests[1].lines, ['b:1|c', 'c:1|c']);
 });
 
-test('a bound that is none keeps nothing, and ends', async (t) => {
+test('a negative maxQueue keeps nothing, and ends', async (t) => {
   const world = page(t);
   const client = world.client({ maxQueue: -1 });
   client.count('a');
@@ -284,7 +284,7 @@ test('a bound that is none keeps nothing, and ends', async (t) => {
   assert.deepEqual([world.requests, client.dropped], [[], 1]);
 });
 
-test('a request that hangs is given up after 30 seconds, and sent again', async (t) => {
+test('a request that hangs fails after 30 seconds, and is sent again', async (t) => {
   const world = page(t);
   const { fetch } = globalThis;
   globalThis.fetch = (...request) => {
@@ -304,7 +304,7 @@ test('a request that hangs is given up after 30 seconds, and sent again', async 
   assert.deepEqual(world.requests.map((request) => request.body), ['a:1|c', 'a:1|c\nb:1|c']);
 });
 
-test('a request that hangs gives its connection back, and an answer that breaks off or hangs is one', async (t) => {
+test('a request that hangs releases its connection, and a status counts even if its body fails or hangs', async (t) => {
   const world = page(t);
   const limits = [];
   t.mock.method(AbortSignal, 'timeout', (limit) => {
@@ -323,7 +323,7 @@ test('a request that hangs gives its connection back, and an answer that breaks 
   assert.equal(world.requests[0].signal.aborted, false);
 });
 
-test('a token function that hangs is asked again after 30 seconds', async (t) => {
+test('a token function that hangs is called again after 30 seconds', async (t) => {
   const world = page(t);
   let calls = 0;
   const client = world.client({ token: () => (calls++ ? 'jwt' : new Promise(() => {})) });
@@ -337,7 +337,7 @@ test('a token function that hangs is asked again after 30 seconds', async (t) =>
   assert.deepEqual([calls, world.lines()], [2, ['c:1|c']]);
 });
 
-test('a Retry-After in the past asks for no more than the backoff', async (t) => {
+test('a Retry-After in the past waits no longer than the backoff', async (t) => {
   const past = 'Sat, 21 Nov 2026 00:00:00 GMT';
   const world = page(t, { answers: [answer(503, { 'Retry-After': past }), 200] });
   world.client({ flushInterval: 0 }).count('c');
@@ -348,7 +348,7 @@ test('a Retry-After in the past asks for no more than the backoff', async (t) =>
   assert.equal(world.requests.length, 2);
 });
 
-test('what is counted when a batch is refused is still sent by close', async (t) => {
+test('metrics that are counted when a batch is refused are still sent by close', async (t) => {
   const world = page(t, { answers: [answer(400), 200] });
   const client = world.client({
     onError: async () => {
@@ -363,7 +363,7 @@ test('what is counted when a batch is refused is still sent by close', async (t)
   assert.deepEqual(world.lines(), ['c:1|c', 'refused:1|c']);
 });
 
-test('close tries at once what waits for a backoff', async (t) => {
+test('close sends metrics that wait for a backoff at once', async (t) => {
   const world = page(t, { answers: [500, 200] });
   const client = world.client();
   client.count('a');
@@ -402,7 +402,7 @@ test('offline, metrics wait for the network', async (t) => {
   assert.deepEqual(world.requests[1].lines, ['a:1|c', 'b:1|c']);
 });
 
-test('a network that is back ends the backoff', async (t) => {
+test('the return of the network ends the backoff', async (t) => {
   const world = page(t, { answers: [new TypeError('Failed to fetch'), 200] });
   const client = world.client();
   client.count('a');
@@ -411,7 +411,7 @@ test('a network that is back ends the backoff', async (t) => {
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c']);
 });
 
-test('a backoff that the network has ended does not hold the next metrics up', async (t) => {
+test('a backoff that the network has ended does not delay the next metrics', async (t) => {
   const world = page(t, { answers: [500, 500, 500, 500, 200] });
   const client = world.client();
   client.count('a');
@@ -428,7 +428,7 @@ test('a backoff that the network has ended does not hold the next metrics up', a
   assert.deepEqual(world.lines().slice(4), ['a:1|c', 'b:1|c']);
 });
 
-test('a network that comes back with an event leaves no long timer behind', async (t) => {
+test('an online event leaves no long timer', async (t) => {
   const world = page(t);
   const client = world.client();
   navigator.onLine = false;
@@ -492,7 +492,7 @@ test('a token that is refused again after a failure is renewed again', async (t)
   assert.deepEqual([world.errors, client.dropped], [[failure], 0]);
 });
 
-test('close sends what is queued, and nothing more', async (t) => {
+test('close sends the queue, and no later metrics', async (t) => {
   const world = page(t, { answers: [200, 500] });
   const [client, failing] = [world.client(), world.client()];
   client.count('a');

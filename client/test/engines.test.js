@@ -70,7 +70,7 @@ for (const missing of [
   });
 }
 
-test('where keepalive is refused, as it was with a preflight before Chrome 81, a request without it follows', async (t) => {
+test('if keepalive is refused, as with a preflight before Chrome 81, a request without it follows', async (t) => {
   const world = page(t);
   const { fetch } = globalThis;
   globalThis.fetch = (url, init) => (init.keepalive ? Promise.reject(new TypeError('keepalive')) : fetch(url, init));
@@ -80,7 +80,7 @@ test('where keepalive is refused, as it was with a preflight before Chrome 81, a
   assert.deepEqual(world.lines(), ['c:1|c']);
 });
 
-test('a body stays below the budget, and is not far below it, whatever its letters', async (t) => {
+test('a body of any characters stays below the budget, and is not far below it', async (t) => {
   for (const letter of ['x', 'ü', '\u07ff', '\u0800', '€', '\uffff', '\ud800', '\u{1f600}']) {
     await t.test(JSON.stringify(letter), async (t) => {
       const world = page(t);
@@ -119,7 +119,7 @@ test('the script needs nothing but fetch and timers', async () => {
   assert.deepEqual(bodies, ['https://proxy.example/batch a:1|c\nt:1.235|ms']);
 });
 
-test('the script has no syntax that is younger than ES2020', () => {
+test('the script has no syntax after ES2020', () => {
   const written = (target) => transformSync(SCRIPT, { target, minifyWhitespace: true }).code;
   assert.equal(written('es2020'), written('esnext'));
   // esbuild turns a pattern that is too young into a call of RegExp, which fails in the engine. Hermes has no \\p.

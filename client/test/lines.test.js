@@ -56,7 +56,7 @@ test('a negative gauge is set to zero first, and both lines stay in one request'
   assert.equal(world.requests[1].body, 'g:0|g|#env:x\ng:-5|g|#env:x');
 });
 
-test('numbers have no exponent, and what is no number is reported', async (t) => {
+test('numbers have no exponent, and a value that is not a number is reported', async (t) => {
   const { lines, errors } = await written(t, {}, (client) => {
     for (const value of [1e-7, -1.5e-9, 1e21, 1.25e22, 0.1, -0, '2.5']) {
       client.count('c', value);
@@ -101,7 +101,7 @@ test('names, members and tags cannot break a line, nor make JSON of the batch', 
   assert.equal(errors.length, 2, 'too long, and no text');
 });
 
-test('sampling draws, and writes the rate', async (t) => {
+test('sampling is random, and writes the rate', async (t) => {
   const { lines } = await written(t, { sampleRate: 0.5 }, (client) => {
     client.count('z', 2, null);
     Math.random.mock.mockImplementation(() => 0.3);

@@ -26,7 +26,7 @@ test('a page that is hidden or left sends a beacon with the token in the query',
   assert.deepEqual(world.requests, []);
 });
 
-test('beacons share the budget with what is in flight', async (t) => {
+test('beacons share the budget with requests in flight', async (t) => {
   const world = page(t);
   globalThis.fetch = (url, { body }) => {
     world.requests.push(body);
@@ -42,7 +42,7 @@ test('beacons share the budget with what is in flight', async (t) => {
   assert.equal(world.beacons[0].bytes, 34_999);
 });
 
-test('a beacon that is not taken becomes a request, and what is refused stays queued', async (t) => {
+test('a refused beacon becomes a request, and refused metrics stay queued', async (t) => {
   const world = page(t, { answers: [new TypeError('over the budget'), 200], beacon: false });
   const client = world.client();
   client.count('c');
@@ -52,7 +52,7 @@ test('a beacon that is not taken becomes a request, and what is refused stays qu
   assert.deepEqual([world.requests[1].lines, world.requests[1].keepalive], [['c:1|c'], false]);
 });
 
-test('what is in flight without keepalive takes nothing of the budget of beacons', async (t) => {
+test('a request without keepalive takes nothing of the budget of beacons', async (t) => {
   const world = page(t, { answers: [500] });
   const client = world.client();
   for (let i = 0; i < 499; i++) {
@@ -80,7 +80,7 @@ test('a request that has ended takes nothing of the budget', async (t) => {
   assert.deepEqual(world.beacons.map((beacon) => beacon.lines.length), [400]);
 });
 
-test('a beacon that is too much beside those of others is tried smaller', async (t) => {
+test('a beacon that exceeds the remaining budget is sent in smaller parts', async (t) => {
   const world = page(t, { beacon: (body) => body.length < 20_000 });
   const client = world.client();
   world.fill(client, 400);
@@ -102,7 +102,7 @@ test('without sendBeacon, or with one that throws, a request is sent', async (t)
   }
 });
 
-test('without its token yet a page sends no beacon, which would be lost', async (t) => {
+test('before it has a token, a page sends no beacon, which would be lost', async (t) => {
   const world = page(t);
   let resolve;
   const client = world.client({ token: () => new Promise((done) => (resolve = done)) });
@@ -143,7 +143,7 @@ test('errors and rejections are counted until that is stopped', async (t) => {
   assert.deepEqual(world.lines(), ['errors.uncaught:1|c', 'errors.unhandled_rejection:1|c']);
 });
 
-test('Node sends over its own fetch, and is not kept alive by what is queued', { timeout: 20_000 }, async (t) => {
+test('Node sends with its own fetch, and the queue does not keep it alive', { timeout: 20_000 }, async (t) => {
   const bodies = [];
   const server = createServer(async (request, response) => {
     bodies.push(request.headers['content-type'] + ' ' + (await request.toArray()).join(''));

@@ -20,7 +20,7 @@ function frozen(t, options) {
   return Object.assign(world, { pending, freeze, thaw, restore });
 }
 
-test('a page that is restored sends what it counts, though its last request never ends', async (t) => {
+test('a restored page sends its metrics, although its last request never ends', async (t) => {
   const world = frozen(t);
   world.freeze();
   const client = world.client();
@@ -43,7 +43,7 @@ test('a page that is restored sends what it counts, though its last request neve
   assert.deepEqual([world.errors, client.dropped], [[], 0]);
 });
 
-test('what was queued or waited for its backoff leaves when the page is restored', async (t) => {
+test('queued metrics, and metrics that waited for a backoff, are sent when the page is restored', async (t) => {
   const world = frozen(t, { answers: [500, 200], beacon: false });
   const client = world.client({ flushInterval: 3_600_000 });
   client.count('failed');
@@ -63,7 +63,7 @@ test('a page that is shown but was not cached changes nothing', async (t) => {
   assert.deepEqual(world.requests, []);
 });
 
-test('an answer that comes after all counts: what the proxy could not take is sent again', async (t) => {
+test('a late answer counts: metrics that the proxy could not accept are sent again', async (t) => {
   const world = frozen(t);
   world.freeze();
   const client = world.client();
@@ -78,7 +78,7 @@ test('an answer that comes after all counts: what the proxy could not take is se
   assert.equal(world.errors[0].status, 503);
 });
 
-test('so does the failure of a request', async (t) => {
+test('a late failure of a request counts', async (t) => {
   const world = frozen(t);
   world.freeze();
   world.client().count('late');
@@ -90,7 +90,7 @@ test('so does the failure of a request', async (t) => {
   assert.deepEqual(world.lines(), ['late:1|c', 'late:1|c']);
 });
 
-test('without keepalive a request that never ends is sent again, and keeps nothing waiting until then', async (t) => {
+test('without keepalive, a request that never ends is sent again, and delays no other until then', async (t) => {
   const world = frozen(t, { answers: [500, 200] });
   const client = world.client();
   client.count('a');
@@ -108,7 +108,7 @@ test('without keepalive a request that never ends is sent again, and keeps nothi
   assert.deepEqual(world.lines(), ['a:1|c', 'a:1|c', 'b:1|c', 'a:1|c']);
 });
 
-test('a token that never comes is asked for again, and its lines are sent once', async (t) => {
+test('the function of a token that never arrives is called again, and its lines are sent once', async (t) => {
   const world = frozen(t);
   const asked = [];
   const client = world.client({ token: () => (asked.length ? 'jwt2' : new Promise((resolve) => asked.push(resolve))) });
@@ -122,7 +122,7 @@ test('a token that never comes is asked for again, and its lines are sent once',
   assert.deepEqual(world.errors, []);
 });
 
-test('Retry-After is obeyed after a restoration too, and what waits for it leaves at last', async (t) => {
+test('Retry-After is obeyed after a restoration too, and waiting metrics are sent at last', async (t) => {
   const world = frozen(t, { answers: [new Response('', { status: 429, headers: { 'Retry-After': '90' } }), 200] });
   const client = world.client();
   client.count('c');
@@ -134,7 +134,7 @@ test('Retry-After is obeyed after a restoration too, and what waits for it leave
   assert.deepEqual(world.lines(), ['c:1|c', 'c:1|c']);
 });
 
-test('a network that is back without an event is noticed', async (t) => {
+test('the return of the network without an event is noticed', async (t) => {
   const world = page(t);
   navigator.onLine = false;
   world.client().count('c');

@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use crate::api::refusals::Refusal;
+use crate::api::requester::Requester;
 use crate::api::responses::{TEXT, answer};
 use crate::api::site::{File, Site};
 use crate::api::{client_script, cors};
@@ -17,14 +18,14 @@ use crate::conn::event_stream::{AnswerBody, Events};
 use crate::conn::service::Answer;
 
 /// `GET /heartbeat`: the server is alive.
-pub(crate) fn heartbeat(head: &Parts) -> Answer {
+pub(crate) fn heartbeat(head: &Parts, _: &Requester) -> Answer {
     let mut answer = answer(head.headers.get(ORIGIN), StatusCode::OK, Bytes::from_static(b"OK"));
     answer.headers_mut().insert(CONTENT_TYPE, TEXT);
     answer
 }
 
 /// `GET /client.js`, the browser client: the same for every origin, so not by way of [`answer`], which tells origins apart.
-pub(crate) fn client_script(head: &Parts) -> Answer {
+pub(crate) fn client_script(head: &Parts, _: &Requester) -> Answer {
     let script = client_script::choose(&head.headers);
     let status = script.status(&head.headers);
     let body = if status == StatusCode::OK { script.content() } else { Bytes::new() };

@@ -18,8 +18,10 @@ use crate::api::long_batch::{self, FirstSlice, LongBatch};
 use crate::api::policy::Policy;
 use crate::api::refusals::Refusal;
 use crate::api::request_log::RequestLog;
+use crate::api::requester::Requester;
 use crate::api::responses::{accepted, refuse, report};
-use crate::api::routes::{self, Handler, Route};
+use crate::api::routes::{self, Access, Endpoint, Handler, Route};
+use crate::auth::Grant;
 use crate::conn::activity::Activity;
 use crate::conn::body::{self, Body, BodyError, Collect, Limits};
 use crate::conn::discard::leave;
@@ -66,7 +68,8 @@ pub(crate) fn respond(
     let policy = context.policy.get();
     let (head, body) = request.into_parts();
     let fields = Fields::of(&head.headers);
-    let admitted = admit(&context, &policy, &activity, &head, &fields, &body);
+    let mut requester = Requester::new(activity.peer());
+    let admitted = admit(&context, &policy, &activity, &mut requester, &head, &fields, &body);
     // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
     let awaits_continue = fields.expects;
     let (origin, content_type) = (fields.origin.first().cloned(), fields.content_type.first().cloned());
@@ -107,7 +110,7 @@ pub(crate) fn respond(
         let answer = Ok(answer(&head, done));
         // An answer is moved as rarely as can be: to copy one costs as much as to write its head.
         if let Ok(answer) = &answer {
-            log.end(&context.refusals, activity.peer(), &head, answer);
+            log.end(&context.refusals, &requester, &head, answer);
         }
         answer
     }
@@ -211,6 +214,7 @@ fn admit(
     context: &Context,
     policy: &Policy,
     activity: &Rc<Activity>,
+    requester: &mut Requester,
     head: &Parts,
     fields: &Fields<'_>,
     body: &RequestBody,
@@ -222,7 +226,15 @@ fn admit(
     }
     let site = context.site.as_ref();
     let (want, cap) = match settings.routes.find(&head.method, head.uri.path(), site)? {
-        Route::Endpoint(Handler::Head(serve)) => return Ok(Admitted::Answered(serve(head))),
+        Route::Endpoint(Endpoint { access, handler, .. }) => {
+            if *access == Access::Token {
+                requester.grant = authorize(policy, head)?;
+            }
+            match handler {
+                Handler::Head(serve) => return Ok(Admitted::Answered(serve(head, requester))),
+                Handler::Batch => (Want::Batch, policy.limits.max_batch_size),
+            }
+        }
         Route::Preflight(allow) => return Ok(Admitted::Answered(endpoints::preflight(head, allow))),
         // The page has no secret; what it shows may.
         Route::File(file) => {
@@ -232,22 +244,24 @@ fn admit(
         Route::Events => {
             access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             access::check_origin(&head.uri, &head.headers)?;
-            authorize(policy, head)?;
+            requester.grant = authorize(policy, head)?;
             return Ok(Admitted::Answered(endpoints::events(site, activity)?));
         }
-        Route::Metric(kind, key) => (Want::Metric(kind, key), policy.limits.max_body_size),
-        Route::Endpoint(Handler::Batch) => (Want::Batch, policy.limits.max_batch_size),
+        Route::Metric(kind, key) => {
+            requester.grant = authorize(policy, head)?;
+            (Want::Metric(kind, key), policy.limits.max_body_size)
+        }
     };
-    authorize(policy, head)?;
     body::check_length(body, cap)?;
     let coding = Coding::of(fields.content_encoding)?;
     Ok(Admitted::Body { want, cap, coding })
 }
 
-fn authorize(policy: &Policy, head: &Parts) -> Result<(), Refusal> {
+/// What the token of a request grants; anonymous where no token is required.
+fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
     match &policy.verifier {
         Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
-        None => Ok(()),
+        None => Ok(Grant::default()),
     }
 }
 

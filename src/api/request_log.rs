@@ -1,14 +1,13 @@
 //! What the log is told of a request: with `--verbose` a line for each, and always its refusal for the summary.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use http::{Response, StatusCode};
-use tracing::field::{DisplayValue, display};
 use tracing::info;
 
 use crate::api::context::Context;
 use crate::api::kept_head::KeptHead;
+use crate::api::requester::{Peer, Requester};
 use crate::conn::service::RefusedHead;
 use crate::telemetry::log::REQUEST;
 use crate::telemetry::refusals::{Reason, Refusals};
@@ -33,10 +32,10 @@ impl RequestLog {
     }
 
     /// The answer is ready. One that refuses has its [`Reason`] among its extensions.
-    pub(crate) fn end<B>(&self, refusals: &Refusals, peer: Option<SocketAddr>, head: &KeptHead, answer: &Response<B>) {
+    pub(crate) fn end<B>(&self, refusals: &Refusals, requester: &Requester, head: &KeptHead, answer: &Response<B>) {
         let reason = answer.extensions().get::<Reason>().copied();
         if let Some(reason) = reason.filter(|reason| *reason != Reason::ClientLeft) {
-            refusals.note(reason, peer.map(|peer| peer.ip()));
+            refusals.note(reason, requester.peer.ip());
         }
         if let Some(begun) = self.begun {
             info!(
@@ -45,7 +44,9 @@ impl RequestLog {
                 // Not the query, which may hold a token.
                 path = head.path(),
                 status = answer.status().as_u16(),
-                peer = shown(peer),
+                peer = requester.peer.shown(),
+                // Bounded by its type, and escaped by the log as every field is.
+                subject = requester.grant.subject(),
                 bytes = self.body_bytes,
                 microseconds = begun.elapsed().as_micros() as u64,
                 reason = reason.map(Reason::name),
@@ -56,17 +57,13 @@ impl RequestLog {
 }
 
 /// A head that was refused before it became a request.
-pub(crate) fn note_refused_head(context: &Context, peer: Option<SocketAddr>, head: RefusedHead) {
+pub(crate) fn note_refused_head(context: &Context, peer: Peer, head: RefusedHead) {
     let (reason, status) = match head {
         RefusedHead::TooLarge => (Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
         RefusedHead::Malformed => (Reason::BadHead, StatusCode::BAD_REQUEST),
     };
-    context.refusals.note(reason, peer.map(|peer| peer.ip()));
+    context.refusals.note(reason, peer.ip());
     if context.settings.verbose {
-        info!(target: REQUEST, status = status.as_u16(), peer = shown(peer), reason = reason.name(), "request");
+        info!(target: REQUEST, status = status.as_u16(), peer = peer.shown(), reason = reason.name(), "request");
     }
-}
-
-fn shown(peer: Option<SocketAddr>) -> Option<DisplayValue<SocketAddr>> {
-    peer.map(display)
 }

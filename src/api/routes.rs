@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use crate::api::endpoints;
+use crate::api::requester::Requester;
 use crate::api::site::{File, Site};
 use crate::conn::service::Answer;
 use crate::metric::Kind;
@@ -15,10 +16,19 @@ use crate::metric::Kind;
 /// What serves an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Handler {
-    /// A function of the head: no body, no token.
-    Head(fn(&Parts) -> Answer),
+    /// A function of the head and its sender. The body is of no interest.
+    Head(fn(&Parts, &Requester) -> Answer),
     /// Many metrics in the body.
     Batch,
+}
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Access {
+    /// Everyone.
+    Open,
+    /// Bearers of a token, if the operator requires one.
+    Token,
 }
 
 /// The methods of an endpoint.
@@ -56,14 +66,27 @@ pub(crate) struct Endpoint {
     /// Below the base path.
     path: &'static str,
     methods: Methods,
-    handler: Handler,
+    /// Who may use it.
+    pub(crate) access: Access,
+    /// What serves it.
+    pub(crate) handler: Handler,
 }
 
 /// Every path without a key. The metrics' paths are `/{resource}/{key}`, see [`RESOURCES`].
 static ENDPOINTS: [Endpoint; 3] = [
-    Endpoint { path: "/heartbeat", methods: Methods::Read, handler: Handler::Head(endpoints::heartbeat) },
-    Endpoint { path: "/client.js", methods: Methods::Read, handler: Handler::Head(endpoints::client_script) },
-    Endpoint { path: "/batch", methods: Methods::Batch, handler: Handler::Batch },
+    Endpoint {
+        path: "/heartbeat",
+        methods: Methods::Read,
+        access: Access::Open,
+        handler: Handler::Head(endpoints::heartbeat),
+    },
+    Endpoint {
+        path: "/client.js",
+        methods: Methods::Read,
+        access: Access::Open,
+        handler: Handler::Head(endpoints::client_script),
+    },
+    Endpoint { path: "/batch", methods: Methods::Batch, access: Access::Token, handler: Handler::Batch },
 ];
 
 /// The first segments of the metrics' paths.
@@ -77,7 +100,7 @@ const EVENTS: &str = "/events";
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Route {
     /// An endpoint of the table.
-    Endpoint(Handler),
+    Endpoint(&'static Endpoint),
     /// A metric, and the offset of its key in the path.
     Metric(Kind, usize),
     /// A file of the page beside the API.
@@ -128,7 +151,7 @@ impl Routes {
 /// The route of a path without a key.
 fn named(path: &str, site: Option<&Site>) -> Option<(Route, Methods)> {
     if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) {
-        return Some((Route::Endpoint(endpoint.handler), endpoint.methods));
+        return Some((Route::Endpoint(endpoint), endpoint.methods));
     }
     let site = site?;
     let route = if path == EVENTS { Route::Events } else { Route::File(site.file(path)?) };
@@ -174,16 +197,8 @@ mod tests {
     }
 
     fn found<'p>(base: &str, method: &Method, path: &'p str, site: Option<&Site>) -> Result<Found<'p>, RouteError> {
-        let head = |handler: fn(&Parts) -> Answer| {
-            if std::ptr::fn_addr_eq(handler, endpoints::heartbeat as fn(&Parts) -> Answer) {
-                "heartbeat"
-            } else {
-                "client"
-            }
-        };
         Ok(match (Routes { base: base.to_owned() }).find(method, path, site)? {
-            Route::Endpoint(Handler::Head(serve)) => Found::Endpoint(head(serve)),
-            Route::Endpoint(Handler::Batch) => Found::Endpoint("batch"),
+            Route::Endpoint(endpoint) => Found::Endpoint(endpoint.path),
             Route::Metric(kind, key) => Found::Metric(kind, &path[key..]),
             Route::File(file) => Found::File(file.path),
             Route::Events => Found::Events,
@@ -212,15 +227,15 @@ mod tests {
             assert_eq!(find(&Method::OPTIONS, path), Ok(Found::Preflight(METRIC)));
             assert_eq!(find(&Method::GET, path), Err(RouteError::MethodNotAllowed(METRIC)));
         }
-        assert_eq!(find(&Method::GET, "/heartbeat"), Ok(Found::Endpoint("heartbeat")));
-        assert_eq!(find(&Method::HEAD, "/heartbeat"), Ok(Found::Endpoint("heartbeat")));
+        assert_eq!(find(&Method::GET, "/heartbeat"), Ok(Found::Endpoint("/heartbeat")));
+        assert_eq!(find(&Method::HEAD, "/heartbeat"), Ok(Found::Endpoint("/heartbeat")));
         assert_eq!(find(&Method::POST, "/heartbeat"), Err(RouteError::MethodNotAllowed(READ)));
     }
 
     #[test]
     fn a_batch_is_posted_or_put() {
         for method in [Method::POST, Method::PUT] {
-            assert_eq!(find("", &method, "/batch"), Ok(Found::Endpoint("batch")));
+            assert_eq!(find("", &method, "/batch"), Ok(Found::Endpoint("/batch")));
         }
         assert_eq!(find("", &Method::OPTIONS, "/batch"), Ok(Found::Preflight(BATCH)));
         assert_eq!(find("", &Method::GET, "/batch"), Err(RouteError::MethodNotAllowed(BATCH)));
@@ -228,8 +243,8 @@ mod tests {
 
     #[test]
     fn the_client_is_got() {
-        assert_eq!(find("", &Method::GET, "/client.js"), Ok(Found::Endpoint("client")));
-        assert_eq!(find("/a", &Method::HEAD, "/a/client.js"), Ok(Found::Endpoint("client")));
+        assert_eq!(find("", &Method::GET, "/client.js"), Ok(Found::Endpoint("/client.js")));
+        assert_eq!(find("/a", &Method::HEAD, "/a/client.js"), Ok(Found::Endpoint("/client.js")));
         assert_eq!(find("", &Method::POST, "/client.js"), Err(RouteError::MethodNotAllowed(READ)));
     }
 
@@ -254,8 +269,8 @@ mod tests {
     #[test]
     fn a_base_path_is_before_all_routes_and_only_once() {
         let base = "/a/b";
-        assert_eq!(find(base, &Method::GET, "/a/b/heartbeat"), Ok(Found::Endpoint("heartbeat")));
-        assert_eq!(find(base, &Method::POST, "/a/b/batch"), Ok(Found::Endpoint("batch")));
+        assert_eq!(find(base, &Method::GET, "/a/b/heartbeat"), Ok(Found::Endpoint("/heartbeat")));
+        assert_eq!(find(base, &Method::POST, "/a/b/batch"), Ok(Found::Endpoint("/batch")));
         assert_eq!(find(base, &Method::POST, "/a/b/count/k"), Ok(Found::Metric(Kind::Count, "k")));
         for path in ["/heartbeat", "/count/k", "/a/batch", "/a/b", "/a/bbatch", "/a/b/a/b/batch", "/a//b/batch"] {
             assert_eq!(find(base, &Method::POST, path), Err(RouteError::NotFound), "{path}");

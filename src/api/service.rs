@@ -5,6 +5,7 @@ use std::rc::Rc;
 use hyper::service::service_fn;
 
 use crate::api::context::Context;
+use crate::api::requester::Peer;
 use crate::api::{pipeline, request_log};
 use crate::conn::activity::Activity;
 use crate::conn::service::{Application, RefusedHead, RequestService};
@@ -19,6 +20,6 @@ impl Application for Api {
     }
 
     fn note_refused_head(&self, activity: &Activity, head: RefusedHead) {
-        request_log::note_refused_head(&self.0, activity.peer(), head);
+        request_log::note_refused_head(&self.0, Peer(activity.peer()), head);
     }
 }

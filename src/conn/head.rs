@@ -135,8 +135,11 @@ fn target(head: &Parts) -> Result<(), HeadError> {
     let path = head.uri.path();
     let asterisk = path == "*" && head.method == Method::OPTIONS;
     let userinfo = head.uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    // `:path` begins with a slash (RFC 9113 section 8.3.1), and h2 takes `?x` too. `Uri::path` calls that path `/`.
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    let without_path = head.version >= Version::HTTP_2 && target.starts_with('?');
     // CONNECT and a bare word come as an authority without a path.
-    if (path.starts_with('/') || asterisk) && !userinfo && head.method != Method::CONNECT {
+    if (path.starts_with('/') || asterisk) && !without_path && !userinfo && head.method != Method::CONNECT {
         Ok(())
     } else {
         Err(HeadError::Target)
@@ -196,6 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn an_http2_target_has_a_path() {
+        let check = |version, target: &str| {
+            let request = Request::get(target).version(version).header(HOST, "h");
+            let head = request.body(()).expect("a request").into_parts().0;
+            check(&head, &Fields::of(&head.headers))
+        };
+        for (target, verdict) in [
+            ("https://h/?x", Ok(())),
+            ("https://h/count/a?x", Ok(())),
+            ("https://h?x", Err(HeadError::Target)),
+            ("https://h?", Err(HeadError::Target)),
+        ] {
+            assert_eq!(check(Version::HTTP_2, target), verdict, "{target}");
+            // In the absolute form of HTTP/1.1 an empty path is `/` (RFC 9112 section 3.2.1).
+            assert_eq!(check(Version::HTTP_11, target), Ok(()), "{target}");
+        }
+    }
+
+    #[test]
     fn heads_are_bounded_but_for_cookies() {
         let long = "x".repeat(7 * 1024);
         let longer = "x".repeat(8 * 1024);
@@ -208,8 +230,12 @@ mod tests {
     #[test]
     fn other_expectations_are_refused() {
         assert_eq!(with(&[(HOST, "h"), (EXPECT, "100-Continue")], "/"), Ok(()));
-        assert_eq!(with(&[(HOST, "h"), (EXPECT, "200-ok")], "/"), Err(HeadError::Expectation));
-        let second = [(HOST, "h"), (EXPECT, "100-continue"), (EXPECT, "200-ok")];
-        assert_eq!(with(&second, "/"), Err(HeadError::Expectation));
+        assert_eq!(with(&[(HOST, "h"), (EXPECT, "100-continue"), (EXPECT, "100-continue")], "/"), Ok(()));
+        for others in [&["200-ok"][..], &["100-continue", "200-ok"], &["200-ok", "100-continue"], &["100-continue", ""]]
+        {
+            let others = others.iter().map(|value| (EXPECT, *value));
+            let fields: Vec<_> = [(HOST, "h")].into_iter().chain(others).collect();
+            assert_eq!(with(&fields, "/"), Err(HeadError::Expectation), "{fields:?}");
+        }
     }
 }

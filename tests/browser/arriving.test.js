@@ -79,7 +79,7 @@ test('prefix and tags are on every metric, and a child adds its own', async (t) 
   ]);
 });
 
-test('a sampled metric bears its rate, and a rate of zero sends none', async (t) => {
+test('a sampled metric has its rate, and a rate of zero sends none', async (t) => {
   const world = await setup(t);
   await world.open(`
     var client = new StatsDHttpProxy.Client('${world.forwarder.origin}', '${token()}');
@@ -96,7 +96,7 @@ test('a sampled metric bears its rate, and a rate of zero sends none', async (t)
   assert.deepEqual(await world.receiver.count(3), ['drawn:3|c|@0.5', 'drawn:4|ms|@0.5', 'last:1|c']);
 });
 
-test('web vitals and errors are measured without a fault', async (t) => {
+test('web vitals and errors are measured without an exception', async (t) => {
   const world = await setup(t);
   const page = await world.open(`
     var client = new StatsDHttpProxy.Client('${world.forwarder.origin}', '${token()}');

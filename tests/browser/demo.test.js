@@ -94,7 +94,7 @@ test('a click moves the chart, and the line is shown', async (t) => {
   assert.equal(await read(page, 'call'), 'metrics.count("demo.clicks")');
 });
 
-test('what was sent before the page is opened is shown when it opens', async (t) => {
+test('a page that is opened later shows earlier metrics', async (t) => {
   const early = ['early.hits:3|c', 'early.hits:4|c', 'early.level:5|g', 'early.load:12.5|ms', 'early.users:a|s', 'demo.clicks:2|c'];
   const { page } = await open(t, { before: (origin) => send(origin, early) });
   await shows(page, 'details-early.hits', /^\d\/s · 7 total$/);
@@ -134,7 +134,7 @@ test('gauges, timings and sets have their cards, and keys work', async (t) => {
   await shows(page, 'details-demo.visitors', /^\d\/s · 1 total$/);
 });
 
-test('a pause holds the lines, and not the metrics', async (t) => {
+test('a pause stops the lines, and not the metrics', async (t) => {
   const { page } = await open(t);
   await page.click(id('pause'));
   await page.type(id('set-value'), 'while-paused');
@@ -155,7 +155,7 @@ test('simulated traffic moves the own cards and adds others', async (t) => {
   await shows(page, 'value-demo.visitors', /\d/);
 });
 
-test('where tokens are needed, the address that the proxy prints has one', async (t) => {
+test('if tokens are required, the address that the proxy prints has one', async (t) => {
   const guarded = await Proxy.start({ port: 1 }, ['--demo', `--jwt-secret=${SECRET}`]);
   t.after(() => guarded.stop());
   const page = await browsers.light.open();
@@ -169,9 +169,9 @@ test('where tokens are needed, the address that the proxy prints has one', async
   await shows(page, 'lines', /demo\.clicks:1\|c/);
 });
 
-// --- Its looks -------------------------------------------------------------------------------------------------------
+// --- Layout ----------------------------------------------------------------------------------------------------------
 
-/** Changes the page in every way: its own metrics, new metrics, many lines, and long names. */
+/** Changes the page: its own metrics, new metrics, many lines, and long names. */
 async function use(page, origin) {
   for (const name of ['click', 'burst', 'up', 'time', 'set-send', 'traffic']) {
     await page.click(id(name));
@@ -236,7 +236,7 @@ for (const [name, size] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
 
 const actions = { click: 'clicks', burst: 'clicks', up: 'temperature', down: 'temperature', time: 'request', 'set-send': 'visitors' };
 
-test('on a phone who presses a button sees the card that changes', async (t) => {
+test('on a phone the card of a pressed button is visible', async (t) => {
   const { page } = await open(t, { size: PHONE });
   for (const [action, metric] of Object.entries(actions)) {
     const chart = await read(page, `chart-demo.${metric}`, 'd');
@@ -250,13 +250,13 @@ test('on a phone who presses a button sees the card that changes', async (t) => 
   }
 });
 
-test('a phone shows it without a scroll to the side', async (t) => {
+test('a phone shows the page without horizontal scrolling', async (t) => {
   const { page, origin } = await open(t, { size: SMALL_PHONE, scheme: 'dark' });
   await use(page, origin);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
 });
 
-test("its web-vitals is the package's, of the version in the lock file", async () => {
+test('the copy of web-vitals equals the package in the lock file', async () => {
   const file = require.resolve('web-vitals').replace(/[^/]*$/, 'web-vitals.iife.js');
   const { version } = JSON.parse(fs.readFileSync(path.join(file, '../../package.json'), 'utf8'));
   const [title, ...script] = fs.readFileSync(path.join(__dirname, '../../demo/web-vitals.js'), 'utf8').split('\n');

@@ -72,7 +72,7 @@ test('the beacon bears the token that a function gave', async (t) => {
   assert.equal(world.forwarder.of('POST').at(-1).url.searchParams.get('token'), jwt);
 });
 
-test('what is under way by fetch when the page is left arrives once', async (t) => {
+test('a request in flight when the page is left arrives once', async (t) => {
   const world = await setup(t);
   const page = await world.open();
   await page.evaluate(([url, jwt]) => {

@@ -10,7 +10,7 @@ const path = require('node:path');
 const limits = [
   {
     engine: 'firefox',
-    test: 'a restored page delivers, after a token that came while it was away',
+    test: 'a restored page delivers, after a token that arrived while it was in the cache',
     reason: 'It keeps no page for going back while an ordinary request is in flight; the page is loaded anew',
   },
   ...['firefox', 'webkit'].flatMap((engine) =>
@@ -32,7 +32,7 @@ const limits = [
   },
   ...['firefox', 'webkit'].map((engine) => ({
     engine,
-    test: 'public names: an address of the local network needs leave, and the client waits for it',
+    test: 'public names: an address of the local network needs permission, and the client waits for it',
     reason: 'The engine does not tell a public address from a local one in this test',
   })),
 ];

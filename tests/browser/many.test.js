@@ -34,7 +34,7 @@ test('5,000 metrics are split, and all arrive once', async (t) => {
   assert.ok(checkSizes(world).length >= 4);
 });
 
-test('of 5,000 metrics a page that is left at once delivers what a beacon may hold', async (t) => {
+test('of 5,000 metrics, a page that is left at once delivers as many as fit into a beacon', async (t) => {
   const world = await setup(t);
   const page = await world.open(script(world));
   await page.goto(world.pages.address());

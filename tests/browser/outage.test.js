@@ -32,7 +32,7 @@ test('metrics of an outage arrive once, after it', async (t) => {
   assert.deepEqual(await world.receiver.count(4), [...lines, 'after:3|c']);
 });
 
-test('a proxy that is never there throws nothing into the page, nor when it is left', async (t) => {
+test('a proxy that is never available throws nothing into the page, nor when the page is left', async (t) => {
   const world = await setup(t);
   const page = await world.open();
   await world.forwarder.stop();

@@ -71,7 +71,7 @@ for (const [name, { hold, away }] of Object.entries(inFlight)) {
   });
 }
 
-test('a restored page delivers, after a token that came while it was away', async (t) => {
+test('a restored page delivers, after a token that arrived while it was in the cache', async (t) => {
   const world = await setup(t);
   let asked = 0;
   let come;

@@ -215,7 +215,7 @@ test('single-page applications: views are counted, and parts share the queue', a
   assert.deepEqual(await names.faults(), []);
 });
 
-test('tokens that expire: a new one is asked for, and nothing is lost', async (t) => {
+test('tokens that expire: the client renews them, and nothing is lost', async (t) => {
   const names = await Names.start(t, { flags: [`--jwt-secret=${SECRET}`] });
   application(names, snippets.take('Tokens that expire', 'js'));
   const tokens = [token(-1), token()];
@@ -280,11 +280,11 @@ test('public names: addresses that Chrome does not ask about', async (t) => {
   assert.deepEqual(await names.faults(), []);
 });
 
-test('public names: an address of the local network needs leave, and the client waits for it', async (t) => {
+test('public names: an address of the local network needs permission, and the client waits for it', async (t) => {
   const query = snippets.take('Public names', 'js');
   const names = await Names.start(t, { space: 'local' });
   application(names, `${reporting('local')}\nglobalThis.ask = async () => {\n${query}\nreturn permission.state }`);
-  // A headless browser has nobody to ask, and refuses what needs leave.
+  // A headless browser cannot ask the user, and denies the permission.
   const opened = await names.open();
   await until(() => opened.evaluate(() => globalThis.told?.length > 0), 'a request to be refused');
   await defined(opened, 'ask');
@@ -297,7 +297,7 @@ test('public names: an address of the local network needs leave, and the client 
   assert.equal(names.receiver.lines.length, 1);
 });
 
-/** An application that counts once, and keeps the failures that it is told of. */
+/** An application that counts once, and keeps the errors of `onError`. */
 function reporting(name) {
   return `
     import { Client } from 'statsd-http-proxy-client'

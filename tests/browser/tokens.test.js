@@ -8,7 +8,7 @@ const { setup } = require('./setup.js');
 const { token } = require('./token.js');
 const { until } = require('./until.js');
 
-test('a function is asked for a new token after 403, and the metrics arrive once', async (t) => {
+test('the client calls the function for a new token after 403, and the metrics arrive once', async (t) => {
   const world = await setup(t);
   await world.open(`
     const tokens = ['${token(-1)}', '${token()}'];

@@ -1,4 +1,4 @@
-//! podman and buildah on a storage of their own, which is removed with the last test that uses it.
+//! podman and buildah with a separate storage, which the last test that uses it removes.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -18,13 +18,13 @@ const IMAGE: &str = "localhost/statsd-http-proxy:latest";
 static SHARED: Mutex<Weak<Engine>> = Mutex::new(Weak::new());
 static CONTAINERS: AtomicUsize = AtomicUsize::new(0);
 
-/// A storage that holds the image.
+/// A storage with the image.
 pub struct Engine {
     folder: TempDir,
 }
 
 impl Engine {
-    /// The storage that the running tests share; built by the first.
+    /// The storage that all tests share. The first test builds it.
     pub fn get() -> Arc<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(engine) = shared.upgrade() {
@@ -57,7 +57,7 @@ impl Engine {
         ]
     }
 
-    /// podman with what also works where cgroups are of both versions, as crun does not.
+    /// podman with runc, which also works with hybrid cgroups, unlike crun.
     fn podman(&self, arguments: &[&str]) -> Command {
         let mut podman = Command::new("podman");
         podman.args(self.storage()).arg(format!("--tmpdir={}", self.path("tmp").display()));
@@ -65,7 +65,7 @@ impl Engine {
         podman
     }
 
-    /// What is known of the image.
+    /// The metadata of the image.
     pub fn inspect(&self) -> serde_json::Value {
         let text = output(&mut self.podman(&["image", "inspect", IMAGE]));
         serde_json::from_str(&text).expect("podman writes JSON")
@@ -92,7 +92,7 @@ impl Engine {
     pub fn run(self: &Arc<Self>, options: &[&str], flags: &[&str]) -> Container {
         let name = format!("statsd-http-proxy-test-{}", CONTAINERS.fetch_add(1, Ordering::Relaxed));
         let mut arguments = vec!["run", "--rm", "--name", &name];
-        // Below what the machine may allow a container.
+        // Limits below those that the machine may allow a container.
         arguments.extend(["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"]);
         arguments.extend(options);
         arguments.push(IMAGE);
@@ -131,7 +131,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// The next log line that holds `part`.
+    /// The next log line with `part`.
     pub fn wait_for_log(&mut self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -152,19 +152,19 @@ impl Container {
         }
     }
 
-    /// The process, as this machine numbers it.
+    /// The process id on this machine.
     pub fn pid(&self) -> u32 {
         let pid = output(&mut self.engine.podman(&["inspect", "--format={{.State.Pid}}", &self.name]));
         pid.trim().parse().expect("a number")
     }
 
-    /// Asks for the end: SIGTERM, and SIGKILL ten seconds later.
+    /// Stops the container: SIGTERM, and SIGKILL ten seconds later.
     pub fn begin_stop(&self) -> Child {
         let mut stop = self.engine.podman(&["stop", "--time=10", &self.name]);
         stop.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("podman starts")
     }
 
-    /// Waits for the end, and gives the exit code; gathers what was logged.
+    /// Waits for the end, returns the exit code, and collects the log.
     pub fn finish_stop(&mut self, mut stop: Child) -> Option<i32> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -181,13 +181,13 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // It may have ended and be gone.
+        // The container may have ended and been removed.
         let _ = self.engine.podman(&["rm", "--force", "--time=0", &self.name]).output();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command that must succeed, and gives its standard output.
+/// Runs a command that must succeed, and returns its standard output.
 fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,6 +1,6 @@
 //! The container image, in containers. `make test-image` runs this.
 
-// What the integration tests need more of.
+// Parts of the support code that only the integration tests use.
 #[allow(dead_code)]
 #[path = "../integration/support/client.rs"]
 mod client;
@@ -18,22 +18,22 @@ use client::{exchange, post};
 use engine::Engine;
 use receiver::Receiver;
 
-/// How long a test waits for what must come. Generous: it is only ever spent when a test fails.
+/// Longest wait of a test for an event that must occur. It is long, because only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a hardened cluster sets.
+/// The settings of a hardened cluster.
 const HARDENED: [&str; 4] = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--network=host"];
 
-/// Lets user 65532 listen on port 80, as Docker does by itself.
+/// Lets user 65532 listen on port 80, which is Docker's default.
 const LOW_PORTS: &str = "--sysctl=net.ipv4.ip_unprivileged_port_start=0";
 
-/// Where a container of this network is reached.
+/// The address of a container in this network.
 fn loopback_of(address: SocketAddr) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, address.port()).into(), (Ipv6Addr::LOCALHOST, address.port()).into()]
 }
 
 #[test]
-fn the_image_holds_the_program_and_nothing_else() {
+fn the_image_contains_only_the_binary() {
     let engine = Engine::get();
     let found = engine.inspect();
     let config = &found[0]["Config"];
@@ -59,7 +59,7 @@ fn a_metric_arrives_from_a_read_only_container_and_stop_drains() {
         assert_eq!(exchange(address, post("/count/a", "value=2")).status, 200);
         assert_eq!(receiver.next(), "a:2|c");
     }
-    // A request that has begun when the signal comes gets its answer.
+    // A request that began before the signal is answered.
     let mut begun = client::Client::connect(loopback_of(container.address)[0]);
     begun.send("POST /count/b HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\nval");
     assert_eq!(exchange(loopback_of(container.address)[0], "GET /heartbeat HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
@@ -72,11 +72,11 @@ fn a_metric_arrives_from_a_read_only_container_and_stop_drains() {
 }
 
 #[test]
-fn names_resolve_by_hosts_and_by_name_servers() {
+fn names_resolve_with_hosts_and_name_servers() {
     let engine = Engine::get();
     let name_server = name_server::start(Ipv4Addr::new(127, 0, 0, 9));
     let dns = format!("--dns={name_server}");
-    // What systemd-resolved writes: a module that a static binary does not have comes first.
+    // The file of systemd-resolved, whose first module is missing in a static binary.
     let switch = engine.file("nsswitch.conf", "hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n");
     let switch = format!("--volume={}:/etc/nsswitch.conf:ro", switch.display());
     for (options, statsd_host, address) in [
@@ -113,7 +113,7 @@ fn heartbeat(pid: u32, host: &str) -> String {
 }
 
 #[test]
-fn it_listens_on_port_80_of_all_addresses_as_it_comes() {
+fn by_default_it_listens_on_port_80_of_all_addresses() {
     let engine = Engine::get();
     let container = engine.run(&["--network=none", LOW_PORTS], &["--verbose"]);
     assert_eq!(container.address.to_string(), "[::]:80");
@@ -123,7 +123,7 @@ fn it_listens_on_port_80_of_all_addresses_as_it_comes() {
 }
 
 #[test]
-fn it_listens_where_ipv6_is_switched_off() {
+fn it_listens_without_ipv6() {
     let engine = Engine::get();
     let off = ["--network=none", LOW_PORTS, "--sysctl=net.ipv6.conf.all.disable_ipv6=1"];
     assert_eq!(heartbeat(engine.run(&off, &[]).pid(), "127.0.0.1"), "OK");

@@ -1,9 +1,9 @@
-//! A name server on loopback that knows one address for all names.
+//! A name server on loopback with one address for all names.
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-/// Answers on port 53, the only one that a C library asks, for as long as the test runs. Returns the address, which no
-/// other run of the test has.
+/// Answers on port 53, the only port that a C library queries, during the test. Returns the address, which no other run
+/// of the test has.
 pub fn start(answer: Ipv4Addr) -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let listen = Ipv4Addr::new(127, 53, high, low.clamp(1, 254));
@@ -26,7 +26,7 @@ fn reply(query: &[u8], answer: Ipv4Addr) -> Option<Vec<u8>> {
     let question = query.get(12..12 + name + 4)?;
     let is_a = question[name..name + 2] == [0, 1];
     let mut reply = query[..2].to_vec();
-    // A response, recursion available, no error; one question, and its answer if any.
+    // Header: a response, recursion available, no error; one question, and its answer if any.
     reply.extend([0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
     reply.extend(question);
     if is_a {

@@ -1,6 +1,6 @@
-//! Input that no good client sends: each gets its answer, and no datagram leaves.
+//! Input that no correct client sends: each case gets its answer, and no datagram is sent.
 //!
-//! After every refusal the proxy is alive, and the connection is either closed or ready for a right request.
+//! After every refusal the proxy is alive, and the connection is either closed or ready for a correct request.
 
 use crate::support::client::{Client, exchange, post};
 use crate::support::proxy::Proxy;
@@ -60,13 +60,13 @@ fn transfer_encodings_other_than_chunked() {
 }
 
 #[test]
-fn content_lengths_that_are_no_length() {
+fn invalid_content_lengths_are_refused() {
     let lengths = ["+2", "-1", "0x2", "2.0", "", "2, 3", "100000000000000000000000", "2\r\nContent-Length: 3"];
     refused_and_closed(named(&lengths, |length| format!("{HEAD}Content-Length: {length}\r\n\r\nxx")), &[400]);
 }
 
 #[test]
-fn a_body_over_the_cap_is_refused_unread() {
+fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let (receiver, proxy) = start();
     for length in ["65537", "1000000000000"] {
         // No byte of the body is sent: the answer must not wait for it.
@@ -117,9 +117,9 @@ fn a_refused_body_is_never_read_as_a_request() {
 }
 
 #[test]
-fn the_last_answer_survives_bytes_that_nobody_asked_for() {
+fn the_last_answer_survives_excess_bytes() {
     let (receiver, proxy) = start();
-    // A request of just the size of the first read, and then what old browsers send after a form.
+    // A request of exactly the size of the first read, and then the line end that old browsers send after a form.
     let head = "POST /count/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1900\r\n";
     let pad = 2048 - head.len() - "X: \r\n\r\n".len() - 1900;
     let request = format!("{head}X: {}\r\n\r\nvalue=7&{}", "x".repeat(pad), "x".repeat(1900 - "value=7&".len()));
@@ -163,7 +163,7 @@ fn many_pipelined_requests_in_one_write_are_all_served() {
 }
 
 #[test]
-fn a_body_of_exactly_the_cap_is_taken() {
+fn a_body_of_exactly_the_limit_is_accepted() {
     let (receiver, proxy) = start();
     let body = format!("value=3&pad={}", "x".repeat(65536 - "value=3&pad=".len()));
     proxy.expect(post("/count/a", &body), 200);
@@ -173,7 +173,7 @@ fn a_body_of_exactly_the_cap_is_taken() {
 }
 
 #[test]
-fn chunks_out_of_form() {
+fn malformed_chunks_are_refused() {
     let long = "a".repeat(20_000);
     let chunks = [
         "+7\r\nvalue=1\r\n0\r\n\r\n",
@@ -193,7 +193,7 @@ fn chunks_out_of_form() {
 }
 
 #[test]
-fn headers_out_of_form() {
+fn malformed_headers_are_refused() {
     let headers = [
         "a\0b: c",
         "a: b\0c",
@@ -234,7 +234,7 @@ fn an_http2_preface_in_plaintext_is_closed() {
 }
 
 #[test]
-fn hosts_and_targets_out_of_form() {
+fn malformed_hosts_and_targets_are_refused() {
     let heads = [
         "POST /count/a HTTP/1.1\r\n",
         "POST /count/a HTTP/1.1\r\nHost: a\r\nHost: a\r\n",
@@ -249,9 +249,17 @@ fn hosts_and_targets_out_of_form() {
 }
 
 #[test]
-fn an_expectation_that_cannot_be_met() {
-    let request = format!("{HEAD}Expect: a-miracle\r\nContent-Length: 7\r\n\r\nvalue=1");
-    refused_and_closed([("Expect".to_owned(), request.into_bytes())], &[417]);
+fn an_expectation_that_cannot_be_met_is_refused() {
+    let expectations = [
+        "a-miracle",
+        "100-continue\r\nExpect: a-miracle",
+        "a-miracle\r\nExpect: 100-continue",
+        "100-continue\r\nX: y\r\nexpect:",
+        "100-continue, a-miracle",
+        "100-continue, 100-continue",
+    ];
+    let request = |expect: &str| format!("{HEAD}Expect: {expect}\r\nContent-Length: 7\r\n\r\nvalue=1");
+    refused_and_closed(named(&expectations, request), &[417]);
 }
 
 #[test]
@@ -274,7 +282,7 @@ fn heads_that_are_too_large() {
 }
 
 #[test]
-fn a_large_cookie_is_a_browsers_business() {
+fn a_large_cookie_is_accepted() {
     let (receiver, proxy) = start();
     let request = format!("{HEAD}Cookie: {}\r\nContent-Length: 0\r\n\r\n", "c".repeat(7 * 1024));
     proxy.expect(request, 200);
@@ -282,7 +290,7 @@ fn a_large_cookie_is_a_browsers_business() {
 }
 
 #[test]
-fn keys_that_could_forge_or_crash() {
+fn keys_that_could_forge_a_line_or_crash_a_daemon_are_refused() {
     let (receiver, proxy) = start();
     let keys = [
         "a%0Ab",
@@ -315,7 +323,7 @@ fn keys_that_could_forge_or_crash() {
 }
 
 #[test]
-fn values_that_are_no_plain_finite_number() {
+fn values_that_are_not_plain_finite_numbers_are_refused() {
     let (receiver, proxy) = start();
     let values = [
         "NaN",
@@ -365,13 +373,13 @@ fn a_line_beyond_8_kib() {
     let zeros = format!("value=0.{}", "0".repeat(1000));
     let answer = proxy.expect(post(&format!("/count/{}", "k".repeat(7500)), &zeros), 400);
     assert_eq!(answer.body, "Metric longer than 8192 bytes\n");
-    // Two lines, one unit: together they would be longer than any daemon takes.
+    // The two lines form one unit, which would be longer than any daemon accepts.
     proxy.expect(post(&format!("/gauge/{}", "k".repeat(4100)), "value=-1"), 400);
     proxy.assert_sent(&receiver, &[]);
 }
 
 #[test]
-fn multipart_out_of_form() {
+fn malformed_multipart_is_refused() {
     let (receiver, proxy) = start();
     let bodies =
         ["", "--XX\r\n", "--XX\r\nContent-Disposition: form-data; name=\"value\"\r\n\r\n42", "--YY\r\n\r\n--YY--\r\n"];
@@ -387,7 +395,7 @@ fn multipart_out_of_form() {
 }
 
 #[test]
-fn a_compressed_body_is_not_taken_for_a_form() {
+fn a_compressed_body_is_not_read_as_a_form() {
     let (receiver, proxy) = start();
     let coded = |coding: &str| format!("{HEAD}Content-Encoding: {coding}\r\nContent-Length: 7\r\n\r\nvalue=5");
     for coding in ["br", "gzip, gzip", "gzip, identity", ""] {
@@ -403,7 +411,7 @@ fn a_compressed_body_is_not_taken_for_a_form() {
 }
 
 #[test]
-fn a_refusal_of_parameters_leaves_the_connection_right() {
+fn a_refusal_of_parameters_keeps_the_connection_usable() {
     let (receiver, proxy) = start();
     let mut client = Client::connect(proxy.address);
     for (path, body, status) in [
@@ -443,7 +451,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn a_client_that_leaves_in_mid_request_sends_nothing() {
+fn a_request_that_the_client_does_not_complete_sends_nothing() {
     let (receiver, proxy) = start();
     for part in [
         "POST /cou",
@@ -471,7 +479,7 @@ fn a_client_that_half_closes_gets_its_answer() {
 }
 
 #[test]
-fn good_requests_of_odd_form_are_served() {
+fn unusual_but_valid_requests_are_served() {
     let (receiver, proxy) = start();
     for request in [
         "\r\nGET /heartbeat HTTP/1.1\r\nHost: localhost\r\n\r\n",

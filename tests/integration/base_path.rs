@@ -1,4 +1,4 @@
-//! `--http-base-path`: what is served below it, and that nothing is beside it.
+//! `--http-base-path`: all resources are below it, and nothing is outside it.
 
 use crate::support::client::post;
 use crate::support::proxy::{Proxy, command, refusal};
@@ -54,7 +54,7 @@ fn every_resource_is_below_the_base_path_only() {
 }
 
 #[test]
-fn slashes_around_the_base_path_do_not_matter() {
+fn slashes_around_the_base_path_are_ignored() {
     for flag in ["--http-base-path=v1/in", "--http-base-path=/v1/in/", "-http-base-path=v1/in/"] {
         let receiver = Receiver::new();
         let proxy = Proxy::start(&receiver, &[flag]);
@@ -79,7 +79,7 @@ fn a_base_path_may_come_from_the_environment() {
 }
 
 #[test]
-fn odd_base_paths_are_refused_at_the_start() {
+fn invalid_base_paths_are_refused_at_start() {
     for path in ["/a b", "/a//b", "/a/../b", "/.", "/a?b", "/a#b", "/a%20b", "/a;b", "http://x/y", "/größe", "*"] {
         let (code, text) = refusal(&mut command(&[&format!("--http-base-path={path}")]));
         assert_eq!(code, Some(2), "{path}: {text}");

@@ -1,4 +1,4 @@
-//! `POST /batch` over the wire: what comes in, what is answered, and which lines leave.
+//! `POST /batch` over real sockets: requests, answers and datagrams.
 
 mod access;
 mod answers;
@@ -17,7 +17,7 @@ fn start(flags: &[&str]) -> (Receiver, Proxy) {
     (receiver, proxy)
 }
 
-/// The answer to a batch of which everything was accepted.
+/// The answer to a batch whose metrics were all accepted.
 pub fn all_accepted(count: usize) -> String {
     format!(r#"{{"accepted":{count},"rejected":[]}}"#)
 }

@@ -1,4 +1,4 @@
-//! Batches end to end: what the real StatsD holds is what was sent, whoever sent it and in whichever format.
+//! Batches end to end: the totals in the real StatsD equal the sent metrics, for every client and format.
 
 mod client;
 mod metrics;
@@ -20,7 +20,7 @@ fn start(statsd: &StatsD, flags: &[&str]) -> Proxy {
     Proxy::start_with(&mut command(&all))
 }
 
-/// What StatsD holds, without what it counts of its own, and with lists in order.
+/// The metrics in StatsD, without its own counters, and with sorted lists.
 fn totals(statsd: StatsD) -> Value {
     let mut held = statsd.end();
     assert_eq!(held["counters"]["statsd.bad_lines_seen"], json!(0));
@@ -30,7 +30,7 @@ fn totals(statsd: StatsD) -> Value {
     held
 }
 
-/// Puts the lists of timers and sets in an order, and makes all numbers floats.
+/// Sorts the lists of timers and sets, and converts all numbers to floats.
 fn sort(held: &mut Value) {
     for kind in ["timers", "sets"] {
         for list in held[kind].as_object_mut().expect("an object").values_mut() {
@@ -50,10 +50,10 @@ fn floats(value: &mut Value) {
     }
 }
 
-/// Metrics between two waits for StatsD: small datagrams that the smallest of default receive buffers holds all.
+/// Metrics between two waits for StatsD. Their small datagrams fit into the smallest default receive buffer.
 const AHEAD: usize = 100;
 
-/// Sends requests that must all be accepted, and compares what StatsD then holds with what it should.
+/// Sends requests that must all be accepted, and compares the metrics in StatsD with the expected ones.
 fn totals_are_right(requests: impl Fn(&[Metric]) -> Vec<Vec<u8>>) {
     let Some(statsd) = StatsD::start() else { return };
     let proxy = start(&statsd, &[]);
@@ -94,42 +94,42 @@ fn compressed(content_type: &str, body: String) -> Vec<u8> {
 }
 
 #[test]
-fn totals_of_lines_are_right() {
+fn totals_of_lines_are_exact() {
     totals_are_right(|metrics| vec![batch(lines(metrics))]);
 }
 
 #[test]
-fn totals_of_a_json_array_are_right() {
+fn totals_of_a_json_array_are_exact() {
     totals_are_right(|metrics| vec![typed_batch("application/json", array(metrics))]);
 }
 
 #[test]
-fn totals_of_ndjson_are_right() {
+fn totals_of_ndjson_are_exact() {
     totals_are_right(|metrics| vec![typed_batch("application/x-ndjson", ndjson(metrics))]);
 }
 
 #[test]
-fn totals_of_compressed_lines_are_right() {
+fn totals_of_compressed_lines_are_exact() {
     totals_are_right(|metrics| vec![compressed("text/plain", lines(metrics))]);
 }
 
 #[test]
-fn totals_of_a_compressed_json_array_are_right() {
+fn totals_of_a_compressed_json_array_are_exact() {
     totals_are_right(|metrics| vec![compressed("application/json", array(metrics))]);
 }
 
 #[test]
-fn totals_of_compressed_ndjson_are_right() {
+fn totals_of_compressed_ndjson_are_exact() {
     totals_are_right(|metrics| vec![compressed("application/x-ndjson", ndjson(metrics))]);
 }
 
 #[test]
-fn totals_of_single_metrics_are_right() {
+fn totals_of_single_metrics_are_exact() {
     totals_are_right(|metrics| metrics.iter().map(Metric::request).collect());
 }
 
 #[test]
-fn statsd_scales_what_a_client_sampled() {
+fn statsd_scales_values_that_a_client_sampled() {
     let Some(statsd) = StatsD::start() else { return };
     let proxy = start(&statsd, &[]);
     proxy.expect(batch("hits:1|c|@0.5\n".repeat(100) + "hits:3|c|@0.25|#k:v\nlast:1|c"), 200);

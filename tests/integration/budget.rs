@@ -1,4 +1,4 @@
-//! The memory that all bodies of a worker share.
+//! The memory budget of all bodies of a worker.
 
 use crate::support::client::{Client, post};
 use crate::support::proxy::Proxy;
@@ -7,7 +7,7 @@ use crate::support::receiver::Receiver;
 /// The default cap of a batch, in bytes.
 const BATCH: usize = 1 << 20;
 
-/// More batches than the memory holds.
+/// More batches than fit into the budget.
 const CROWD: usize = 80;
 
 #[test]
@@ -17,7 +17,7 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
     let head = format!(
         "POST /batch HTTP/1.1\r\nHost: localhost\r\nOrigin: https://shop.example\r\nContent-Length: {BATCH}\r\n\r\n"
     );
-    // Empty lines: no metrics, so that only the bodies count.
+    // Empty lines are no metrics, so that only the bodies use memory.
     let most = "\n".repeat(BATCH - 1);
     let mut crowd: Vec<Client> = (0..CROWD)
         .map(|_| {
@@ -26,7 +26,7 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
             client
         })
         .collect();
-    // A body that comes in one piece needs no memory of its own.
+    // A body that arrives in one piece needs no separate buffer.
     proxy.expect(post("/count/good", "value=1"), 200);
     let (mut served, mut refused) = (0, 0);
     for client in &mut crowd {
@@ -44,9 +44,9 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
         }
     }
     assert!(served >= 30 && refused >= CROWD - 64, "{served} served, {refused} refused");
-    // The memory is 32 MiB; the allocator keeps some of what was freed.
+    // The budget is 32 MiB; the allocator keeps some freed memory.
     assert!(proxy.peak_memory_kib() < 192 * 1024, "{} KiB", proxy.peak_memory_kib());
-    // The memory is there again.
+    // The budget is free again.
     let mut late = Client::connect(proxy.address);
     assert_eq!(late.send(&head).send(&most).send("\n").answer().status, 200);
     proxy.assert_sent(&receiver, &["good:1|c"]);

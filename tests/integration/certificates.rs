@@ -1,4 +1,4 @@
-//! Certificates and keys that cannot be used, or not for long: what is said at start.
+//! Certificates and keys that are unusable or expire soon: errors and warnings at start.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
@@ -79,7 +79,7 @@ fn files(cert: &[u8], key: &[u8]) -> Files {
     Files { _folder: folder, flags }
 }
 
-/// What is said when the two are refused.
+/// The error for the two files.
 fn refused(cert: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> String {
     let files = files(cert.as_ref(), key.as_ref());
     let (code, said) = refusal(&mut command(&files.flags.each_ref().map(String::as_str)));
@@ -97,7 +97,7 @@ fn warnings(cert: &str, key: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_encrypted_key_says_so() {
+fn an_encrypted_key_is_reported_as_encrypted() {
     for key in [ENCRYPTED_PKCS8, ENCRYPTED_LEGACY, &ENCRYPTED_LEGACY.replace('\n', "\r\n")] {
         let said = refused(sound().cert, key);
         assert!(said.contains("key.pem: the key is encrypted") && said.contains("openssl pkey -in"), "{said}");
@@ -127,7 +127,7 @@ fn a_chain_in_the_wrong_order_says_which_comes_first() {
 }
 
 #[test]
-fn files_that_hold_something_else_are_named_with_what_to_give() {
+fn the_error_for_a_wrong_file_names_it_and_the_remedy() {
     let pair = sound();
     for (cert, key, parts) in [
         (&pair.key[..], &pair.key[..], ["cert.pem: holds no certificate (only PRIVATE KEY)", "the whole chain"]),
@@ -147,14 +147,14 @@ fn files_that_hold_something_else_are_named_with_what_to_give() {
 }
 
 #[test]
-fn one_file_may_hold_both_and_files_may_come_from_windows() {
+fn one_file_may_have_both_and_files_may_be_from_windows() {
     let pair = sound();
     let both = format!("{}{}", pair.key, pair.cert);
     assert_eq!(warnings(&both, &both), [] as [&str; 0]);
     // With a byte order mark and the line ends of Windows.
     let windows = |pem: &str| format!("\u{feff}{}", pem.replace('\n', "\r\n"));
     assert_eq!(warnings(&windows(&pair.cert), &windows(&pair.key)), [] as [&str; 0]);
-    // The key that can be used is, whatever else is there.
+    // The usable key is found among other sections.
     assert_eq!(warnings(&both, &format!("{ENCRYPTED_PKCS8}{both}")), [] as [&str; 0]);
 }
 
@@ -182,7 +182,7 @@ fn a_damaged_key_is_never_shown() {
 }
 
 #[test]
-fn a_certificate_out_of_its_time_is_a_warning_with_the_date() {
+fn an_expired_or_future_certificate_gives_a_warning_with_the_date() {
     for (from, to, parts) in [
         (2019, 2020, ["certificate 1 of the file expired on Wed, 01 Jan 2020 00:00:00 GMT", "renew it"]),
         (2100, 2120, ["certificate 1 of the file is not valid before Fri, 01 Jan 2100 00:00:00 GMT", "clock"]),

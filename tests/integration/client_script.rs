@@ -1,4 +1,4 @@
-//! The browser client as the proxy serves it.
+//! `GET /client.js`: the browser client.
 
 use std::io::Read as _;
 
@@ -37,7 +37,7 @@ fn any_page_may_load_the_client_without_a_token() {
 }
 
 #[test]
-fn only_the_version_that_is_served_is_kept_for_ever() {
+fn only_the_served_version_may_be_cached_for_a_year() {
     let proxy = start(&[]);
     let cached = |query: &str| {
         let answer = exchange(proxy.address, get(&format!("/client.js{query}"), ""));
@@ -51,7 +51,7 @@ fn only_the_version_that_is_served_is_kept_for_ever() {
 }
 
 #[test]
-fn who_has_the_client_is_not_sent_it_again() {
+fn a_current_etag_gets_304() {
     let proxy = start(&[]);
     let mut client = Client::connect(proxy.address);
     let tag = client.send(get("/client.js", "")).answer().header("etag").map(str::to_owned).expect("an entity tag");
@@ -65,7 +65,7 @@ fn who_has_the_client_is_not_sent_it_again() {
 }
 
 #[test]
-fn the_client_lies_below_the_base_path_and_takes_no_posts() {
+fn the_client_is_below_the_base_path_and_refuses_posts() {
     let proxy = start(&["--http-base-path=/m"]);
     proxy.expect(get("/m/client.js", ""), 200);
     proxy.expect(get("/client.js", ""), 404);
@@ -82,7 +82,7 @@ fn gunzip(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn who_takes_gzip_gets_it_with_a_validator_of_its_own() {
+fn gzip_is_sent_on_request_and_has_its_own_etag() {
     let proxy = start(&[]);
     let mut client = Client::connect(proxy.address);
     let plain = client.send(get("/client.js", "")).answer();
@@ -108,7 +108,7 @@ fn who_takes_gzip_gets_it_with_a_validator_of_its_own() {
 }
 
 #[test]
-fn a_client_is_told_only_of_the_coding_that_it_would_get() {
+fn the_etag_is_compared_with_that_of_the_negotiated_coding() {
     let proxy = start(&[]);
     let mut client = Client::connect(proxy.address);
     let gzip = "Accept-Encoding: gzip\r\n";

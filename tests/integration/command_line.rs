@@ -1,4 +1,4 @@
-//! The command line as a user meets it: exit codes and messages.
+//! The command line: exit codes and messages.
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
@@ -44,7 +44,7 @@ fn a_secret_that_is_not_utf8_does_not_start_an_open_proxy() {
 }
 
 #[test]
-fn a_taken_port_says_so() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = format!("--http-port={}", taken.local_addr().expect("an address").port());
     let output = run(&[&port]);
@@ -74,7 +74,7 @@ fn unreadable_files_are_named() {
 }
 
 #[test]
-fn version_and_help_need_nothing_else() {
+fn version_and_help_work_with_any_other_flags() {
     let version = run(&["--version"]);
     assert!(version.status.success());
     let text = String::from_utf8_lossy(&version.stdout);
@@ -160,7 +160,7 @@ fn the_demo_shows_the_first_metric_and_a_token_that_works() {
     child.wait().expect("a child can be waited for");
 }
 
-/// Runs flags that must be refused with exit code 2, and gives what was said.
+/// Runs flags that must be refused with exit code 2, and returns the message.
 fn refused(flags: &[&str]) -> String {
     let (code, said) = refusal(&mut command(flags));
     assert_eq!(code, Some(2), "{flags:?}: {said}");
@@ -168,7 +168,7 @@ fn refused(flags: &[&str]) -> String {
 }
 
 #[test]
-fn a_switch_that_is_neither_true_nor_false_starts_nothing() {
+fn a_switch_that_is_neither_true_nor_false_is_an_error() {
     for flags in [["--version=yes"], ["--help=x"], ["-version=2"], ["--version=on"], ["--help=TrUe"], ["--verbose=yes"]]
     {
         assert!(refused(&flags).contains("must be true or false"), "{flags:?}");
@@ -182,7 +182,7 @@ fn a_switch_that_is_neither_true_nor_false_starts_nothing() {
 }
 
 #[test]
-fn help_into_a_closed_pipe_is_no_failure() {
+fn help_into_a_closed_pipe_succeeds() {
     let mut help = command(&["--help"]);
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -191,7 +191,7 @@ fn help_into_a_closed_pipe_is_no_failure() {
 }
 
 #[test]
-fn a_host_with_a_port_or_a_scheme_is_refused_with_what_to_write() {
+fn the_error_for_a_host_with_a_port_or_scheme_shows_the_right_flags() {
     for (flag, advice) in [
         ("--statsd-host=127.0.0.1:8125", "use --statsd-host 127.0.0.1 --statsd-port 8125"),
         ("--statsd-host=statsd:9125", "use --statsd-host statsd --statsd-port 9125"),
@@ -231,7 +231,7 @@ fn ipv6_hosts_work_with_and_without_brackets() {
 }
 
 #[test]
-fn an_unknown_name_gets_a_question() {
+fn an_unknown_name_gets_a_suggestion() {
     for (flag, question) in [
         ("--statsd-hots=a", "unknown flag --statsd-hots: did you mean --statsd-host?"),
         ("-http_port=80", "unknown flag -http_port: did you mean --http-port?"),
@@ -249,7 +249,7 @@ fn an_unknown_name_gets_a_question() {
 }
 
 #[test]
-fn ranges_have_units_and_a_number_with_a_unit_gets_the_plain_one() {
+fn errors_have_the_range_with_its_unit_and_the_plain_number() {
     for (flag, rule) in [
         ("--http-timeout-read=5s", "must be seconds, 0 to 86400; write 5"),
         ("--http-timeout-idle=90000", "must be seconds, 0 to 86400"),
@@ -265,7 +265,7 @@ fn ranges_have_units_and_a_number_with_a_unit_gets_the_plain_one() {
 }
 
 #[test]
-fn a_misspelt_variable_is_a_warning_with_a_question() {
+fn a_misspelt_variable_gives_a_warning_with_a_suggestion() {
     let mut misspelt = command(&[]);
     misspelt.env("STATSD_HTTP_PROXY_JWT_SECRT", "hidden").env("STATSD_HTTP_PROXY_METRIC_PREFIX", "");
     misspelt.env("STATSD_HTTP_PROXY_SERVICE_HOST", "10.0.0.1").env("STATSD_HTTP_PROXY_PORT", "tcp://10.0.0.1:80");
@@ -278,7 +278,7 @@ fn a_misspelt_variable_is_a_warning_with_a_question() {
         "{warnings:?}"
     );
     assert!(!proxy.seen.concat().contains("hidden"), "{:?}", proxy.seen);
-    // With an error that it may be the cause of, it is told too.
+    // The warning is also printed together with an error that it may explain.
     let mut with_error = command(&["--tls-cert=cert.pem"]);
     let (code, said) = refusal(with_error.env("STATSD_HTTP_PROXY_TLSKEY", "key.pem"));
     assert_eq!(code, Some(2));
@@ -286,7 +286,7 @@ fn a_misspelt_variable_is_a_warning_with_a_question() {
 }
 
 #[test]
-fn the_start_line_says_how_the_server_runs() {
+fn the_start_line_has_the_settings() {
     let flags = [
         "--metric-prefix=web",
         "--http-base-path=/app/m",
@@ -310,7 +310,7 @@ fn the_start_line_says_how_the_server_runs() {
 }
 
 #[test]
-fn the_start_line_says_how_many_connections_the_file_limit_leaves() {
+fn the_start_line_has_the_connections_that_the_file_limit_allows() {
     let mut limited = Command::new("sh");
     // 100 files, less 16 for the process and 4 for each worker.
     limited
@@ -325,7 +325,7 @@ fn the_start_line_says_how_many_connections_the_file_limit_leaves() {
 }
 
 #[test]
-fn a_server_that_others_reach_without_a_token_is_warned_of() {
+fn a_public_server_without_tokens_gets_a_warning() {
     let warned = |flags: &[&str]| {
         let mut proxy = Proxy::start_with(&mut command(flags));
         assert!(proxy.stop().success());
@@ -339,7 +339,7 @@ fn a_server_that_others_reach_without_a_token_is_warned_of() {
 }
 
 #[test]
-fn a_secret_file_of_several_lines_is_warned_of() {
+fn a_secret_file_of_several_lines_gets_a_warning() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let flag = format!("--jwt-secret-file={}", file.path().display());
     for (content, warned) in [

@@ -1,4 +1,4 @@
-//! Compressed bodies: the codings that are read, and what is made of those that lie or are damaged.
+//! Compressed bodies: the supported codings, and the answers to damaged bodies.
 
 mod bomb;
 mod broken;
@@ -69,7 +69,7 @@ fn a_single_metric_may_be_compressed_in_each_coding() {
 }
 
 #[test]
-fn no_bytes_are_an_empty_body_in_any_coding() {
+fn zero_bytes_are_an_empty_body_in_every_coding() {
     let (receiver, proxy) = start(&[]);
     for (coding, empty) in codings("") {
         for body in [&b""[..], &empty] {
@@ -81,7 +81,7 @@ fn no_bytes_are_an_empty_body_in_any_coding() {
 }
 
 #[test]
-fn the_optional_fields_of_gzip_are_read_over() {
+fn the_optional_fields_of_gzip_are_skipped() {
     let (receiver, proxy) = start(&[]);
     let builder = || GzBuilder::new().filename("metrics.txt").comment("of today").extra(vec![7; 1000]).mtime(1);
     for mut encoder in
@@ -96,7 +96,7 @@ fn the_optional_fields_of_gzip_are_read_over() {
 }
 
 #[test]
-fn compressed_bodies_may_come_byte_by_byte() {
+fn compressed_bodies_may_arrive_byte_by_byte() {
     let (receiver, proxy) = start(&[]);
     let lines: Vec<String> = (0..200).map(|i| format!("n.{i}:{}|c", i * 7919)).collect();
     let expected: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -107,7 +107,7 @@ fn compressed_bodies_may_come_byte_by_byte() {
             proxy.assert_sent(&receiver, &expected);
         }
     }
-    // And so may the whole request: each byte leaves alone, since the client has set `TCP_NODELAY`.
+    // So may the whole request: the client has set `TCP_NODELAY`, so each byte is a packet.
     let body = gzip("a:1|c");
     let mut client = Client::connect(proxy.address);
     for byte in coded("/batch", "gzip", body) {
@@ -118,7 +118,7 @@ fn compressed_bodies_may_come_byte_by_byte() {
 }
 
 #[test]
-fn the_cap_is_on_what_comes_and_on_what_comes_out() {
+fn the_limit_applies_before_and_after_decompression() {
     let (receiver, proxy) = start(&["--http-max-batch-size=1000", "--http-max-body-size=500"]);
     let lines = |len: usize| format!("a:1|c{}", "\n".repeat(len - 5));
     let form = |len: usize| format!("value=1&x={}", "x".repeat(len - 10));
@@ -137,7 +137,7 @@ fn the_cap_is_on_what_comes_and_on_what_comes_out() {
         proxy.expect(request("POST", "/count/a", &headers, more), 413);
         proxy.assert_sent(&receiver, &["a:1|c"]);
     }
-    // Stored blocks: 1,000 bytes come out, but some more come in.
+    // Stored blocks: the compressed body is slightly longer than its 1,000 decompressed bytes.
     let mut stored = GzEncoder::new(Vec::new(), Compression::none());
     stored.write_all(lines(1000).as_bytes()).expect("a Vec takes it");
     let stored = stored.finish().expect("a Vec takes it");

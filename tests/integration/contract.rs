@@ -1,6 +1,6 @@
-//! The contract: raw exchanges that must hold, one test for each, played against the real binary.
+//! The contract: raw exchanges with the real binary, one test for each.
 //!
-//! `tests/contract/cases.json` says what is sent, what must come back, and exactly which datagrams leave.
+//! `tests/contract/cases.json` has the bytes to send, the expected answer, and the exact datagrams.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub fn cases() -> Vec<Case> {
     serde_json::from_str(CASES).expect("the cases are JSON")
 }
 
-/// Raw bytes there and back: the request is latin-1, and the answer is read to the end.
+/// Sends raw bytes, as latin-1, and reads the answer to its end.
 fn raw(proxy: &Proxy, request: &str) -> Vec<u8> {
     let bytes: Vec<u8> = request.chars().map(|c| u8::try_from(u32::from(c)).expect("latin-1")).collect();
     let mut stream = TcpStream::connect(proxy.address).expect("the proxy accepts");
@@ -66,7 +66,7 @@ fn play(name: &str) {
             (None, found) => assert_eq!(found, None, "{name} must be absent"),
         }
     }
-    // A last good request ends the list: whatever the case sent comes before it.
+    // A last valid request ends the list: its datagram follows all datagrams of the case.
     let mut last = post("/count/last", "");
     let mut end = "last:1|c".to_owned();
     if case.flags.iter().any(|flag| flag.starts_with("--jwt-secret")) {
@@ -79,7 +79,7 @@ fn play(name: &str) {
     assert_eq!(receiver.datagrams_until(&end), case.datagrams);
 }
 
-/// A token for the secret that the cases use, taken from the case that says it must never expire.
+/// A token for the secret of the cases, from the case with a token that never expires.
 fn contract_token() -> String {
     let case = cases().into_iter().find(|case| case.name == "jwt-no-exp").expect("the case is in the file");
     let line = case.request.lines().find_map(|line| line.strip_prefix("X-JWT-Token: ").map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Peers that take their time: each is closed within its deadline, and good traffic beside them does not notice.
+//! Slow peers: each is closed within its deadline, and does not affect other requests.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -27,7 +27,7 @@ fn a_silent_peer_and_half_a_head_are_closed() {
 }
 
 #[test]
-fn a_dripped_head_is_closed() {
+fn a_slow_head_is_closed() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-timeout-read=1"]);
     let stream = TcpStream::connect(proxy.address).expect("the proxy accepts");
@@ -49,7 +49,7 @@ fn a_dripped_body_is_answered_408() {
     proxy.assert_sent(&receiver, &[]);
 }
 
-/// Sends a byte every 50 ms, for ever, until the peer answers or closes; returns what it said.
+/// Sends a byte every 50 ms until the peer answers or closes, and returns its answer.
 fn drip(mut stream: TcpStream, text: &str) -> String {
     let start = Instant::now();
     stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout above zero");
@@ -80,13 +80,13 @@ fn an_idle_connection_is_kept_for_the_idle_timeout_then_closed() {
 }
 
 #[test]
-fn a_sleeping_connection_wakes_for_its_next_request() {
+fn a_sleeping_connection_serves_its_next_request() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
     assert_eq!(receiver.next(), "a:1|c");
-    // Half a second idle puts the connection to sleep; that is the state under test, not a race.
+    // The connection sleeps after half a second; the test needs this state, and does not wait for an event.
     assert_eq!(receiver.next_within(Duration::from_millis(600)), None);
     let request = post("/count/b", "value=2");
     let (first, second) = request.split_at(20);
@@ -107,8 +107,8 @@ fn half_a_request_pipelined_behind_another_has_a_deadline() {
 }
 
 #[test]
-fn crowds_of_bad_peers_do_not_harm_good_ones() {
-    // Both processes need a descriptor for each connection.
+fn many_slow_peers_do_not_affect_others() {
+    // Both processes need a file descriptor for each connection.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let files = limit.maximum.unwrap_or(u64::MAX);
@@ -151,7 +151,7 @@ fn crowds_of_bad_peers_do_not_harm_good_ones() {
         let mut stream = connect();
         let _ = socket2::SockRef::from(&stream).set_recv_buffer_size(4096);
         stream.set_nonblocking(true).expect("a socket can be non-blocking");
-        // Until neither side's buffers take more: the peer never reads.
+        // Until the buffers of both sides are full: the peer never reads.
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             match stream.write(request.as_bytes()) {

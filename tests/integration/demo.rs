@@ -1,4 +1,4 @@
-//! `--demo`: the page, and what it is shown live.
+//! `--demo`: the page and its events.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -11,11 +11,11 @@ use crate::support::client::{exchange, post};
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 
-/// More than a page needs, and one more than may watch.
+/// More viewers than a page needs, and one more than the limit.
 const VIEWERS: usize = 32;
 
 fn start(flags: &[&str]) -> Proxy {
-    // Between workers there is no order.
+    // One worker, because there is no order between workers.
     let mut all = vec!["--demo", "--http-threads=1"];
     all.extend(flags);
     Proxy::start_with(command(&all).stdout(Stdio::null()))
@@ -25,7 +25,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// Someone who watches.
+/// A viewer of the events.
 struct Viewer(BufReader<TcpStream>);
 
 impl Viewer {
@@ -42,7 +42,7 @@ impl Viewer {
         viewer
     }
 
-    /// The next line that holds `part`.
+    /// The next line with `part`.
     fn line_with(&mut self, part: &str) -> String {
         loop {
             let mut line = String::new();
@@ -62,7 +62,7 @@ impl Viewer {
 }
 
 #[test]
-fn the_page_is_served_and_may_load_nothing_from_elsewhere() {
+fn the_page_is_served_and_cannot_load_from_other_servers() {
     let proxy = start(&["--http-base-path=/m"]);
     for (path, content_type) in [
         ("/m/", "text/html; charset=utf-8"),
@@ -91,7 +91,7 @@ fn without_the_demo_there_is_no_page() {
 }
 
 #[test]
-fn a_viewer_sees_lines_and_what_statsd_makes_of_them() {
+fn a_viewer_sees_lines_and_metrics() {
     let proxy = start(&[]);
     let mut viewer = Viewer::watch(&proxy, "/events");
     assert_eq!(viewer.event("hello")["flushInterval"], 1000);
@@ -110,7 +110,7 @@ fn a_viewer_sees_lines_and_what_statsd_makes_of_them() {
     let expected = ["demo.clicks:3|c", "demo.level:0|g", "demo.level:-5|g", "demo.load:12.5|ms", "demo.users:7|s"];
     assert_eq!(lines, expected);
     let mut clicks = 0.0;
-    // The four may fall into two intervals.
+    // The four metrics may be in two intervals.
     let last = loop {
         let flush = viewer.event("flush");
         clicks += flush["counters"]["demo.clicks"]["value"].as_f64().unwrap_or_default();
@@ -123,9 +123,9 @@ fn a_viewer_sees_lines_and_what_statsd_makes_of_them() {
     assert_eq!(last["badLines"], 0);
 }
 
-/// What a page that is opened now is shown of what was sent before.
+/// A page that is opened later shows earlier metrics.
 #[test]
-fn a_viewer_sees_what_came_before() {
+fn a_viewer_sees_earlier_metrics() {
     let proxy = start(&[]);
     for (path, body) in [
         ("/count/early.clicks", "value=3"),
@@ -136,7 +136,7 @@ fn a_viewer_sees_what_came_before() {
     ] {
         proxy.expect(post(path, body), 200);
     }
-    // Two intervals end while nobody watches: the second one's end is seen by someone who comes and goes.
+    // Two intervals end before this viewer connects. An earlier viewer, which then leaves, waits for the second one.
     let mut first = Viewer::watch(&proxy, "/events");
     first.event("flush");
     first.event("flush");
@@ -171,26 +171,26 @@ fn foreign_names_and_foreign_pages_are_refused() {
     for from in ["Origin: http://attacker.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
         let answer = proxy.expect(named("/events", "localhost:8080", from), 403);
         assert!(answer.body.contains("other sites"), "{}", answer.body);
-        // The page itself may be linked from anywhere.
+        // Any site may link to the page.
         proxy.expect(named("/", "localhost:8080", from), 200);
     }
     let own = "Origin: http://localhost:8080\r\nSec-Fetch-Site: same-origin\r\n";
     let mut viewer = Viewer::ask(&proxy, &named("/events", "localhost:8080", own));
     viewer.event("hello");
-    // Metrics come from any site, under any name.
+    // Metrics are accepted from any site, under any name.
     proxy.expect(named("/heartbeat", "attacker.example", ""), 200);
     proxy.expect("POST /count/a HTTP/1.1\r\nHost: attacker.example\r\nContent-Length: 0\r\n\r\n", 200);
 }
 
 #[test]
-fn the_name_to_listen_on_is_the_demos_own() {
+fn the_demo_is_served_under_the_listen_name() {
     let proxy = start(&["--http-host=localhost"]);
     proxy.expect(get("/"), 200);
     proxy.expect("GET / HTTP/1.1\r\nHost: ip6-localhost\r\n\r\n", 421);
 }
 
 #[test]
-fn only_who_may_send_may_watch() {
+fn viewers_need_the_same_token_as_senders() {
     let proxy = start(&["--jwt-secret=0123456789abcdef0123456789abcdef"]);
     assert_eq!(proxy.expect(get("/events"), 401).body, "Token not specified\n");
     proxy.expect(get("/events?token=x.y.z"), 403);
@@ -202,7 +202,7 @@ fn viewers_are_bounded_and_end_with_the_server() {
     let mut proxy = start(&["--http-timeout-idle=1"]);
     let mut viewers: Vec<Viewer> = (0..VIEWERS).map(|_| Viewer::watch(&proxy, "/events")).collect();
     assert_eq!(exchange(proxy.address, get("/events")).status, 503);
-    // Longer than the idle timeout: an answer that goes on is no idle connection.
+    // Longer than the idle timeout: a connection with a streamed answer is not idle.
     for _ in 0..3 {
         viewers[0].event("flush");
     }

@@ -1,9 +1,9 @@
-//! Which module may use which: the table in docs/architecture.md is both the document and the rule.
+//! The dependency rules of modules. The table in docs/architecture.md is both the document and the data of the test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The modules in the order of the table, each with those that it may use.
+/// The modules in the order of the table, each with the modules that it may use.
 struct Rules(Vec<(String, Vec<String>)>);
 
 impl Rules {
@@ -21,7 +21,7 @@ impl Rules {
         )
     }
 
-    /// The arrows of a file that the table does not allow, each with its line.
+    /// The uses in a file that the table does not allow, each with its line.
     fn violations(&self, path: &str, source: &str) -> Vec<String> {
         let module = path.trim_start_matches("src/").split(['/', '.']).next().expect("a module");
         let allowed = self.0.iter().find(|(name, _)| name == module).map(|(_, uses)| uses);
@@ -62,7 +62,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every source file, by its path below the repository. Files of unit tests may use what they like.
+/// Every source file by its path, without files of unit tests, which may use any module.
 fn sources(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
@@ -86,13 +86,13 @@ fn rules() -> Rules {
 }
 
 #[test]
-fn no_module_uses_what_the_architecture_does_not_allow() {
+fn modules_use_only_the_modules_that_the_architecture_allows() {
     let rules = rules();
     let sources = sources(&repository().join("src"));
     assert!(sources.len() > 80, "{} sources", sources.len());
     let violations: Vec<String> = sources.iter().flat_map(|(path, source)| rules.violations(path, source)).collect();
     assert!(violations.is_empty(), "{}", violations.join("\n"));
-    // A row without its arrows would hide one that comes back later.
+    // An unused entry would allow a dependency that is added later.
     for (module, uses) in &rules.0 {
         let used_by: Vec<&str> = sources
             .iter()
@@ -118,7 +118,7 @@ fn dependencies_run_one_way() {
 }
 
 #[test]
-fn the_picture_has_every_module_and_no_arrow_that_is_not_allowed() {
+fn the_diagram_has_every_module_and_only_allowed_arrows() {
     let document = std::fs::read_to_string(repository().join("docs/architecture.md")).expect("the document is there");
     let rules = Rules::read(&document);
     let picture = document.lines().skip_while(|line| *line != "```mermaid").take_while(|line| *line != "```");
@@ -135,7 +135,7 @@ fn the_picture_has_every_module_and_no_arrow_that_is_not_allowed() {
 }
 
 #[test]
-fn every_forbidden_arrow_is_found_by_file_and_line() {
+fn every_forbidden_use_is_reported_with_file_and_line() {
     let rules = rules();
     for (path, line) in [
         ("src/conn/http1.rs", "use crate::api::pipeline::respond;"),

@@ -1,6 +1,6 @@
-//! What leaves in each dialect: one test for each cell of the table in `docs/dialects.md`.
+//! The output in each dialect: one test for each cell of the table in `docs/dialects.md`.
 //!
-//! The lines are written out, not derived from the proxy's own table: they are what the daemons' documents ask for.
+//! The expected lines are from the documentation of the daemons, not derived from the table in the code.
 
 mod table;
 
@@ -9,11 +9,11 @@ use crate::support::proxy::{Proxy, command, refusal};
 use crate::support::receiver::Receiver;
 use crate::support::request::batch;
 
-/// What becomes of a request.
+/// The expected result of a request.
 enum Outcome {
-    /// Exactly these lines leave.
+    /// Exactly these lines are sent.
     Sent(&'static [&'static str]),
-    /// No line leaves, and this is why.
+    /// No line is sent; this is the error.
     Refused(&'static str),
 }
 
@@ -37,7 +37,7 @@ fn check(dialect: &str, flags: &[&str], request: impl AsRef<[u8]>, expected: Out
             &[]
         }
     };
-    // The server's own tags are on this line too, in whichever place the dialect has for them.
+    // This line has the tags of the server too, in the position of the dialect.
     proxy.expect(post("/count/last", ""), 200);
     let mut sent = Vec::new();
     while !sent.last().is_some_and(|line: &String| line.starts_with("last")) {
@@ -47,7 +47,7 @@ fn check(dialect: &str, flags: &[&str], request: impl AsRef<[u8]>, expected: Out
     assert_eq!(sent, lines);
 }
 
-/// The tests of a dialect. Every column has to be there, in this order.
+/// The tests of a dialect. Every column is required, in this order.
 macro_rules! dialect {
     ($dialect:ident:
         tag_with_value $tag:expr,
@@ -242,15 +242,15 @@ macro_rules! dialect {
 
 use dialect;
 
-/// What is sampled here may be asked for at any rate, but no line has less than the daemon can bear: where it does not
-/// multiply, that is one in a million, of which none is likely to be kept.
+/// A `sampleRate` may be any rate, but no line has a rate below the minimum of the daemon. If the daemon does not
+/// multiply, the minimum is one in a million, so probably no request is forwarded.
 #[test]
-fn a_rate_of_ours_is_raised_to_the_least_of_a_line() {
+fn a_sample_rate_is_raised_to_the_minimum_of_a_line() {
     let metrics = vec![r#"{"metric":"t.x","type":"timing","value":1,"sampleRate":1e-9}"#; 15_000].join(",");
     for name in ["statsd", "datadog", "telegraf", "influxdb", "librato", "signalfx", "plain"] {
         let receiver = Receiver::new();
         let proxy = Proxy::start(&receiver, &[&format!("--statsd-dialect={name}")]);
-        // One of a thousand: that none of 15,000 is kept happens once in three million runs.
+        // At one in a thousand, sampling drops all of 15,000 once in three million runs.
         proxy.expect(batch(format!("[{metrics}]")), 200);
         proxy.expect(post("/timing/t.x", "time=1&sampleRate=0"), 200);
         proxy.expect(post("/count/last", ""), 200);
@@ -265,7 +265,7 @@ fn a_rate_of_ours_is_raised_to_the_least_of_a_line() {
 }
 
 #[test]
-fn statsd_is_the_dialect_unless_another_is_named() {
+fn the_default_dialect_is_statsd() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     proxy.expect(batch("a:1:2|h|#beta"), 200);
@@ -273,7 +273,7 @@ fn statsd_is_the_dialect_unless_another_is_named() {
 }
 
 #[test]
-fn an_unknown_dialect_is_refused_at_the_start() {
+fn an_unknown_dialect_is_refused_at_start() {
     for name in ["graphite", "Datadog", "dogstatsd"] {
         let (code, text) = refusal(&mut command(&[&format!("--statsd-dialect={name}")]));
         assert_eq!(code, Some(2), "{name}: {text}");

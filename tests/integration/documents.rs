@@ -1,10 +1,10 @@
-//! The documents, held against the code: the table of flags, that of dialects, the modules and the bounds.
+//! Compares the documents with the code: the tables of flags, dialects, modules and bounds.
 
 use std::path::{Path, PathBuf};
 
 use statsd_http_proxy::tables::{DIALECTS, Dialect, FLAGS, Flag, FlagKind as Kind, MetricKind as Metric, PRESENT};
 
-/// The documents for users, all of which may link to each other.
+/// The documents whose links are checked.
 const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CHANGELOG.md",
@@ -58,7 +58,7 @@ fn the_readme_has_every_flag() {
 }
 
 #[test]
-fn the_configuration_page_has_every_flag_with_its_twin() {
+fn the_configuration_page_has_every_flag_with_its_variable() {
     let text = document("docs/configuration.md");
     let expected: Vec<Vec<String>> = FLAGS
         .iter()
@@ -95,7 +95,7 @@ fn the_readme_shows_the_latest_benchmark() {
 }
 
 #[test]
-fn every_local_link_leads_somewhere() {
+fn every_local_link_has_a_target() {
     for path in DOCUMENTS {
         let folder = repository().join(path);
         let folder = folder.parent().expect("a document lies in a folder");
@@ -113,7 +113,7 @@ fn every_local_link_leads_somewhere() {
     }
 }
 
-/// The names that GitHub gives to the headings of a document.
+/// The anchors that GitHub makes of the headings of a document.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
     text.lines().filter(|line| line.starts_with('#')).map(|line| {
         let heading = line.trim_start_matches('#').trim().to_lowercase();
@@ -122,12 +122,12 @@ fn anchors(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// A piece of a line as a cell holds it.
+/// Text as code in a cell.
 fn code(text: &str) -> String {
     format!("`{}`", text.replace('|', r"\|"))
 }
 
-/// What the table of dialects says of one.
+/// The expected row of a dialect.
 fn dialect_cells(dialect: &Dialect) -> Vec<String> {
     let tags = dialect.tags.as_ref().map_or(["dropped", "–", "–"].map(str::to_owned), |tags| {
         let pair = |key: &str, value: &str| format!("{key}{}{value}", char::from(tags.pair));
@@ -160,7 +160,7 @@ fn dialect_cells(dialect: &Dialect) -> Vec<String> {
 }
 
 #[test]
-fn the_table_of_dialects_is_that_of_the_code() {
+fn the_table_of_dialects_matches_the_code() {
     let text = document("docs/dialects.md");
     let rows = text.lines().skip_while(|line| *line != "## The table").skip_while(|line| !line.starts_with("|---"));
     let found: Vec<Vec<String>> = rows.skip(1).take_while(|line| line.starts_with('|')).map(cells).collect();
@@ -182,7 +182,7 @@ fn the_architecture_has_every_module() {
     let cell = |path: &str| format!("| `{path}` |");
     for path in sources(&repository().join("src")) {
         let name = path.strip_prefix(repository()).expect("below the repository").to_str().expect("UTF-8").to_owned();
-        // A file that only names those of its folder is no module of its own, nor are the tests of one.
+        // Files that only declare the modules of a folder, and files of unit tests, need no row.
         let is_folder = [
             "src/api.rs",
             "src/conn.rs",
@@ -217,7 +217,7 @@ fn every_named_source_file_exists() {
     }
 }
 
-/// Calls that begin a task or a thread, but in tests; their definitions, and one made of another, are none.
+/// Counts the calls that start a task or a thread, without tests, definitions, and calls within them.
 fn spawns(source: &str) -> usize {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default().lines().map(str::trim_start);
     let code =
@@ -267,7 +267,7 @@ fn the_bounds_are_where_the_architecture_says() {
     assert!(count > 30, "the table of bounds was not read");
 }
 
-/// Names by which source reads the system clock.
+/// Functions that read the system clock.
 const SYSTEM_CLOCK: [&str; 4] = ["SystemTime::now", "UnixTime::now", "get_current_timestamp", "ClockId::Realtime"];
 
 #[test]

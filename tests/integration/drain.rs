@@ -1,4 +1,4 @@
-//! The end: what was begun is finished, what was accepted arrives.
+//! The drain: requests that have begun are answered, and accepted metrics arrive.
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpStream};
@@ -14,16 +14,16 @@ use crate::support::client::{Client, post};
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 
-/// Rounds of the test under load, unless `DRAIN_ROUNDS` says otherwise.
+/// Rounds of the test under load, unless `DRAIN_ROUNDS` is set.
 const ROUNDS: usize = 10;
 const CONNECTIONS: usize = 200;
 const REQUESTS: usize = 10_000;
 
 #[test]
-fn a_shutdown_under_load_cuts_no_request_and_loses_no_metric() {
+fn a_shutdown_under_load_aborts_no_request_and_loses_no_metric() {
     let rounds = std::env::var("DRAIN_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
     for round in 0..rounds {
-        // Half of the rounds with a connection for each request.
+        // In half of the rounds, each request has its own connection.
         let (accepted, arrived) = shutdown_under_load(round % 2 == 1);
         let lost = accepted.difference(&arrived).count();
         assert_eq!(lost, 0, "round {round}: {lost} of {} accepted metrics are lost", accepted.len());
@@ -48,27 +48,27 @@ fn shutdown_under_load(fresh: bool) -> (HashSet<String>, HashSet<String>) {
     (accepted, arriving.all())
 }
 
-/// What clients do at once.
+/// The load of one round.
 #[derive(Clone, Copy)]
 pub struct Kind {
     pub connections: usize,
-    /// Most requests of each client.
+    /// Maximum number of requests per client.
     pub requests: usize,
-    /// A connection for each request.
+    /// One connection per request.
     pub fresh: bool,
-    /// Most metrics that were answered 200 and have not arrived: the clients wait for them, so that the receiver's buffer
-    /// cannot overflow.
+    /// Maximum number of accepted metrics that have not arrived. The clients wait for them, so that the receiver's
+    /// buffer cannot overflow.
     pub missing: usize,
 }
 
-/// Clients that send until they have sent all or no connection is taken, and a receiver that gathers their metrics.
+/// Clients that send all their requests, or stop when no connection is accepted, and a receiver of their metrics.
 pub struct Load {
     clients: Vec<JoinHandle<Vec<String>>>,
     answered: Arc<AtomicUsize>,
     arriving: Arriving,
 }
 
-/// Metrics that arrive.
+/// The received metrics.
 pub struct Arriving {
     running: Arc<AtomicBool>,
     collector: JoinHandle<HashSet<String>>,
@@ -98,7 +98,7 @@ impl Load {
         }
     }
 
-    /// The metrics that were answered 200, when the clients have ended.
+    /// Waits for the clients, and returns the metrics that were answered with 200.
     pub fn accepted(self) -> (HashSet<String>, Arriving) {
         let accepted = self.clients.into_iter().flat_map(|client| client.join().expect("no request was cut")).collect();
         (accepted, self.arriving)
@@ -106,7 +106,7 @@ impl Load {
 }
 
 impl Arriving {
-    /// All that arrived, when the proxy has ended.
+    /// Waits for the proxy, and returns all received metrics.
     pub fn all(self) -> HashSet<String> {
         self.running.store(false, Ordering::Relaxed);
         self.collector.join().expect("the collector ends")
@@ -129,7 +129,7 @@ fn send_until_refused(
         }
         let name = format!("d.{client}.{request}");
         let Some(open) = connection.as_mut() else { return accepted };
-        // From here on the request has begun: an answer must come.
+        // From here on the request has begun, and must be answered.
         let answer = open.send(post(&format!("/count/{name}"), "")).answer();
         assert_eq!(answer.status, 200);
         answered.fetch_add(1, Ordering::Relaxed);
@@ -160,7 +160,7 @@ fn collect(receiver: &Receiver, running: &AtomicBool, arrived: &AtomicUsize) -> 
     }
 }
 
-/// Waits until the listener refuses to take part in a handshake: from then on answers say that they are the last.
+/// Waits until the listener ignores a handshake: from then on answers have `Connection: close`.
 fn wait_until_closing(proxy: &Proxy) {
     while TcpStream::connect_timeout(&proxy.address, Duration::from_millis(100)).is_ok() {}
 }
@@ -183,7 +183,7 @@ fn a_request_that_began_is_finished() {
     assert_eq!(answer.status, 200);
     assert!(answer.closes() && client.is_closed());
     assert_eq!(receiver.next(), "a:7|c");
-    // An idle connection's next request is answered too, and told that it is the last.
+    // The next request of an idle connection is answered too, with `Connection: close`.
     let answer = idle.send(post("/count/c", "")).answer();
     assert_eq!(answer.status, 200);
     assert!(answer.closes() && idle.is_closed());
@@ -192,7 +192,7 @@ fn a_request_that_began_is_finished() {
 }
 
 #[test]
-fn a_peer_that_holds_on_is_cut_at_the_deadline() {
+fn a_connection_that_does_not_end_is_closed_at_the_deadline() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &["--http-timeout-read=600"]);
     let mut client = Client::connect(proxy.address);
@@ -205,7 +205,7 @@ fn a_peer_that_holds_on_is_cut_at_the_deadline() {
 }
 
 #[test]
-fn the_second_signal_ends_at_once() {
+fn the_second_signal_ends_the_process_at_once() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &["--http-timeout-read=600"]);
     let mut client = Client::connect(proxy.address);

@@ -1,7 +1,7 @@
-//! The examples of the documents, run as they stand there.
+//! Runs the examples in the documents.
 //!
-//! A `console` block holds commands, each with its exact output, and a `statsd` block right after it all lines that StatsD
-//! receives of them; without one it receives nothing. Each block meets a proxy of its own.
+//! A `console` block has commands, each with its exact output, and a `statsd` block directly after it all lines that
+//! StatsD receives; without a `statsd` block it receives none. Each example has its own proxy.
 
 use std::process::{Command, Stdio};
 
@@ -11,25 +11,25 @@ use crate::support::client::post;
 use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
 
-/// Where the examples say that the proxy listens.
+/// The address of the proxy in the examples.
 const ADDRESS: &str = "127.0.0.1:8080";
 
-/// What ends the lines that StatsD receives.
+/// The name of the metric that ends the received lines.
 const LAST: &str = "last.good";
 
 /// A `console` block.
 #[derive(Debug, Default)]
 struct Example {
-    /// Where it begins.
+    /// Its first line.
     line: usize,
     /// The proxy's flags.
     flags: Vec<String>,
     steps: Vec<Step>,
-    /// What StatsD receives.
+    /// The lines that StatsD receives.
     sent: Vec<String>,
 }
 
-/// A command and what it prints.
+/// A command and its output.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Step {
     command: String,
@@ -74,7 +74,7 @@ fn examples(text: &str) -> Vec<Example> {
     examples
 }
 
-/// Takes a block apart. A command goes on while its line ends with a backslash or a quote is open.
+/// Splits a block into commands. A command continues while its line ends with a backslash or a quote is open.
 fn steps(block: &[&str]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut goes_on = false;
@@ -94,7 +94,7 @@ fn steps(block: &[&str]) -> Vec<Step> {
     steps
 }
 
-/// A line with its end, or nothing if it is the header that differs each time.
+/// A line with its newline, or nothing for the header `Date`.
 fn without_date(line: &str) -> String {
     let line = line.trim_end_matches('\r');
     if line.to_ascii_lowercase().starts_with("date: ") { String::new() } else { format!("{line}\n") }
@@ -102,7 +102,7 @@ fn without_date(line: &str) -> String {
 
 /// Runs a command in bash, and returns what it prints.
 fn run(command: &str) -> String {
-    // What hangs must not hang the tests, and what a user has set for curl is not the example's.
+    // curl has a time limit, so that it cannot block the tests, and ignores the settings of the user.
     let script =
         format!("set -o pipefail\ncurl() {{ command curl -q --max-time 20 --noproxy '*' \"$@\"; }}\n{command}");
     let output = Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).output().expect("bash starts");
@@ -111,7 +111,7 @@ fn run(command: &str) -> String {
     String::from_utf8(output.stdout).expect("answers are UTF-8").lines().map(without_date).collect()
 }
 
-/// What the examples are made of. Without it none of them is shown to be right, so this is no reason to skip them.
+/// Fails if a tool is missing, because skipped examples would not be tested.
 fn assert_tools() {
     for tool in ["bash", "curl", "gzip"] {
         let status = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -132,7 +132,7 @@ impl Example {
             let found = run(&command.replace(ADDRESS, &proxy.address.to_string()));
             assert_eq!(&found, output, "line {}: {command}", self.line);
         }
-        // A last good metric ends the list, however the flags have it written.
+        // A last valid metric ends the list, in the format of the flags.
         let path = format!("{}/count/{LAST}", self.flag("--http-base-path=").unwrap_or_default());
         let mut last = post(&path, "");
         if let Some(secret) = self.flag("--jwt-secret=") {
@@ -151,7 +151,7 @@ impl Example {
     }
 }
 
-/// Plays all examples of a page.
+/// Runs all examples of a page.
 fn play(path: &str) {
     assert_tools();
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
@@ -162,32 +162,32 @@ fn play(path: &str) {
 }
 
 #[test]
-fn those_of_the_readme_are_right() {
+fn the_examples_of_the_readme_work() {
     play("README.md");
 }
 
 #[test]
-fn those_of_the_http_api_are_right() {
+fn the_examples_of_the_http_api_work() {
     play("docs/http-api.md");
 }
 
 #[test]
-fn those_of_the_dialects_are_right() {
+fn the_examples_of_the_dialects_work() {
     play("docs/dialects.md");
 }
 
 #[test]
-fn those_of_the_configuration_are_right() {
+fn the_examples_of_the_configuration_work() {
     play("docs/configuration.md");
 }
 
 #[test]
-fn those_of_the_migration_are_right() {
+fn the_examples_of_the_migration_work() {
     play("docs/migrating-from-gometric.md");
 }
 
 #[test]
-fn blocks_are_taken_apart() {
+fn blocks_are_parsed() {
     let page = "text\n```console --a=b --c\n$ one \\\n  two '\n$ three'\nout\n\n$ four\nDate: now\r\nlast\n```\n\n```statsd\nx:1|c\n```\n\
                 ```sh\n$ other\n```\n```console\n$ five\n```\n";
     let examples = examples(page);
@@ -202,7 +202,7 @@ fn blocks_are_taken_apart() {
 }
 
 #[test]
-fn blocks_that_would_not_be_run_are_mistakes() {
+fn blocks_that_would_not_be_run_are_errors() {
     for page in [
         "```console\n```\n",
         "```console\nout\n```\n",

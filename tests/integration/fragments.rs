@@ -1,4 +1,4 @@
-//! Bodies that come in very many pieces.
+//! Bodies that arrive in very many pieces.
 
 use crate::support::client::Client;
 use crate::support::proxy::Proxy;
@@ -14,7 +14,7 @@ fn a_body_in_chunks_of_one_byte_is_refused_before_it_costs_much() {
     let refused = Client::connect(proxy.address).send(head).send(chunks(1, 1_000_000)).answer();
     assert_eq!((refused.status, refused.body.as_str()), (400, "Request body in too many pieces\n"));
     assert!(refused.closes());
-    // A body written by hand, and one that a client writes line by line.
+    // A body that is typed by hand, and one that a client writes line by line.
     for (size, count) in [(1, 4000), (40, 20_000)] {
         assert_eq!(Client::connect(proxy.address).send(head).send(chunks(size, count)).answer().status, 200);
     }

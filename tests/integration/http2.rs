@@ -1,4 +1,4 @@
-//! HTTP/2 requests that are never finished, or refused.
+//! HTTP/2 requests that are never completed, or are refused.
 
 mod crowd;
 mod foreign_lines;
@@ -53,7 +53,7 @@ fn text(text: &str) -> Vec<u8> {
     out
 }
 
-/// A frame that came from the proxy.
+/// A frame from the proxy.
 #[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
@@ -84,15 +84,15 @@ pub fn open(stream: u32, head: &[u8]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, head)
 }
 
-/// The longest DATA frame that a server takes which has not announced another (RFC 9113 section 6.5.2).
+/// The longest DATA frame by default, if the server announces no other limit (RFC 9113 section 6.5.2).
 const MAX_FRAME: usize = 16_384;
 
 /// Bytes of DATA that a client may send on a new connection, and on each of its streams, before the server grants more
-/// (RFC 9113 section 6.9.2). A larger window in the server's SETTINGS counts once the client has acknowledged them, which
-/// these tests do not do; the connection's window grows with WINDOW_UPDATE alone.
+/// (RFC 9113 section 6.9.2). A larger window in the server's SETTINGS counts once the client has acknowledged them,
+/// which these tests do not do; the connection's window grows with WINDOW_UPDATE alone.
 const FIRST_WINDOW: usize = 65_535;
 
-/// What a client may still send on the only stream of its connection that carries a body.
+/// The remaining windows of a connection that sends one body.
 struct Windows {
     stream_id: u32,
     connection: usize,
@@ -104,8 +104,8 @@ impl Windows {
         Self { stream_id, connection: FIRST_WINDOW, stream: FIRST_WINDOW }
     }
 
-    /// Sends `length` bytes of a body, each when the windows allow it. A body that `ends` is not empty. Gives the frames
-    /// that came meanwhile.
+    /// Sends `length` bytes of a body, each when the windows allow it. A body that `ends` is not empty. Gives the
+    /// frames that came meanwhile.
     fn send(&mut self, client: &mut TlsClient, mut length: usize, ends: bool) -> Vec<Frame> {
         let mut came = Vec::new();
         loop {
@@ -121,7 +121,7 @@ impl Windows {
                 let flags = if ends && length == 0 { END_STREAM } else { 0 };
                 granted.extend(frame(DATA, flags, self.stream_id, &vec![b'x'; size]));
             }
-            // All in one write: the server may find the whole window full at once.
+            // One write sends all frames, so that the server may receive the whole window at once.
             client.write_all(&granted).expect("the body is taken");
             if length == 0 {
                 return came;
@@ -132,7 +132,7 @@ impl Windows {
         }
     }
 
-    /// Adds what `frame` grants.
+    /// Adds the bytes that `frame` grants.
     fn count(&mut self, frame: &Frame) {
         let window = match frame.stream {
             0 => &mut self.connection,

@@ -1,4 +1,4 @@
-//! HTTPS: both protocols, and peers that misuse them.
+//! HTTPS: both protocols, and clients that violate them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::support::receiver::Receiver;
 
 pub type TlsClient = StreamOwned<ClientConnection, TcpStream>;
 
-/// A proxy with a certificate of its own, and what a client needs to trust it.
+/// A proxy with its own certificate, and the client settings that trust it.
 pub struct Https {
     pub proxy: Proxy,
     pub receiver: Receiver,
@@ -69,7 +69,7 @@ impl Https {
         client
     }
 
-    /// Shows that others are still served, and that nothing but `expected` was sent.
+    /// Checks that other requests are still served, and that only `expected` was sent.
     pub fn assert_sent(&self, expected: &[&str]) {
         let answer = one_request(&mut self.connect(&["http/1.1"]), &post("/count/last.good", ""));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
@@ -96,7 +96,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 /// `POST /count/a`, in HPACK (RFC 7541) without the dynamic table.
 pub const REQUEST: &[u8] = b"\x83\x87\x04\x08/count/a\x01\x09localhost";
 
-/// Whether the peer closes, whatever it says before.
+/// True if the peer closes, after any bytes.
 pub fn is_closed(client: &mut TlsClient) -> bool {
     let mut rest = Vec::new();
     match client.read_to_end(&mut rest) {
@@ -119,7 +119,7 @@ fn http1_over_tls_with_and_without_alpn() {
 }
 
 #[test]
-fn a_request_that_comes_with_the_end_of_the_handshake_is_served() {
+fn a_request_together_with_the_end_of_the_handshake_is_served() {
     let https = Https::start(&[]);
     let name = ServerName::try_from("localhost").expect("a name");
     let mut session = ClientConnection::new(Arc::new(https.client_config(&["http/1.1"])), name).expect("a session");
@@ -130,7 +130,7 @@ fn a_request_that_comes_with_the_end_of_the_handshake_is_served() {
         session.read_tls(&mut stream).expect("the server's flight");
         session.process_new_packets().expect("a sound handshake");
     }
-    // Finished and the request in one write: the proxy decrypts both in its handshake, and no event comes after.
+    // One write sends Finished and the request: the proxy decrypts both in its handshake, and no further event follows.
     session.writer().write_all(post("/count/a", "value=2").as_bytes()).expect("the session takes it");
     let mut both = Vec::new();
     while session.wants_write() {
@@ -142,13 +142,13 @@ fn a_request_that_comes_with_the_end_of_the_handshake_is_served() {
 }
 
 #[test]
-fn the_last_answer_over_tls_ends_with_a_goodbye() {
+fn the_last_answer_over_tls_ends_with_close_notify() {
     let https = Https::start(&[]);
     let mut client = https.connect(&["http/1.1"]);
     let request = post("/count/a", "value=2").replacen("\r\n", "\r\nConnection: close\r\n", 1);
     client.write_all(request.as_bytes()).expect("the request is taken");
     let mut answer = String::new();
-    // Without close_notify (RFC 8446 section 6.1) this is an error: the answer could have been cut.
+    // Without close_notify (RFC 8446 section 6.1) this is an error, because the answer could be truncated.
     client.read_to_string(&mut answer).expect("a clean end");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     https.assert_sent(&["a:2|c"]);
@@ -199,7 +199,7 @@ fn http2_forwards_metrics_and_caps_bodies() {
     let mut client = https.http2();
     client.write_all(&frame(1, 5, 1, REQUEST)).expect("a request");
     assert_eq!(https.receiver.next(), "a:1|c");
-    // A body without an announced length, past the cap, on a stream of its own; then a good request on the next.
+    // A body without Content-Length that exceeds the limit, and a valid request on the next stream.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let config = https.client_config(&["h2"]);
     let address = https.proxy.address;
@@ -273,7 +273,7 @@ fn http2_floods_are_cut_off() {
     for (name, flood) in &floods {
         let mut client = https.http2();
         client.sock.set_write_timeout(Some(PATIENCE)).expect("a timeout above zero");
-        // Ten times the allowance; the write fails once the peer has closed.
+        // Ten times the limit; the write fails once the peer has closed.
         let cut = (0..10_000).any(|i| client.write_all(&flood(i)).is_err());
         assert!(cut || is_closed(&mut client), "{name}");
     }
@@ -283,7 +283,7 @@ fn http2_floods_are_cut_off() {
         .chain(std::iter::repeat_n(frame(9, 0, 1, b"\x00\x01a\x01b"), 10_000))
         .any(|part| client.write_all(&part).is_err());
     assert!(cut || is_closed(&mut client), "CONTINUATION");
-    // Requests that were reset may have been served or not: only that others still are is of interest.
+    // Requests that were reset may have been served. The test only checks that others are still served.
     let mut other = https.connect(&["http/1.1"]);
     assert!(one_request(&mut other, &post("/count/other", "")).starts_with("HTTP/1.1 200"));
 }

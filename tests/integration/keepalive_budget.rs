@@ -1,7 +1,7 @@
 //! No answer to a POST or PUT has `Cache-Control: no-store`.
 //!
-//! Chromium counts a `keepalive` request against the page's 64 KiB for as long as the answer is unread, and it never reads
-//! one with `no-store` to its end: such answers use the budget up, and the page can send no more beacons.
+//! Chromium counts a `keepalive` request against the page's 64 KiB for as long as the answer is unread, and it never
+//! reads one with `no-store` to its end: such answers exhaust the budget, and the page cannot send further beacons.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,11 +13,11 @@ use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
 use crate::support::token::SECRET;
 
-/// Sends bytes, and reads to the end. The head of each answer, in lower case.
+/// Sends bytes, reads to the end, and returns the head of each answer in lower case.
 fn heads(proxy: &Proxy, request: &[u8]) -> Vec<String> {
     let mut stream = TcpStream::connect(proxy.address).expect("the proxy accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
-    // The proxy may close before it has all of a bad request.
+    // The proxy may close before it has read a bad request completely.
     let _ = stream.write_all(request);
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();
@@ -26,7 +26,7 @@ fn heads(proxy: &Proxy, request: &[u8]) -> Vec<String> {
     text.split("http/1.").skip(1).filter_map(|part| part.split("\r\n\r\n").next()).map(str::to_owned).collect()
 }
 
-/// The status of the first answer, none of which may be kept from the cache.
+/// The status of the first answer. No answer may have `no-store`.
 fn checked(proxy: &Proxy, what: &str, request: &[u8]) -> u16 {
     let heads = heads(proxy, request);
     for head in &heads {

@@ -1,4 +1,4 @@
-//! A log that cannot be written: every request is answered, every metric arrives, and the end is a good one.
+//! A log that cannot be written: every request is answered, every metric arrives, and the process ends normally.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -17,19 +17,19 @@ use crate::support::unlogged::Unlogged;
 const REQUESTS: usize = 10_000;
 const CONNECTIONS: usize = 4;
 
-/// Requests under way at once. Their datagrams fit into the receiver's buffer, whatever it is: the next are sent when all of
-/// these have come.
+/// Concurrent requests. Their datagrams fit into every receive buffer: the next requests are sent when all of them have
+/// arrived.
 const BURST: usize = 100;
 
-/// With and without a line for each request, as text and as JSON.
+/// Flags with and without a line per request, as text and as JSON.
 const LOGS: [&[&str]; 4] = [&[], &["--verbose"], &["--log-format=json"], &["--log-format=json", "--verbose"]];
 
-/// Runs 10,000 requests against a proxy for each kind of log, ends it, and hands it to `after` before it is gone.
+/// For each kind of log, sends 10,000 requests to a proxy, ends it, and passes it to `after`.
 fn each_log(start: impl Fn(&mut Command) -> Unlogged, after: impl Fn(&mut Unlogged)) {
     for flags in LOGS {
         let receiver = Receiver::new();
         let port = format!("--statsd-port={}", receiver.port());
-        // As many places as connections: the warning that all are taken is in every log.
+        // The connection limit equals the number of connections, so every log has the warning about it.
         let places = format!("--http-max-connections={CONNECTIONS}");
         let mut command = command(&[&port, "--http-threads=2", &places]);
         let mut proxy = start(command.args(flags));
@@ -74,7 +74,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// A device that takes no byte.
+/// A device that accepts no byte.
 fn full_device() -> File {
     OpenOptions::new().write(true).open("/dev/full").expect("Linux has /dev/full")
 }
@@ -108,7 +108,7 @@ fn a_log_pipe_whose_reader_goes_later() {
 
 #[test]
 fn a_full_log_pipe_that_nobody_reads() {
-    // As the process that made the pipe left it: blocking or not.
+    // The process that created the pipe may have made it blocking or non-blocking.
     for (flags, nonblocking) in LOGS.into_iter().flat_map(|flags| [(flags, false), (flags, true)]) {
         let receiver = Receiver::new();
         let port = format!("--statsd-port={}", receiver.port());
@@ -116,7 +116,7 @@ fn a_full_log_pipe_that_nobody_reads() {
         rustix::io::ioctl_fionbio(&writer, nonblocking).expect("a pipe can be either");
         let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2"]).args(flags).stderr(writer));
         traffic(&proxy, &receiver, REQUESTS);
-        // Nor do other signals wait for the log.
+        // Other signals do not wait for the log either.
         proxy.signal(Signal::USR1);
         proxy.signal(Signal::HUP);
         traffic(&proxy, &receiver, BURST);
@@ -125,10 +125,10 @@ fn a_full_log_pipe_that_nobody_reads() {
     }
 }
 
-/// Where the lines go of a proxy that is ended while it works.
+/// The log of a proxy that is ended under load.
 enum Fault {
     ReaderGone,
-    /// The reader goes with the signal.
+    /// The reader closes with the signal.
     ReaderGoes,
     FullPipe {
         nonblocking: bool,
@@ -137,7 +137,7 @@ enum Fault {
 }
 
 impl Fault {
-    /// What is standard error, and what must be held until the signal is sent and until the end.
+    /// Standard error, and the values to keep until the signal and until the end.
     fn stderr(&self) -> (Stdio, Option<PipeReader>, Option<PipeReader>) {
         let pipe = || io::pipe().expect("a pipe");
         match self {
@@ -156,7 +156,7 @@ impl Fault {
     }
 }
 
-/// The clients go on until no connection is taken, so the signal always comes while requests are under way.
+/// The clients continue until no connection is accepted, so the signal always arrives while requests are under way.
 fn is_ended_under_load(fault: &Fault) {
     for (flags, fresh) in LOGS.into_iter().zip([true, false].into_iter().cycle()) {
         let receiver = Receiver::new();
@@ -180,24 +180,24 @@ fn is_ended_under_load(fault: &Fault) {
 }
 
 #[test]
-fn the_end_comes_under_load_while_the_readers_of_the_log_are_gone() {
+fn a_shutdown_under_load_without_a_log_reader_loses_nothing() {
     is_ended_under_load(&Fault::ReaderGone);
     is_ended_under_load(&Fault::ReaderGoes);
 }
 
 #[test]
-fn the_end_comes_under_load_while_nobody_reads_the_log() {
+fn a_shutdown_under_load_with_a_full_log_pipe_loses_nothing() {
     is_ended_under_load(&Fault::FullPipe { nonblocking: false });
     is_ended_under_load(&Fault::FullPipe { nonblocking: true });
 }
 
 #[test]
-fn the_end_comes_under_load_while_the_log_has_no_space() {
+fn a_shutdown_under_load_with_a_full_log_device_loses_nothing() {
     is_ended_under_load(&Fault::FullDevice);
 }
 
 #[test]
-fn a_second_signal_ends_at_once_with_a_full_log_pipe() {
+fn a_second_signal_ends_the_process_with_a_full_log_pipe() {
     let receiver = Receiver::new();
     let port = format!("--statsd-port={}", receiver.port());
     let (_reader, writer) = full_pipe();
@@ -210,11 +210,11 @@ fn a_second_signal_ends_at_once_with_a_full_log_pipe() {
 }
 
 #[test]
-fn a_log_device_without_room() {
+fn a_log_device_without_space() {
     each_log(|command| Unlogged::start(command.stderr(full_device())), |_| {});
 }
 
-/// Makes `script` run in place of the command, which it finds in "$@".
+/// Runs `script` instead of the command, which it gets as "$@".
 fn through(script: &str, before: &[&str], command: &Command) -> Command {
     let mut words = before.iter().copied().chain(["sh", "-c", script, "sh"]);
     let mut shell = Command::new(words.next().expect("a program"));
@@ -225,8 +225,8 @@ fn through(script: &str, before: &[&str], command: &Command) -> Command {
     shell
 }
 
-/// The command with its log in a file system of 64 KiB that is nearly full. Without the right to mount one, a limit on the
-/// size of files has to do: it cuts a write short, and refuses the next, in the same way.
+/// The command with its log in a file system of 64 KiB that is nearly full. Without the permission to mount it, a limit
+/// on the size of files has the same effect: one write is short, and the next one fails.
 fn on_a_full_file_system(folder: &Path, command: &Command) -> Command {
     let unshare = ["unshare", "--map-root-user", "--mount"];
     let folder = folder.display();
@@ -252,9 +252,9 @@ fn a_log_on_a_full_file_system() {
     );
 }
 
-/// Past the limit the kernel sends SIGXFSZ, which ends a process that does not catch it.
+/// Above the limit the kernel sends SIGXFSZ, which ends a process that does not catch it.
 #[test]
-fn a_log_file_over_its_limit_goes_on_when_there_is_room() {
+fn a_log_file_over_its_limit_continues_when_the_limit_is_raised() {
     each_log(
         |command| {
             let folder = tempfile::tempdir().expect("a folder").keep();
@@ -286,12 +286,12 @@ fn a_log_file_over_its_limit_goes_on_when_there_is_room() {
 }
 
 #[test]
-fn dropped_lines_are_counted_and_told_when_the_log_is_read_again() {
+fn dropped_lines_are_counted_and_reported_when_the_log_is_read_again() {
     const MANY: usize = 30_000;
     let receiver = Receiver::new();
     let port = format!("--statsd-port={}", receiver.port());
     let (mut reader, writer) = io::pipe().expect("a pipe");
-    // The command holds a writer too, and goes at once.
+    // The command holds a writer too, and is dropped at once.
     let mut proxy = Unlogged::start(command(&[&port, "--http-threads=2", "--verbose"]).stderr(writer));
     traffic(&proxy, &receiver, MANY);
     let log = std::thread::spawn(move || {
@@ -318,7 +318,7 @@ fn dropped_lines_are_counted_and_told_when_the_log_is_read_again() {
     assert_eq!(number(counters, " log lines dropped"), told);
 }
 
-/// Each standard stream that is not there at all: nothing else may get its number.
+/// Each standard stream may be closed; no other file may get its descriptor.
 #[test]
 fn streams_that_are_closed_at_start() {
     for (script, stream) in [("exec \"$@\" 0<&-", 0), ("exec \"$@\" >&-", 1), ("exec \"$@\" 2>&-", 2)] {
@@ -346,7 +346,7 @@ fn the_demo_needs_no_reader_of_its_lines() {
             let answer = exchange(proxy.address, post(&format!("/count/demo.{request}"), ""));
             assert_eq!(answer.status, 200);
         }
-        // Its page goes on: the receiver is not held up by its own lines.
+        // Its page still works: the receiver does not block on its own lines.
         let mut page = Client::connect(proxy.address);
         page.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let mut events = String::new();
@@ -364,7 +364,7 @@ fn the_demo_needs_no_reader_of_its_lines() {
     }
 }
 
-/// A terminal and the proxy in its background; both are killed when dropped.
+/// A terminal with the proxy in its background; both are killed when dropped.
 struct Background {
     terminal: Child,
     proxy: Option<Pid>,
@@ -380,14 +380,14 @@ impl Drop for Background {
     }
 }
 
-/// A terminal with `stty tostop` stops a process in the background that writes to it, by SIGTTOU.
+/// A terminal with `stty tostop` stops a background process that writes to it, with SIGTTOU.
 #[test]
 fn a_terminal_that_wants_no_output_from_the_background() {
     let receiver = Receiver::new();
     let proxy = command(&[&format!("--statsd-port={}", receiver.port()), "--http-threads=1", "--verbose"]);
     let words: Vec<&str> =
         [proxy.get_program()].into_iter().chain(proxy.get_args()).map(|word| word.to_str().expect("UTF-8")).collect();
-    // A shell with job control gives the proxy a process group of its own, which is not the terminal's.
+    // A shell with job control gives the proxy its own process group, which is not the foreground group.
     let script = format!("stty tostop; set -m; {} & echo \"started $!\"; wait", words.join(" "));
     let terminal = Command::new("script")
         .args(["-qec", &script, "/dev/null"])
@@ -427,7 +427,7 @@ fn run(flags: &[&str], stdout: impl Into<Stdio>) -> (Option<i32>, String) {
 }
 
 #[test]
-fn help_and_version_end_well_when_nobody_reads_on() {
+fn help_and_version_succeed_with_a_closed_pipe() {
     for flag in ["--help", "--version"] {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
@@ -440,7 +440,7 @@ fn help_and_version_end_well_when_nobody_reads_on() {
 }
 
 #[test]
-fn a_mistake_has_its_exit_code_when_nobody_can_read_of_it() {
+fn a_mistake_has_its_exit_code_without_a_reader_of_the_error() {
     for (flag, code) in [("--http-port=x", 2), ("--tls-cert=/no/such/file", 2)] {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);

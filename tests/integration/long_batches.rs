@@ -1,4 +1,4 @@
-//! Batches that take longer than a slice.
+//! Batches of more than one slice.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::support::receiver::Receiver;
 /// Batches of the attack.
 const CROWD: usize = 300;
 
-/// The most memory that the proxy may take, in KiB. All bodies inflated would be 300 MiB.
+/// Memory limit of the proxy, in KiB. All bodies decompressed would be 300 MiB.
 const MOST: u64 = 100 * 1024;
 
 fn batch(body: &[u8]) -> Vec<u8> {
@@ -29,7 +29,7 @@ fn batch(body: &[u8]) -> Vec<u8> {
 fn small_bodies_that_inflate_do_not_fill_the_memory() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-threads=2"]);
-    // Many slices of little work: one metric, and lines that are too long.
+    // Many slices with little work: one metric, and lines that are too long.
     let lines = format!("{}\n", "x".repeat(16_383)).repeat(63);
     let request = batch(&gzip(format!("inflated:1|c\n{lines}")));
     let mut crowd: Vec<Client> = (0..CROWD)
@@ -39,7 +39,7 @@ fn small_bodies_that_inflate_do_not_fill_the_memory() {
             client
         })
         .collect();
-    // Others are served in between.
+    // Other requests are served meanwhile.
     let heartbeat = "GET /heartbeat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(exchange(proxy.address, heartbeat).status, 200);
     proxy.expect(post("/count/beside", "value=1"), 200);
@@ -58,9 +58,9 @@ fn small_bodies_that_inflate_do_not_fill_the_memory() {
 }
 
 #[test]
-fn long_batches_of_clients_that_leave_are_taken_whole() {
+fn long_batches_of_clients_that_disconnect_are_processed_completely() {
     let mut https = Https::start(&["--http-threads=2"]);
-    // Several slices; the metric is in the last one.
+    // The batch has several slices, and its metric is in the last one.
     let body = gzip(format!("{}left:1|c", format!("{}\n", "x".repeat(16_383)).repeat(20)));
     let head = [post_to("/batch"), field("content-encoding", "gzip"), field("content-type", "text/plain")].concat();
     let mut left = 0;
@@ -70,7 +70,7 @@ fn long_batches_of_clients_that_leave_are_taken_whole() {
             client.write_all(&[open(2 * i + 1, &head), frame(0, 1, 2 * i + 1, &body)].concat()).expect("taken");
             left += 1;
         }
-        // Once the ping is answered all of it was read.
+        // When the PING is answered, the whole batch was read.
         client.write_all(&frame(6, 0, 0, b"12345678")).expect("taken");
         while next_frame(&mut client).expect("an answer").kind != 6 {}
     }
@@ -82,7 +82,7 @@ fn long_batches_of_clients_that_leave_are_taken_whole() {
 }
 
 #[test]
-fn long_batches_that_wait_are_taken_whole() {
+fn long_batches_that_wait_are_processed_completely() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-threads=2"]);
     let lines = 12_000;
@@ -93,7 +93,7 @@ fn long_batches_that_wait_are_taken_whole() {
             client
         })
         .collect();
-    // The kernel's buffer holds less than all of it: what was accepted is what the answers say.
+    // The receive buffer is smaller than all lines, so the accepted metrics are counted from the answers.
     for client in &mut crowd {
         let answer = client.answer();
         assert_eq!(

@@ -1,6 +1,6 @@
 //! The real binary, over real sockets.
 
-// Tests print figures for whoever runs them by hand.
+// Tests print measurements for manual runs.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod support;

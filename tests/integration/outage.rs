@@ -1,4 +1,4 @@
-//! StatsD away: what was lost is counted exactly, said once in ten seconds, and over when StatsD is back.
+//! Outages of StatsD: losses are counted exactly and logged once in ten seconds, and the return is logged.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 use crate::support::request::request;
 
-/// A loopback address at which nothing listens: whoever else runs tests on this machine is at 127.0.0.1.
+/// A loopback address without listeners: other tests on this machine use 127.0.0.1.
 const NOBODY: [&str; 3] = ["--statsd-host=127.91.0.1", "--statsd-port=9", "--http-threads=1"];
 
 /// Sends single metrics, one after the other.
@@ -19,18 +19,18 @@ fn send_singles(client: &mut Client, count: usize) {
     }
 }
 
-/// `count` lines of many lengths.
+/// `count` lines of different lengths.
 fn lines(count: usize) -> String {
     (0..count).map(|i| format!("batch.{}:{i}|c\n", "n".repeat(i * 7 % 50))).collect()
 }
 
-/// Sends a batch of lines, all of which must be accepted.
+/// Sends a batch of lines that must all be accepted.
 fn send_batch(client: &mut Client, lines: &str) {
     let answer = client.send(request("POST", "/batch", &["Content-Type: text/plain"], lines)).answer();
     assert_eq!((answer.status, answer.body), (200, crate::batch::all_accepted(lines.lines().count())));
 }
 
-/// That every metric that was accepted is in one of the three figures.
+/// Checks that every accepted metric is in one of the three counters.
 fn assert_sum(proxy: &Proxy, accepted: u64) {
     let [sent, refused, dropped] =
         ["metrics sent", "metrics refused", "metrics dropped"].map(|what| proxy.figure(what));
@@ -39,7 +39,7 @@ fn assert_sum(proxy: &Proxy, accepted: u64) {
 
 #[test]
 fn single_metrics_to_a_closed_port_are_all_known_to_be_refused() {
-    // IPv4, IPv6, and IPv4 as IPv6 has it.
+    // IPv4, IPv6, and an IPv4-mapped address.
     for host in ["127.91.0.1", "::1", "::ffff:127.91.0.1"] {
         let mut proxy =
             Proxy::start_with(&mut command(&[&format!("--statsd-host={host}"), "--statsd-port=9", "--http-threads=1"]));
@@ -69,7 +69,7 @@ fn a_batch_to_a_closed_port_is_known_to_be_refused() {
 }
 
 #[test]
-fn what_a_port_that_comes_and_goes_refused_is_what_it_did_not_get() {
+fn refused_metrics_of_a_port_that_opens_and_closes_are_those_not_received() {
     let _network = Network::where_permitted();
     let receiver = Receiver::new();
     let address = receiver.address().to_string();
@@ -91,7 +91,7 @@ fn what_a_port_that_comes_and_goes_refused_is_what_it_did_not_get() {
         }
     }
     assert!(proxy.stop().success());
-    // What waited for its millisecond while the port was opened.
+    // Metrics that were still in the queue when the port was opened.
     let last = receiver.expect("it was opened in the last round");
     while let Some(datagram) = last.next_within(Duration::from_millis(1)) {
         received += datagram.lines().count() as u64;
@@ -102,7 +102,7 @@ fn what_a_port_that_comes_and_goes_refused_is_what_it_did_not_get() {
 }
 
 #[test]
-fn the_return_of_statsd_is_told_with_what_was_lost() {
+fn the_return_of_statsd_is_logged_with_the_losses() {
     let _network = Network::where_permitted();
     let receiver = Receiver::new();
     let address = receiver.address().to_string();
@@ -113,7 +113,7 @@ fn the_return_of_statsd_is_told_with_what_was_lost() {
     proxy.wait_for_log("metrics refused");
     let receiver = Receiver::bind(&address);
     assert_eq!(client.send(post("/count/end", "")).answer().status, 200);
-    // The last of the seven may have waited for its millisecond.
+    // The last of the seven may still have been in the queue.
     let refused = 7 - receiver.until("end:1|c").len();
     let back = proxy.wait_for_log("is back");
     let lost = format!("with {refused} metrics refused");
@@ -123,7 +123,7 @@ fn the_return_of_statsd_is_told_with_what_was_lost() {
     assert_sum(&proxy, 8);
 }
 
-/// Traffic for three seconds, while nothing can be sent, and then a shutdown.
+/// Sends metrics for three seconds while sending fails, and then shuts down.
 fn three_seconds_away(flags: &[&str]) -> Proxy {
     let mut proxy = Proxy::start_with(&mut command(flags));
     let mut client = Client::connect(proxy.address);
@@ -141,27 +141,27 @@ fn three_seconds_away(flags: &[&str]) -> Proxy {
         proxy.seen.split_at(proxy.seen.iter().position(|l| l.contains("SIGTERM")).expect("it is logged"));
     let warnings = |lines: &[String]| lines.iter().filter(|line| line.contains("WARN")).count();
     assert_eq!(warnings(before), 1, "warnings");
-    // The reasons that no line has told yet.
+    // The reasons that were not logged yet.
     assert!(warnings(after) <= 1, "{after:?}");
     proxy
 }
 
 #[test]
-fn an_address_that_cannot_be_connected_to_is_told_in_one_line() {
-    // A broadcast address needs a right that the proxy's sockets do not have.
+fn an_address_that_cannot_be_connected_is_logged_in_one_line() {
+    // A broadcast address needs SO_BROADCAST, which the sockets of the proxy do not set.
     let proxy = three_seconds_away(&["--statsd-host=255.255.255.255", "--http-threads=2"]);
     assert!(proxy.lines_of("WARN")[0].contains("Permission denied"), "{:?}", proxy.seen);
 }
 
 #[test]
-fn no_route_is_told_in_one_line() {
+fn a_missing_route_is_logged_in_one_line() {
     let Some(_network) = Network::new() else { return };
     let proxy = three_seconds_away(&["--statsd-host=10.91.0.1", "--http-threads=2"]);
     assert!(proxy.lines_of("WARN")[0].contains("Network is unreachable"), "{:?}", proxy.seen);
 }
 
 #[test]
-fn a_firewall_that_drops_is_told_in_one_line() {
+fn a_firewall_that_drops_is_logged_in_one_line() {
     let Some(network) = Network::new() else { return };
     network.run("iptables -A OUTPUT -p udp --dport 8125 -j DROP");
     let proxy = three_seconds_away(&["--http-threads=2"]);
@@ -169,7 +169,7 @@ fn a_firewall_that_drops_is_told_in_one_line() {
 }
 
 #[test]
-fn what_waited_for_a_route_is_sent_when_there_is_one() {
+fn metrics_that_wait_for_a_route_are_sent_when_it_exists() {
     let Some(network) = Network::new() else { return };
     network.run("ip address add 10.91.0.1/32 dev lo");
     let receiver = Receiver::bind("10.91.0.1:0");
@@ -187,7 +187,7 @@ fn what_waited_for_a_route_is_sent_when_there_is_one() {
         received += receiver.next().lines().count();
     }
     proxy.wait_for_log("is back");
-    // A route that goes while the socket is open.
+    // The route is removed while the socket is open.
     network.run("ip address del 10.91.0.1/32 dev lo");
     send_singles(&mut client, 5);
     network.run("ip address add 10.91.0.1/32 dev lo");
@@ -201,7 +201,7 @@ fn what_waited_for_a_route_is_sent_when_there_is_one() {
 }
 
 #[test]
-fn a_host_that_does_not_answer_arp_is_found_out() {
+fn a_host_that_does_not_answer_arp_is_detected() {
     let Some(network) = Network::new() else { return };
     network.run("ip link add veth0 type veth peer name veth1");
     network.run("ip address add 10.91.0.1/24 dev veth0");
@@ -234,8 +234,8 @@ fn a_packet_size_over_the_mtu_loses_nothing() {
     }
 }
 
-/// Sends 3150 metrics past a filter that rejects some datagrams on their way `IN` or `OUT`, shows that those that count as sent
-/// are those that were received, and gives the figures of those refused and dropped.
+/// Sends 3150 metrics through a filter that rejects some datagrams in the chain `IN` or `OUT`, checks that those
+/// counted as sent were received, and returns the numbers of refused and dropped ones.
 fn rejected(way: &str) -> Option<(u64, u64)> {
     let network = Network::new()?;
     let receiver = Receiver::new();
@@ -258,19 +258,19 @@ fn rejected(way: &str) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn what_a_filter_rejects_on_its_way_in_was_refused() {
+fn metrics_that_an_input_filter_rejects_count_as_refused() {
     let Some((refused, dropped)) = rejected("IN") else { return };
     assert!(refused > 0 && dropped == 0, "{refused} refused, {dropped} dropped");
 }
 
 #[test]
-fn what_a_filter_rejects_on_its_way_out_was_dropped() {
+fn metrics_that_an_output_filter_rejects_count_as_dropped() {
     let Some((refused, dropped)) = rejected("OUT") else { return };
     assert!(refused == 0 && dropped > 0, "{refused} refused, {dropped} dropped");
 }
 
 #[test]
-fn a_name_that_moves_is_followed() {
+fn a_new_address_of_the_name_is_used() {
     let Some(network) = Network::new() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let hosts = folder.path().join("hosts");
@@ -292,7 +292,7 @@ fn a_name_that_moves_is_followed() {
     }
     proxy.wait_for_log("is now 127.0.0.1:");
     proxy.wait_for_log("is back");
-    // The name server fails: the last address stays.
+    // The name server fails, and the last address stays in use.
     std::fs::write(&hosts, "").expect("the file");
     send_singles(&mut client, 1);
     assert!(receiver.next().starts_with("single:1|c"));
@@ -301,8 +301,8 @@ fn a_name_that_moves_is_followed() {
     assert_sum(&proxy, accepted + 1);
 }
 
-/// A device that lets 10 kB a second out, and keeps `limit` bytes. The first datagram is rejected, so that the proxy's socket has
-/// had an ICMP message.
+/// A device that sends 10 kB per second, and buffers `limit` bytes. The first datagram is rejected, so that the proxy's
+/// socket has an ICMP message.
 fn slow_device(network: &Network, limit: usize) {
     network.run("ip link add veth0 type veth peer name veth1");
     network.run("ip address add 10.91.0.1/24 dev veth0");
@@ -313,7 +313,7 @@ fn slow_device(network: &Network, limit: usize) {
     network.run("iptables -A OUTPUT -d 10.91.0.2 -m statistic --mode nth --every 1000000 --packet 0 -j REJECT");
 }
 
-/// Sends more than the queue and the slow device hold, and gives the proxy and the number of metrics.
+/// Sends more than the queue and the slow device hold, and returns the proxy and the number of metrics.
 fn overload(limit: usize) -> Option<(Proxy, u64)> {
     let network = Network::new()?;
     slow_device(&network, limit);
@@ -329,10 +329,10 @@ fn overload(limit: usize) -> Option<(Proxy, u64)> {
 }
 
 #[test]
-fn a_full_socket_buffer_neither_hangs_nor_spins() {
-    // More than the socket's buffer: the kernel says EAGAIN.
+fn a_full_socket_buffer_neither_blocks_nor_uses_a_core() {
+    // The device buffers more than the socket, so the kernel returns EAGAIN.
     let Some((mut proxy, accepted)) = overload(3_000_000) else { return };
-    // The socket is still full. A loop that waits for it takes all of the time.
+    // The socket is still full. A busy loop would use all CPU time.
     let used = proxy.cpu_ticks();
     assert!(used < 300, "{used} ticks of 10 ms");
     assert!(proxy.stop().success());
@@ -341,11 +341,11 @@ fn a_full_socket_buffer_neither_hangs_nor_spins() {
 }
 
 #[test]
-fn what_a_full_device_does_not_take_is_not_sent() {
-    // Less than the socket's buffer: the device's queue is full first, and the kernel says ENOBUFS.
+fn datagrams_that_a_full_device_refuses_do_not_count_as_sent() {
+    // The device buffers less than the socket, so its queue is full first, and the kernel returns ENOBUFS.
     let Some((mut proxy, accepted)) = overload(8000) else { return };
     assert!(proxy.stop().success());
-    // To send them all would have taken minutes at 10 kB a second.
+    // Sending all of them would take minutes at 10 kB per second.
     assert!(proxy.figure("metrics sent") > 0 && proxy.figure("metrics dropped") > 1000, "{:?}", proxy.seen);
     assert_sum(&proxy, accepted);
 }

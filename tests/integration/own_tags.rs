@@ -1,4 +1,4 @@
-//! `--statsd-tag`: tags of the server's own, on every line, and no client's to change.
+//! `--statsd-tag`: the tags of the server are on every line, and no client can change them.
 
 use crate::support::client::post;
 use crate::support::proxy::{Proxy, command, refusal};
@@ -60,7 +60,7 @@ fn a_client_cannot_set_an_own_tag() {
 }
 
 #[test]
-fn own_tags_come_from_the_environment_unless_flags_give_some() {
+fn own_tags_are_read_from_the_environment_unless_a_flag_is_given() {
     let receiver = Receiver::new();
     let port = format!("--statsd-port={}", receiver.port());
     for (flags, tags) in [(&[][..], "env:prod,dc:x"), (&["--statsd-tag=env=test"], "env:test")] {
@@ -73,7 +73,7 @@ fn own_tags_come_from_the_environment_unless_flags_give_some() {
 }
 
 #[test]
-fn own_tags_that_cannot_be_written_are_refused_at_the_start() {
+fn invalid_own_tags_are_refused_at_start() {
     let many: Vec<String> = (0..33).map(|i| format!("--statsd-tag=k{i}=v")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for (flags, named) in [

@@ -1,4 +1,4 @@
-//! What the log tells of refused requests, and of each with `--verbose`.
+//! The log lines about refused requests, and about each request with `--verbose`.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +12,7 @@ use crate::support::receiver::Receiver;
 use crate::support::request::{batch, json};
 use crate::support::token::{SECRET, token};
 
-/// Refusals of every kind that needs no waiting, with their names in the log.
+/// Refusals of every kind that needs no waiting, with their reasons in the log.
 fn refused(token: &str) -> Vec<(Vec<u8>, u16, &'static str)> {
     let with = |request: Vec<u8>| -> Vec<u8> {
         let text = String::from_utf8(request).expect("text");
@@ -48,7 +48,7 @@ fn refused(token: &str) -> Vec<(Vec<u8>, u16, &'static str)> {
     ]
 }
 
-/// The refusals that all summaries of a log tell of, by name.
+/// The sum of all refusals in the log, by reason.
 fn told(log: &[String]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
     for line in log {
@@ -78,12 +78,12 @@ fn refusals_are_summed_up() {
         *expected.entry((*name).to_owned()).or_default() += 1;
     }
     proxy.wait_for_log("requests refused: ");
-    // Those of the last seconds are told at the end.
+    // The last refusals are logged at the end.
     for _ in 0..500 {
         proxy.expect(post("/count/a", ""), 401);
     }
     *expected.entry("no_token".to_owned()).or_default() += 500;
-    // A worker adds its own ten times a second.
+    // A worker adds its refusals ten times a second.
     let all = format!(" {} requests refused", expected.values().sum::<u64>());
     loop {
         proxy.signal(Signal::USR1);
@@ -97,7 +97,7 @@ fn refusals_are_summed_up() {
 }
 
 #[test]
-fn no_refusal_no_line() {
+fn without_a_refusal_there_is_no_line() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &[]);
     proxy.expect(post("/count/a", ""), 200);
@@ -133,7 +133,7 @@ fn a_request_line_has_peer_bytes_time_and_reason() {
 }
 
 #[test]
-fn the_body_of_a_refused_request_is_swallowed_and_its_bytes_are_told() {
+fn the_body_of_a_refused_request_is_discarded_and_its_bytes_are_logged() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &["--verbose", "--log-format=json"]);
     let mut client = Client::connect(proxy.address);
@@ -151,7 +151,7 @@ fn the_body_of_a_refused_request_is_swallowed_and_its_bytes_are_told() {
 
 /// Terminal escapes, line breaks, and characters that reorder or hide text.
 #[test]
-fn a_path_cannot_forge_what_is_read() {
+fn a_path_cannot_forge_a_log_line() {
     let bad =
         ["\u{202e}", "\u{2066}", "\u{200b}", "\u{85}", "\u{9b}31m", "\u{2028}", "\u{feff}", "\u{e0041}", "\u{7f}"];
     for format in ["text", "json"] {
@@ -178,7 +178,7 @@ fn a_path_cannot_forge_what_is_read() {
 }
 
 #[test]
-fn a_client_that_does_not_wait_for_its_refusal_is_counted_all_the_same() {
+fn a_refusal_counts_even_if_the_client_does_not_wait_for_it() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &[]);
     for _ in 0..50 {
@@ -192,9 +192,9 @@ fn a_client_that_does_not_wait_for_its_refusal_is_counted_all_the_same() {
     assert_eq!(told(&proxy.seen), BTreeMap::from([("not_found".to_owned(), 51)]));
 }
 
-/// With a socket of both families an IPv4 peer is known by its IPv4 address.
+/// On a dual-stack socket, the log shows the IPv4 address of an IPv4 peer.
 #[test]
-fn peers_of_both_families_are_named() {
+fn peers_of_both_families_are_logged() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &["--http-host=", "--verbose"]);
     let port = proxy.address.port();
@@ -237,7 +237,7 @@ fn refusals_over_http2_have_their_peer_and_reason() {
 }
 
 #[test]
-fn who_leaves_within_a_body_is_no_refusal() {
+fn a_client_that_leaves_within_a_body_is_not_a_refusal() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &["--verbose"]);
     for rest in ["Content-Length: 10\r\n\r\nvalue", "Transfer-Encoding: chunked\r\n\r\n5\r\nval"] {

@@ -1,4 +1,4 @@
-//! What the Makefile installs before a target, and what it blames where it cannot.
+//! The packages that the Makefile installs before a target, and its errors if it cannot.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A machine with these commands and no others but what a shell script is made of. Its `id` says who runs it.
+/// A machine with these commands, and those that every shell script needs. Its `id` prints the user.
 struct Machine(TempDir);
 
 impl Machine {
@@ -29,15 +29,16 @@ impl Machine {
     }
 
     fn add(&self, name: &str, script: &str) {
-        // Written by a process of its own: a file that any thread's child still holds open for writing cannot be run.
+        // A separate process writes the file: if a child of another thread had it open for writing, it could not be
+        // run.
         let mut writer = Command::new("/bin/sh");
         writer.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]);
         let status = writer.arg(self.path().join(name)).arg(script).status().expect("a shell");
         assert!(status.success(), "{name} was not written");
     }
 
-    /// Asks for the command `tool-x` of the packages `pack-a` and `pack-b`, or for others; whether that went well, and what
-    /// was said.
+    /// Requires the command `tool-x` of the packages `pack-a` and `pack-b`, or others. Returns the success and was
+    /// said.
     fn require(&self, needs: &[&str]) -> (bool, String) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/require");
         let mut command = Command::new("/bin/sh");
@@ -50,7 +51,7 @@ impl Machine {
 
 const NEED: &[&str] = &["tool-x:pack-a+pack-b"];
 
-/// An apt-get that says what it is asked for, and installs `tool-x` where it is told to.
+/// An apt-get that prints its arguments, and installs `tool-x` with `installs`.
 fn apt_get(installs: &str) -> String {
     format!(
         "case $* in *assume-no*) echo 'Need to get 12 MB of archives.'; exit 1 ;; esac\n\
@@ -60,19 +61,19 @@ fn apt_get(installs: &str) -> String {
 }
 
 #[test]
-fn what_is_there_is_not_installed() {
+fn existing_commands_are_not_installed() {
     let machine = Machine::new(1000, &[("tool-x", ""), ("cargo", "")]);
     assert_eq!(machine.require(&["cargo", "tool-x:pack-a"]), (true, String::new()));
 }
 
 #[test]
-fn a_missing_cargo_is_blamed_on_cargo() {
+fn the_error_for_a_missing_cargo_names_cargo() {
     let (done, said) = Machine::new(0, &[("apt-get", "")]).require(&["cargo", "tool-x:pack-a"]);
     assert!(!done && said.starts_with("make quick: there is no cargo in PATH: install Rust"), "{said}");
 }
 
 #[test]
-fn without_apt_get_root_or_sudo_that_is_what_is_blamed() {
+fn the_error_without_apt_get_root_or_sudo_names_it() {
     let by_hand = "missing: tool-x. Debian's packages: pack-a pack-b";
     for (user, commands, blamed) in [
         (0, &[][..], "there is no apt-get to install them with"),
@@ -87,7 +88,7 @@ fn without_apt_get_root_or_sudo_that_is_what_is_blamed() {
 }
 
 #[test]
-fn what_is_installed_is_said_before_and_looked_for_after() {
+fn packages_are_announced_before_and_checked_after_the_installation() {
     for (user, sudo) in [(0, ""), (1000, "sudo ")] {
         let commands = [("sudo", "echo \"sudo $*\"\nexec \"$@\"")];
         let machine = Machine::new(user, &commands[..]);
@@ -100,7 +101,7 @@ fn what_is_installed_is_said_before_and_looked_for_after() {
         assert!(said.contains("Need to get 12 MB of archives."), "{said}");
         assert!(said.contains("apt-get install -yq --no-install-recommends pack-a pack-b\n"), "{said}");
         assert_eq!(said.contains("sudo apt-get update"), user != 0, "{said}");
-        // It is there now.
+        // The command exists now.
         assert_eq!(machine.require(NEED), (true, String::new()));
     }
     let machine = Machine::new(0, &[("apt-get", &apt_get("true"))]);

@@ -1,4 +1,4 @@
-//! The four resources of single metrics, with their parameters as a JSON object.
+//! The four resources of single metrics, with parameters as a JSON object.
 
 use crate::support::client::post;
 use crate::support::proxy::Proxy;
@@ -44,7 +44,7 @@ fn parameters_are_members_of_an_object() {
 }
 
 #[test]
-fn tags_are_an_object_a_text_or_a_list() {
+fn tags_are_an_object_a_string_or_an_array() {
     let (receiver, proxy) = start();
     for tags in [r#"{"env":"prod","n":1}"#, r#""env:prod,n=1""#, r#"["env:prod","n:1"]"#] {
         for (path, line) in [
@@ -72,7 +72,7 @@ fn the_sample_rate_is_applied_here() {
         proxy.expect(json("/timing/a", r#"{"value":1,"sampleRate":"0.0"}"#), 200);
         proxy.expect(json("/count/b", r#"{"sampleRate":0.5,"tags":"k:v"}"#), 200);
     }
-    // StatsD knows no rate of gauges.
+    // StatsD has no rates for gauges.
     proxy.expect(json("/gauge/a", r#"{"value":3,"sampleRate":0}"#), 200);
     proxy.expect(post("/count/last", ""), 200);
     let mut kept = receiver.until("last:1|c");
@@ -83,7 +83,7 @@ fn the_sample_rate_is_applied_here() {
 }
 
 #[test]
-fn a_body_of_no_telling_type_that_begins_like_an_object_is_one() {
+fn a_text_body_that_begins_like_an_object_is_json() {
     let (receiver, proxy) = start();
     let body = " \n{\"value\":5}";
     for headers in [
@@ -97,14 +97,14 @@ fn a_body_of_no_telling_type_that_begins_like_an_object_is_one() {
         proxy.assert_sent(&receiver, &["a:5|c"]);
         assert_eq!(proxy.expect(request("POST", "/count/a", headers, "{"), 400).body, "Invalid JSON specified\n");
     }
-    // As ever: a form is a form, and text may be one.
+    // A form is still a form, and text may be a form.
     proxy.expect(post("/count/a", body), 200);
     proxy.expect(request("POST", "/count/a", &["Content-Type: text/plain"], "value=6"), 200);
     proxy.assert_sent(&receiver, &["a:1|c", "a:6|c"]);
 }
 
 #[test]
-fn what_is_no_object_is_refused() {
+fn a_value_that_is_not_an_object_is_refused() {
     let (receiver, proxy) = start();
     for body in
         ["", "{", "}", "[]", r#"[{"value":1}]"#, "1", "null", "\"value\"", "value=1", r#"{"value":1}x"#, "{'value':1}"]

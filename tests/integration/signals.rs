@@ -1,4 +1,4 @@
-//! Signals: those that ask for the end drain, and no other that a tool sends ends anything.
+//! Signals: SIGTERM and similar ones start the drain, and no other signal of common tools ends the process.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 use crate::support::unlogged::Unlogged;
 
-/// Signals that change nothing. The last three are ignored by default, but for a handler that does more.
+/// Signals without effect. The last three are ignored by default, unless a handler is installed.
 const HARMLESS: [Signal; 9] = [
     Signal::HUP,
     Signal::USR1,
@@ -28,7 +28,7 @@ const HARMLESS: [Signal; 9] = [
 ];
 
 #[test]
-fn a_reload_is_logged_and_nothing_ends() {
+fn a_reload_signal_is_only_logged() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &[]);
     proxy.signal(Signal::HUP);
@@ -47,7 +47,7 @@ fn usr1_tells_all_counters_in_one_line() {
         proxy.expect(post("/count/a", ""), 200);
         assert_eq!(receiver.next(), "a:1|c");
     }
-    // A datagram is counted after it was sent.
+    // The proxy counts a datagram after it has sent it.
     let line = loop {
         proxy.signal(Signal::USR1);
         let line = proxy.wait_for_log("SIGUSR1: ");
@@ -83,7 +83,7 @@ fn every_harmless_signal_under_load_costs_no_request() {
         for signal in HARMLESS {
             proxy.signal(signal);
         }
-        // Each round has been handled before the next.
+        // Each round is handled before the next one.
         assert!(!proxy.wait_for_log("SIGUSR1: ").is_empty(), "round {round}");
     }
     running.store(false, Ordering::Relaxed);
@@ -104,7 +104,7 @@ fn begin_request(proxy: &Proxy) -> (Client, &'static str) {
 }
 
 #[test]
-fn harmless_signals_during_the_drain_do_not_cut_it_short() {
+fn harmless_signals_do_not_shorten_the_drain() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &[]);
     let (mut client, rest) = begin_request(&proxy);
@@ -120,7 +120,7 @@ fn harmless_signals_during_the_drain_do_not_cut_it_short() {
 }
 
 #[test]
-fn every_signal_that_asks_for_the_end_drains() {
+fn every_termination_signal_starts_the_drain() {
     for (signal, name) in [
         (Signal::TERM, "SIGTERM"),
         (Signal::INT, "SIGINT"),
@@ -140,7 +140,7 @@ fn every_signal_that_asks_for_the_end_drains() {
     }
 }
 
-/// A container whose image is made for systemd is stopped by SIGRTMIN+3, which has no name in most places.
+/// Containers made for systemd are stopped with SIGRTMIN+3, which has no name in most libraries.
 #[test]
 fn the_stop_signal_of_systemd_containers_drains() {
     let mut proxy = Proxy::start(&Receiver::new(), &[]);
@@ -151,7 +151,7 @@ fn the_stop_signal_of_systemd_containers_drains() {
     assert_eq!(proxy.wait().code(), Some(0));
 }
 
-/// Whether the process catches a signal (proc(5)).
+/// True if the process catches a signal (proc(5)).
 fn catches(pid: u32, signal: Signal) -> Option<()> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
@@ -159,7 +159,7 @@ fn catches(pid: u32, signal: Signal) -> Option<()> {
     (mask & (1 << (signal.as_raw() - 1)) != 0).then_some(())
 }
 
-/// A start that takes its time, as long as nobody writes the secret into its pipe.
+/// A process whose start is delayed until the secret is written to its pipe.
 struct SlowStart {
     proxy: Unlogged,
     pipe: PathBuf,
@@ -191,7 +191,7 @@ impl SlowStart {
 }
 
 #[test]
-fn harmless_signals_before_the_start_line_end_nothing() {
+fn harmless_signals_before_the_start_line_do_not_end_the_process() {
     let mut start = SlowStart::begin();
     for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
         start.signal(signal);
@@ -202,7 +202,7 @@ fn harmless_signals_before_the_start_line_end_nothing() {
 }
 
 #[test]
-fn a_signal_for_the_end_before_anything_has_begun_ends_the_process() {
+fn a_termination_signal_before_the_port_is_open_ends_the_process() {
     let mut start = SlowStart::begin();
     start.signal(Signal::TERM);
     assert_eq!(start.proxy.wait().code(), Some(0));

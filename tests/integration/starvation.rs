@@ -1,4 +1,4 @@
-//! Fewer file descriptors than connections: no spin, and full recovery.
+//! Fewer file descriptors than connections: the proxy does not spin, and recovers completely.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ fn sixty_four_files_under_500_connections() {
     let crowd: Vec<TcpStream> =
         (0..500).map(|_| TcpStream::connect(proxy.address).expect("the kernel's backlog takes it")).collect();
     proxy.wait_for_log("places are taken");
-    // The span over which CPU time is measured, not a wait for anything.
+    // CPU time is measured over this time; the test does not wait for an event.
     let (start, before) = (Instant::now(), proxy.cpu_ticks());
     std::thread::sleep(Duration::from_secs(2));
     let (span, used) = (start.elapsed(), proxy.cpu_ticks() - before);
@@ -43,7 +43,7 @@ fn sixty_four_files_under_500_connections() {
 }
 
 #[test]
-fn idle_connections_make_room_for_those_that_wait() {
+fn idle_connections_are_closed_for_those_that_wait() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-max-connections=10"]);
     let mut clients: Vec<Client> = (0..50).map(|_| Client::connect(proxy.address)).collect();
@@ -59,7 +59,7 @@ fn idle_connections_make_room_for_those_that_wait() {
 fn connections_that_send_nothing_do_not_keep_others_out() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-max-connections=100", "--http-timeout-read=60"]);
-    // Silent; half a head; a head whose body never comes; a refused request, and silence.
+    // Silent; half a head; a head whose body never arrives; a refused request, and silence.
     let begun: [&str; 4] = [
         "",
         "POST /count/a HTTP/1.1\r\nHost: local",
@@ -74,7 +74,7 @@ fn connections_that_send_nothing_do_not_keep_others_out() {
                 client
             })
             .collect();
-        // Far less than the 60 s that each of the crowd may take: the patience of a test.
+        // The test waits far less than the 60 s that each of these connections may take.
         proxy.expect("GET /heartbeat HTTP/1.1\r\nHost: localhost\r\n\r\n", 200);
         proxy.expect(post("/count/good", "value=1"), 200);
         drop(crowd);
@@ -85,7 +85,7 @@ fn connections_that_send_nothing_do_not_keep_others_out() {
 }
 
 #[test]
-fn connections_that_are_served_stay_while_useless_ones_are_there_to_go() {
+fn served_connections_stay_while_there_are_useless_ones_to_close() {
     let receiver = Receiver::new();
     stay_while_useless_ones_are_there(&Proxy::start(
         &receiver,
@@ -106,26 +106,26 @@ fn stay_while_useless_ones_are_there(proxy: &Proxy) {
         }
         drop(crowd);
     }
-    // Where all are useful, another one takes the place of the one that was idle for longest.
+    // If all are useful, the one that was idle longest is closed.
     let mut more: Vec<Client> = (0..30).map(|_| Client::connect(proxy.address)).collect();
     for client in &mut more {
         assert_eq!(client.send(post("/count/a", "")).answer().status, 200);
     }
 }
 
-/// A proxy with two workers, and no more flags than these.
+/// A proxy with two workers and these flags.
 fn with_two_workers(flags: &[&str]) -> Proxy {
     Proxy::start_with(&mut command(&[&["--http-threads=2", "--statsd-port=9"], flags].concat()))
 }
 
 const HEARTBEAT: &str = "GET /heartbeat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// The longest time that the answer to a heartbeat may take, on a machine with much else to do: those who wait for the
-/// connections before them to be closed one in 0.1 s take 20 s.
+/// Longest time for the answer to a heartbeat, on a loaded machine. Clients that wait for the connections before them
+/// to be closed one in 0.1 s take 20 s.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(8);
 
 #[test]
-fn a_few_places_are_soon_found_among_silent_connections() {
+fn a_low_limit_full_of_silent_connections_is_freed_soon() {
     for (places, first) in [(1, ""), (2, ""), (3, ""), (1, "P"), (3, "GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n")] {
         let proxy = with_two_workers(&[&format!("--http-max-connections={places}")]);
         let crowd: Vec<Client> = (0..200)
@@ -143,7 +143,7 @@ fn a_few_places_are_soon_found_among_silent_connections() {
 }
 
 #[test]
-fn heartbeats_are_answered_beside_connections_that_come_again() {
+fn heartbeats_are_answered_beside_connections_that_reconnect() {
     for first in [
         "",
         "P",
@@ -161,23 +161,23 @@ fn heartbeats_are_answered_beside_connections_that_come_again() {
     }
 }
 
-/// The time within which a peer has to take the next step of its handshake, whoever else comes and goes.
+/// Time that a peer has for the next step of its handshake, while other connections reconnect.
 const PROMISED: Duration = Duration::from_millis(800);
 
 #[test]
-fn a_slow_handshake_is_completed_beside_connections_that_come_again() {
-    // Silent; the first byte of a handshake.
+fn a_slow_handshake_completes_beside_connections_that_reconnect() {
+    // Connections that are silent, and that send the first byte of a handshake.
     for first in [&b""[..], b"\x16"] {
         let https = Https::start(&["--http-max-connections=20", "--http-threads=2"]);
         let crowd = Crowd::start(https.proxy.address, 60, first);
         let mut completed = 0;
-        // Where the crowd takes longer than the promised time for its turns, the machine has too much else to do.
+        // If the other connections take longer for a round, the machine is too busy for this test.
         for _ in 0..30 {
             let mut client = https.connect(&["http/1.1"]);
             let answered = greet(&mut client);
             assert!(answered, "closed in the handshake, beside those that sent {first:?}");
             let start = Instant::now();
-            // All places have changed hands three times.
+            // All connections were replaced three times.
             crowd.wait_for_closings(60);
             if start.elapsed() < PROMISED {
                 let answer = one_request(&mut client, HEARTBEAT);
@@ -192,12 +192,12 @@ fn a_slow_handshake_is_completed_beside_connections_that_come_again() {
     }
 }
 
-/// Sends the client's first flight, and takes the server's. False if the server closes.
+/// Sends the client's first flight, and reads the server's. False if the server closes.
 fn greet(client: &mut TlsClient) -> bool {
     let (session, stream) = (&mut client.conn, &mut client.sock);
     session.write_tls(stream).expect("the kernel takes it");
     let mut flight = [0; 16 * 1024];
-    // A flight on loopback comes in one piece: the proxy writes it so.
+    // A flight arrives in one read on loopback, because the proxy sends it in one write.
     let len = stream.read(&mut flight).unwrap_or(0);
     let mut rest = &flight[..len];
     while !rest.is_empty() {

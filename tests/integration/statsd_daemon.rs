@@ -1,4 +1,4 @@
-//! End to end, with the real StatsD daemon: what it holds equals what was sent.
+//! End to end, with the real StatsD daemon: its metrics equal the sent ones.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ fn start(statsd: &StatsD) -> Proxy {
 }
 
 #[test]
-fn statsd_holds_what_was_sent() {
+fn statsd_has_all_sent_metrics() {
     let Some(statsd) = StatsD::start() else { return };
     let proxy = start(&statsd);
     let mut client = Client::connect(proxy.address);
@@ -55,7 +55,7 @@ fn statsd_holds_what_was_sent() {
 }
 
 #[test]
-fn statsd_scales_what_the_proxy_sampled() {
+fn statsd_scales_values_that_the_proxy_sampled() {
     let Some(statsd) = StatsD::start() else { return };
     let proxy = start(&statsd);
     let mut client = Client::connect(proxy.address);
@@ -65,7 +65,7 @@ fn statsd_scales_what_the_proxy_sampled() {
     assert_eq!(client.send(post("/count/last", "")).answer().status, 200);
     let counters = statsd.ask_until("counters", |counters| counters["web.last"] == json!(1));
     let total = counters["web.sampled"].as_f64().expect("a number");
-    // Each line counts for two, so only even totals are possible; ten standard deviations around 2000.
+    // Each line counts twice, so totals are even; the range is ten standard deviations around 2000.
     assert!((1550.0..=2450.0).contains(&total) && total % 2.0 == 0.0, "{total}");
 }
 

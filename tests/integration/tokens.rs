@@ -1,4 +1,4 @@
-//! Bearer tokens: which are taken, and that all others are refused before anything else is looked at.
+//! Tokens: valid ones are accepted, and all others are refused before the body is read.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ fn encode(part: &str) -> String {
     URL_SAFE_NO_PAD.encode(part)
 }
 
-/// Signs whatever header and claims it is given.
+/// Signs a header and claims.
 fn sign_with(algorithm: hmac::Algorithm, secret: &str, header: &str, claims: &str) -> String {
     let message = format!("{}.{}", encode(header), encode(claims));
     let tag = hmac::sign(&hmac::Key::new(algorithm, secret.as_bytes()), message.as_bytes());
@@ -49,7 +49,7 @@ fn last_good(receiver: &Receiver, proxy: &Proxy, expected: &[&str]) {
 }
 
 #[test]
-fn good_tokens_are_taken_from_each_place() {
+fn valid_tokens_are_accepted_in_each_place() {
     let (receiver, proxy) = start();
     let token = sign(HS256, &format!(r#"{{"exp":{}}}"#, now() + 60));
     proxy.expect(with_header("X-JWT-Token", &token), 200);
@@ -58,6 +58,48 @@ fn good_tokens_are_taken_from_each_place() {
     proxy.expect(with_header("Authorization", &format!("Bearer {token}")), 200);
     proxy.expect(with_header("Authorization", &format!("bearer   {token}")), 200);
     last_good(&receiver, &proxy, &["a:1|c"; 5]);
+}
+
+#[test]
+fn the_log_names_the_bearer_escaped_and_bounded_and_no_token() {
+    let receiver = Receiver::new();
+    let long = "x".repeat(257);
+    // What it may not do: end a line, reorder text, move the cursor, look like another field.
+    let odd = r#"a\nb\u202e\u001b[2J\" status=200"#;
+    let cases = [
+        (format!(r#"{{"sub":"{odd}"}}"#), Some("a\nb\u{202e}\u{1b}[2J\" status=200")),
+        (r#"{"sub":"4f6c"}"#.to_owned(), Some("4f6c")),
+        (format!(r#"{{"sub":"{long}"}}"#), None),
+        (r#"{"sub":17}"#.to_owned(), None),
+        ("{}".to_owned(), None),
+    ];
+    for format in ["json", "text"] {
+        let log_format = format!("--log-format={format}");
+        let mut proxy = Proxy::start(&receiver, &["--verbose", &log_format, "--jwt-secret", SECRET]);
+        for (claims, _) in &cases {
+            let token = sign(HS256, claims);
+            // Verified, and from the cache.
+            proxy.expect(with_header("X-JWT-Token", &token), 200);
+            proxy.expect(with_header("X-JWT-Token", &token), 200);
+        }
+        proxy.expect(with_header("X-JWT-Token", &format!("{}x", sign(HS256, r#"{"sub":"forged"}"#))), 403);
+        assert_eq!(proxy.stop().code(), Some(0));
+        let lines: Vec<&String> = proxy.seen.iter().filter(|line| line.contains("/count/a")).collect();
+        assert_eq!(lines.len(), 2 * cases.len() + 1, "one line a request: {:?}", proxy.seen);
+        let expected = cases.iter().flat_map(|(_, subject)| [*subject; 2]).chain([None]);
+        for (line, subject) in lines.into_iter().zip(expected) {
+            assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
+            assert!(!line.contains("eyJ"), "a token: {line}");
+            if format == "json" {
+                let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                assert_eq!(line.get("subject").and_then(|subject| subject.as_str()), subject, "{line}");
+            } else {
+                let shown = subject.map(|subject| format!(" subject={subject:?} bytes="));
+                assert_eq!(line.contains(" subject="), shown.is_some(), "{line}");
+                assert!(shown.is_none_or(|shown| line.contains(&shown)), "{line}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -73,7 +115,7 @@ fn the_first_place_with_a_token_decides() {
 }
 
 #[test]
-fn all_three_algorithms_are_taken() {
+fn all_three_algorithms_are_accepted() {
     let (receiver, proxy) = start();
     for (name, algorithm) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
     {
@@ -84,7 +126,7 @@ fn all_three_algorithms_are_taken() {
 }
 
 #[test]
-fn claims_that_do_not_matter_may_be_anything() {
+fn other_claims_may_have_any_value() {
     let (receiver, proxy) = start();
     let claims = format!(
         r#"{{"aud":["a"],"iss":"x","sub":5,"iat":{},"nbf":{}.5,"exp":{}.5,"x":[{{}}]}}"#,
@@ -165,7 +207,7 @@ fn every_bad_token_is_403() {
         sign(HS256, &format!(r#"{{"iat":{}}}"#, now() + 60)),
         sign(HS256, r#"{"nbf":null}"#),
         sign(HS256, r#"{"iat":"1"}"#),
-        // What must be understood, or is a trick.
+        // Critical extensions, and keys in the header.
         sign(r#"{"alg":"HS256","crit":["exp"]}"#, "{}"),
         sign(r#"{"alg":"HS256","crit":[]}"#, "{}"),
         sign(r#"{"alg":"HS256","crit":null}"#, "{}"),
@@ -184,7 +226,7 @@ fn every_bad_token_is_403() {
     for token in &tokens {
         let answer = proxy.expect(with_header("X-JWT-Token", token), 403);
         assert_eq!(answer.body, "Error parsing token\n", "{token}");
-        // Refused tokens are not remembered.
+        // Refused tokens are not cached.
         proxy.expect(with_header("X-JWT-Token", token), 403);
     }
     last_good(&receiver, &proxy, &[]);
@@ -202,13 +244,13 @@ fn a_token_of_a_megabyte_is_refused() {
 }
 
 #[test]
-fn a_remembered_token_still_expires() {
+fn a_cached_token_expires() {
     let (receiver, proxy) = start();
     let exp = now() + 2;
     let token = sign(HS256, &format!(r#"{{"exp":{exp}}}"#));
     let mut sent = 0;
     while now() < exp {
-        // The second may turn while the request is on its way.
+        // The second may change while the request is under way.
         let before = now();
         let answer = crate::support::client::exchange(proxy.address, with_header("X-JWT-Token", &token));
         assert!(answer.status == 200 || (answer.status == 403 && now() > before), "{answer:?}");
@@ -223,7 +265,7 @@ fn a_remembered_token_still_expires() {
 }
 
 #[test]
-fn errors_come_in_the_order_of_the_contract() {
+fn errors_have_the_order_of_the_contract() {
     let (receiver, proxy) = start();
     proxy.expect(post("/nope/a", ""), 404);
     proxy.expect("DELETE /count/a HTTP/1.1\r\nHost: localhost\r\n\r\n", 405);

@@ -1,4 +1,4 @@
-//! What StatsD gets: packed, in order, and again after it was away.
+//! Datagrams to StatsD: packed, in order, and sent again after an outage.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::support::receiver::Receiver;
 use crate::support::request::request;
 
 #[test]
-fn one_metric_leaves_at_once_in_a_datagram_of_its_own() {
+fn one_metric_is_sent_at_once_in_its_own_datagram() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     let mut client = Client::connect(proxy.address);
@@ -73,7 +73,7 @@ fn statsd_over_ipv6_and_by_name() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_a_warning() {
+fn a_name_that_does_not_resolve_gives_a_warning() {
     let receiver = Receiver::new();
     let mut proxy = Proxy::start(&receiver, &["--statsd-host=statsd.invalid"]);
     let warning = proxy.wait_for_log("cannot resolve --statsd-host");
@@ -88,7 +88,7 @@ fn a_name_that_does_not_resolve_is_a_warning() {
 }
 
 #[test]
-fn a_sample_rate_keeps_its_share_and_marks_the_lines() {
+fn a_sample_rate_forwards_its_share_and_is_on_the_lines() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     let mut client = Client::connect(proxy.address);
@@ -99,12 +99,12 @@ fn a_sample_rate_keeps_its_share_and_marks_the_lines() {
     assert_eq!(client.send(post("/count/end", "")).answer().status, 200);
     let kept = receiver.until("end:1|c");
     assert!(kept.iter().all(|line| line == "s:1|c|@0.5"));
-    // Ten standard deviations: by chance once in 10^23 runs.
+    // The range is ten standard deviations, which is exceeded once in 10^23 runs.
     assert!((340..=660).contains(&kept.len()), "{} of 1000", kept.len());
 }
 
 #[test]
-fn statsd_goes_and_comes_back_under_load() {
+fn statsd_is_restarted_under_load() {
     let receiver = Receiver::new();
     let address = receiver.address().to_string();
     let mut proxy =
@@ -155,8 +155,8 @@ fn statsd_goes_and_comes_back_under_load() {
 }
 
 #[test]
-fn no_packet_size_drops_what_the_kernel_would_take() {
-    // More than the queue to StatsD holds, in batches that come at the same time.
+fn no_packet_size_drops_datagrams_that_the_kernel_accepts() {
+    // Concurrent batches with more bytes than the queue to StatsD.
     const CLIENTS: usize = 8;
     const LINES: usize = 20_000;
     for size in ["64", "1432", "8190", "8191", "9000", "32768", "65507"] {

@@ -1,4 +1,4 @@
-//! Bodies that are made to cost: whatever they hold, what leaves is bounded, and the proxy stays well.
+//! Bodies that are designed to be expensive: the output is bounded, and the proxy still serves requests.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::support::proxy::Proxy;
 use crate::support::receiver::Receiver;
 use crate::support::request::{batch, request};
 
-/// Small, so that twice as much is well within any receive buffer.
+/// Small, so that twice the limit fits into every receive buffer.
 const BATCH: usize = 32 * 1024;
 const SINGLE: usize = 16 * 1024;
 
-/// Posts `shapes`, those with the same flags to one proxy.
+/// Posts `shapes`. Those with the same flags share a proxy.
 fn assert_bounded(shapes: Vec<Shape>) {
     let mut by_flags: BTreeMap<Vec<String>, Vec<Shape>> = BTreeMap::new();
     for shape in shapes {
@@ -30,7 +30,7 @@ fn assert_bounded(shapes: Vec<Shape>) {
             let (mut bytes, mut ended) = (0, false);
             while !ended {
                 let datagram = receiver.next();
-                // The marker may share the last one.
+                // The marker may be in the last datagram.
                 ended = datagram
                     .lines()
                     .last()
@@ -45,20 +45,20 @@ fn assert_bounded(shapes: Vec<Shape>) {
 }
 
 #[test]
-fn no_worst_body_makes_more_than_twice_its_cap() {
+fn no_worst_body_sends_more_than_twice_its_limit() {
     assert_bounded(worst(BATCH, SINGLE));
 }
 
 #[test]
-fn no_random_body_makes_more_than_twice_its_cap() {
+fn no_random_body_sends_more_than_twice_its_limit() {
     assert_bounded((1000..1150).map(|seed| random(seed, BATCH)).collect());
 }
 
 #[test]
-fn a_body_of_a_few_kilobytes_makes_no_more_than_its_cap_allows() {
+fn a_body_of_a_few_kilobytes_sends_no_more_than_its_limit_allows() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &["--http-max-batch-size=65536"]);
-    // A kilobyte of gzip, of lines whose thirty values each have a name of a kilobyte and a half.
+    // A kilobyte of gzip: lines with thirty values and a name of a kilobyte and a half.
     let line = format!("{}:{}|ms\n", "n.".repeat(750), vec!["1"; 30].join(":"));
     let body = gzip(line.repeat(40));
     assert!(body.len() < 1024, "{}", body.len());
@@ -71,14 +71,14 @@ fn a_body_of_a_few_kilobytes_makes_no_more_than_its_cap_allows() {
 }
 
 #[test]
-fn blocks_without_content_are_refused_by_their_number() {
+fn too_many_empty_blocks_are_refused() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     for shape in worst(256 * 1024, SINGLE).into_iter().filter(|shape| shape.name.starts_with("empty blocks")) {
         let answer = proxy.expect(shape.request(), 413);
         assert_eq!(answer.body, "Request body too large\n", "{}", shape.name);
     }
-    // Hundreds of them are none too many: a client that flushes after each line makes two.
+    // Hundreds of blocks are allowed: a client that flushes after each line makes two per line.
     for shape in worst(1400, SINGLE).into_iter().filter(|shape| shape.name.starts_with("empty blocks")) {
         proxy.expect(shape.request(), 200);
     }
@@ -86,7 +86,7 @@ fn blocks_without_content_are_refused_by_their_number() {
 }
 
 #[test]
-fn a_batch_of_rejected_metrics_ends_and_keeps_what_was_taken() {
+fn a_batch_with_many_rejections_keeps_its_accepted_metrics() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     for bad in ["bad\n", "1\n", "a:1|c|@0\n"] {
@@ -97,14 +97,14 @@ fn a_batch_of_rejected_metrics_ends_and_keeps_what_was_taken() {
 }
 
 #[test]
-fn no_line_makes_a_daemon_multiply_without_end() {
+fn no_line_makes_a_daemon_multiply_without_limit() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     let refused = r#"{"accepted":0,"rejected":[{"index":0,"error":"Invalid sample rate specified"}]}"#;
     for line in ["t:1|ms|@0.000000001", "t:1|h|@1e-9", "t:1:2|d|@0.0001", "t:1|ms@0.0009", "c:1|c|@0.0000001"] {
         assert_eq!(proxy.expect(batch(line), 400).body, refused, "{line}");
     }
-    // 1,000 packed values at the least rate: a million samples for two kilobytes.
+    // 1,000 packed values at the minimum rate: a million samples in two kilobytes.
     let packed = format!("t:{}|ms|@0.001", vec!["1"; 1000].join(":"));
     let answer = proxy.expect(batch(&packed), 200);
     assert!(answer.body.contains("Too many samples in one batch"), "{}", answer.body);
@@ -115,7 +115,7 @@ fn no_line_makes_a_daemon_multiply_without_end() {
 }
 
 #[test]
-fn the_daemons_own_counters_are_not_a_clients() {
+fn a_client_cannot_change_the_daemons_own_counters() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     let refused = r#"{"accepted":0,"rejected":[{"index":0,"error":"Invalid key specified"}]}"#;
@@ -133,7 +133,7 @@ fn the_daemons_own_counters_are_not_a_clients() {
 }
 
 #[test]
-fn numbers_of_lines_may_have_exponents_as_those_of_json() {
+fn numbers_in_lines_may_have_exponents() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     let lines = "g:1e-07|g\nt:2.5e+2|ms|@1e-03\nc:1E3|c\np:1e1:2|ms\ng:-1e-2|g\nm:1e5|s\n";
@@ -146,7 +146,7 @@ fn numbers_of_lines_may_have_exponents_as_those_of_json() {
 }
 
 #[test]
-fn the_newline_at_the_end_of_a_form_is_no_part_of_it() {
+fn the_newline_at_the_end_of_a_form_is_ignored() {
     let receiver = Receiver::new();
     let proxy = Proxy::start(&receiver, &[]);
     for body in ["value=7\n", "value=7\r\n", "value=7"] {

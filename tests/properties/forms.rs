@@ -7,10 +7,10 @@ use super::grammar::{assert_reads_back, assert_unit};
 use super::input::Input;
 use crate::internals::{Encoding, Kind, Members, Param, Params, Unit, multipart, style, urlencoded, write_single};
 
-/// Longer than any of its inputs, so that no value holds it.
+/// Longer than any input, so that no value contains it.
 const BOUNDARY: &str = "boundary-of-the-property-that-no-value-holds";
 
-/// Any form gives parameters that read back from a form of either kind, and only valid lines.
+/// The parameters of any form parse back to themselves from a form of either kind, and produce only valid lines.
 pub fn forms(data: &[u8]) {
     let mut input = Input(data);
     let server = input.style();
@@ -34,13 +34,13 @@ pub fn forms(data: &[u8]) {
     }
 }
 
-/// Panics unless all that these parameters can be is a valid line.
+/// Panics if these parameters produce an invalid line of any type.
 fn assert_lines(params: &Params<'_>, server: &Encoding) {
     let plain = style(server.dialect(), server.prefix().as_str(), &[]);
     for kind in [Kind::Count, Kind::Gauge, Kind::Timing, Kind::Set] {
         for members in [Members::Integers, Members::Any] {
             let Ok(bytes) = write_single(server, kind, "a.b", params, members) else { continue };
-            // A form asks for sampling, which drops all at the rate 0.
+            // The form has a sample rate, which drops all metrics at 0.
             if bytes.ends_with(b"|@0") || bytes.windows(4).any(|field| field == b"|@0|") {
                 continue;
             }
@@ -53,7 +53,7 @@ fn assert_lines(params: &Params<'_>, server: &Encoding) {
     }
 }
 
-/// Panics unless the parameters, written as a form of either kind, are read as the same.
+/// Panics unless the parameters, written as a form of either kind, parse back to themselves.
 fn assert_reread(params: &Params<'_>) {
     let fields = [
         ("value", &params.value),
@@ -77,7 +77,7 @@ fn assert_reread(params: &Params<'_>) {
     }
     parts.push_str(&format!("--{BOUNDARY}--\r\n"));
     let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
-    // A value that ends with `\r` would make one newline of two characters.
+    // A value that ends with `\r` would form a newline of two characters with the next byte.
     if texts().all(|(_, text)| !text.ends_with('\r') && !text.contains(BOUNDARY)) {
         assert_eq!(multipart(content_type.as_bytes(), &Bytes::from(parts)).as_ref(), Ok(params), "{encoded}");
     }

@@ -5,23 +5,23 @@ use crate::internals::{Admission, FrameMeter, frame_meter};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The most bytes of frames; floods are made of few bytes, repeated.
+/// Maximum number of bytes; floods repeat few bytes.
 const MAX_STREAM: usize = 32 * 1024;
 
 /// Frames of any kind that are never a flood.
 const HARMLESS: usize = 1000;
 
-/// What a meter says of a stream.
+/// The result of a meter for a stream.
 #[derive(Debug, Eq, PartialEq)]
 struct Verdict {
     flood: bool,
-    /// How often it asked whether to admit a HEADERS frame, and how often of those that one began a request.
+    /// Number of HEADERS frames that it asked to admit, and number of those that began a request.
     asked: (u32, u32),
-    /// What the stream ends with, if that is not the end of a frame: how many bytes of one, and if a part of a head was read.
+    /// The incomplete frame at the end of the stream, if any: its bytes, and true if a part of a head was read.
     incomplete: Option<(usize, bool)>,
 }
 
-/// The verdict on a stream depends neither on how it is cut nor on when its requests are admitted.
+/// The result for a stream depends neither on the boundaries of reads nor on the time when its requests are admitted.
 pub fn frames(data: &[u8]) {
     let mut input = Input(data);
     let repeats = usize::from(input.byte()) + 1;
@@ -36,7 +36,7 @@ pub fn frames(data: &[u8]) {
     assert!(!whole.flood || count(&stream) > HARMLESS, "a flood of {} frames", count(&stream));
 }
 
-/// Gives the pieces to a new meter. Of eight requests in a row those are admitted at once whose bit is set.
+/// Passes the pieces to a new meter. Of each eight requests, those whose bit is set are admitted at once.
 fn run(pieces: &[&[u8]], admitted: u8) -> Verdict {
     let mut meter = frame_meter();
     let mut asked = (0, 0);
@@ -49,7 +49,7 @@ fn run(pieces: &[&[u8]], admitted: u8) -> Verdict {
     Verdict { flood: false, asked, incomplete }
 }
 
-/// Gives `piece` to the meter; returns true if that is a flood.
+/// Passes `piece` to the meter; returns true if the frames are a flood.
 fn give(meter: &mut FrameMeter, mut piece: &[u8], admitted: u8, asked: &mut (u32, u32)) -> bool {
     while !piece.is_empty() {
         let counted = meter.count(piece, |frame| {
@@ -63,7 +63,7 @@ fn give(meter: &mut FrameMeter, mut piece: &[u8], admitted: u8, asked: &mut (u32
     false
 }
 
-/// How many frames begin in `stream`.
+/// Number of frames that begin in `stream`.
 fn count(stream: &[u8]) -> usize {
     let (mut at, mut count) = (PREFACE.len(), 0);
     while let Some([a, b, c, ..]) = stream.get(at..at + 9) {

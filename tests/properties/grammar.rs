@@ -1,11 +1,12 @@
-//! StatsD's grammar, read apart from the crate's own reader and writer.
+//! The grammar of StatsD, implemented separately from the parser and the writer of the crate.
 
 use crate::internals::{ContentType, Encoding, MAX_LINE, Unit, read_batch};
 
-/// Newlines that a body is filled up with where a line stands for many samples: what a batch may stand for grows with it.
+/// Newlines that pad a body whose line represents many samples: the limit of samples grows with the body.
 const FILLER: usize = 10_000;
 
-/// Panics unless `unit` is one line, or the two of a negative gauge, that a daemon of this style's dialect takes as meant.
+/// Panics unless `unit` is one line, or the two lines of a negative gauge, which a daemon of this dialect reads
+/// correctly.
 pub(super) fn assert_unit(unit: &Unit, style: &Encoding) {
     assert!(unit.bytes.len() <= MAX_LINE, "{} bytes", unit.bytes.len());
     let text = std::str::from_utf8(&unit.bytes).expect("lines are UTF-8");
@@ -23,7 +24,7 @@ pub(super) fn assert_unit(unit: &Unit, style: &Encoding) {
     }
 }
 
-/// Panics unless `line` is `name:value|type[|@rate][|#tags]`; returns how many values it has.
+/// Panics unless `line` is `name:value|type[|@rate][|#tags]`; returns its number of values.
 fn assert_line(line: &str, style: &Encoding) -> usize {
     assert!(!line.contains(char::is_control), "{line:?}");
     let dialect = style.dialect();
@@ -42,7 +43,7 @@ fn assert_line(line: &str, style: &Encoding) -> usize {
     assert!(kind == "g" || !values.contains('+') || kind == "s", "{line:?}");
     let mut field = fields.next();
     if let Some(rate) = field.and_then(|field| field.strip_prefix('@')) {
-        // StatsD reads the 1 of `1e-05`.
+        // StatsD reads `1e-05` as 1.
         assert!(rate.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'), "{line:?}");
         assert!(rate.parse::<f64>().is_ok_and(|rate| rate > 0.0 && rate < 1.0), "{line:?}");
         field = fields.next();
@@ -65,19 +66,19 @@ fn assert_number(value: &str, kind: &str, line: &str) {
     assert!(kind != "ms" || !value.starts_with('-'), "{line:?}");
 }
 
-/// Panics unless the proxy reads each line of `unit` back as itself. `style` has no tags of its own, else they would stand
-/// on the line twice.
+/// Panics unless the proxy parses each line of `unit` back to itself. `style` has no own tags, because they would be on
+/// the line twice.
 pub(super) fn assert_reads_back(unit: &Unit, style: &Encoding) {
     let text = std::str::from_utf8(&unit.bytes).expect("lines are UTF-8");
     for line in text.split('\n') {
         let bare = line.strip_prefix(style.prefix().as_str()).expect("the prefix comes first");
         let name = bare.split(':').next().unwrap_or_default();
-        // Tags in names are the writer's alone, and so are spaces around a line.
+        // Only the writer makes tags in names, and spaces around a line are dropped.
         let in_name = style.dialect().tags.is_some_and(|tags| tags.in_name);
         if (in_name && name.bytes().any(|byte| style.dialect().reserved.contains(&byte))) || bare != bare.trim_ascii() {
             continue;
         }
-        // Of several lines the first says that they are no JSON.
+        // If there are several lines, the first one prevents the detection of JSON.
         let mut body = format!("a.b:1|c\n{bare}").into_bytes();
         if bare.contains("|@") {
             body.resize(body.len() + FILLER, b'\n');

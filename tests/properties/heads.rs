@@ -1,4 +1,4 @@
-//! Request heads: what is checked after the parser.
+//! Request heads: the checks after the parser.
 
 use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -7,7 +7,7 @@ use http::{Method, Request, Version};
 use super::input::Input;
 use crate::internals::{Coding, ContentType, DIALECTS, Fields, KeptHead, check_head, decode_key, metric_key, style};
 
-/// A head that is let through has one meaning for every server, and the same whatever the order of its fields.
+/// An accepted head has one meaning for every server, in any order of its fields.
 pub fn heads(data: &[u8]) {
     let mut input = Input(data);
     let version = match input.byte() % 3 {
@@ -51,7 +51,7 @@ fn split(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     Some((&text[..position], &text[position + 1..]))
 }
 
-/// Panics if another server could read the head otherwise.
+/// Panics if another server could interpret the head differently.
 fn assert_plain(head: &Parts) {
     assert!(head.headers.len() <= 100);
     let path = head.uri.path();
@@ -72,7 +72,7 @@ fn assert_plain(head: &Parts) {
     }
 }
 
-/// Panics if a key that is decoded and taken could forge a line.
+/// Panics if an accepted key could forge a line.
 fn assert_route(head: &Parts) {
     let Some(key) = metric_key(head.uri.path()) else { return };
     let Some(key) = decode_key(key) else { return };
@@ -85,7 +85,7 @@ fn assert_route(head: &Parts) {
     }
 }
 
-/// Panics if the copy of what is kept differs from what was kept.
+/// Panics if the copy of a kept head differs from it.
 fn assert_kept(head: Parts) {
     // Only HTTP/2 heads are copied, whose target begins with a slash (RFC 9113 section 8.3.1).
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());

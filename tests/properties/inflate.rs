@@ -9,10 +9,11 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::input::{Input, cut};
 use crate::internals::{Coding, InflateError, inflate as inflate_pieces};
 
-/// Caps on what comes out, in bytes: both sides of the decoder's buffer.
+/// Limits of the decompressed size, in bytes: smaller and larger than the decoder's buffer.
 const CAPS: [usize; 4] = [100, 4096, 20_000, 256 * 1024];
 
-/// What is inflated does not depend on how it came, stays under its cap, and is what another reader makes of it.
+/// Decompressed data does not depend on the boundaries of reads, stays within its limit, and equals the output of
+/// another decoder.
 pub fn inflate(data: &[u8]) {
     let mut input = Input(data);
     let choice = input.byte();
@@ -26,12 +27,12 @@ pub fn inflate(data: &[u8]) {
     }
 }
 
-/// Bytes that may be no deflate at all.
+/// Arbitrary bytes.
 fn assert_any(coding: Coding, body: &[u8], cap: usize, seed: u16) {
     let whole = inflate_pieces(coding, [body], cap);
     let cut = inflate_pieces(coding, cut(body, seed), cap);
-    // Where a piece ends a block may have ended, and is counted; and which comes first, damage or too many bytes, depends on the
-    // pieces as well.
+    // The count of blocks, and the order of the errors for damage and for too many bytes, depend on the boundaries of
+    // reads.
     let is_bound = |result: &Result<_, _>| matches!(result, Err(InflateError::TooLarge | InflateError::TooManyBlocks));
     if !is_bound(&whole) && !is_bound(&cut) {
         assert!(whole == cut, "whole and cut differ: {:?}, {:?}", whole.map(|b| b.len()), cut.map(|b| b.len()));
@@ -39,7 +40,7 @@ fn assert_any(coding: Coding, body: &[u8], cap: usize, seed: u16) {
     assert_reference(coding, body, cap, whole);
 }
 
-/// Holds the result against flate2's decoder.
+/// Compares the result with that of flate2's decoder.
 fn assert_reference(coding: Coding, body: &[u8], cap: usize, result: Result<Vec<u8>, InflateError>) {
     if let Ok(bytes) = &result {
         assert!(bytes.len() <= cap, "{} bytes under a cap of {cap}", bytes.len());
@@ -55,7 +56,8 @@ fn assert_reference(coding: Coding, body: &[u8], cap: usize, result: Result<Vec<
     }
 }
 
-/// What flate2 makes of `body` as a whole, up to `limit` bytes. `None` if it is damaged, cut, or followed by anything.
+/// The output of flate2 for `body`, up to `limit` bytes. `None` if it is damaged, truncated, or followed by other
+/// bytes.
 fn reference(coding: Coding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut decoder = match coding {
         Coding::Gzip => Decompress::new_gzip(15),
@@ -67,9 +69,9 @@ fn reference(coding: Coding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
     ((status == Status::StreamEnd && decoder.total_in() == body.len() as u64) || full).then_some(out)
 }
 
-/// What a compressor writes is read, or is too large.
+/// The output of a compressor is accepted, or is too large.
 fn assert_round_trip(coding: Coding, body: &[u8], cap: usize, seed: u16, level: u32) {
-    // Long bodies from short inputs.
+    // Repetition makes long bodies from short inputs.
     let body = body.repeat(1 + usize::from(seed % 7) * 8);
     let compressed = match coding {
         Coding::Gzip => {
@@ -85,7 +87,7 @@ fn assert_round_trip(coding: Coding, body: &[u8], cap: usize, seed: u16, level: 
     let expected = if body.len() > cap { Err(InflateError::TooLarge) } else { Ok(body) };
     assert!(inflate_pieces(coding, [&compressed[..]], cap) == expected, "whole");
     assert!(inflate_pieces(coding, cut(&compressed, seed), cap) == expected, "cut");
-    // A body that is cut short is broken, wherever that is.
+    // A body that is truncated at any byte is broken.
     if let Some((_, short)) = compressed.split_last().filter(|_| expected.is_ok()) {
         assert!(inflate_pieces(coding, [short], cap) == Err(InflateError::Broken), "cut short");
     }

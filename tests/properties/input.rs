@@ -2,7 +2,7 @@
 
 use crate::internals::{DIALECTS, Encoding, style};
 
-/// Bytes that are still to be read; zeros follow the last.
+/// The remaining bytes. After the last one, zeros are read.
 pub(super) struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -18,7 +18,7 @@ impl<'a> Input<'a> {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
-    /// A dialect, with or without a prefix and tags of the server's own.
+    /// A dialect, with or without a prefix and own tags of the server.
     pub(super) fn style(&mut self) -> Encoding {
         let choice = usize::from(self.byte());
         let prefix = if choice & 8 == 0 { "" } else { "p.q" };
@@ -27,12 +27,12 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Cuts `bytes` into pieces of 1 to 256 bytes, whose lengths follow from `seed`.
+/// Splits `bytes` into pieces of 1 to 256 bytes, whose lengths depend on `seed`.
 pub(super) fn cut(mut bytes: &[u8], seed: u16) -> Vec<&[u8]> {
     let mut state = u32::from(seed) | 1 << 16;
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
-        // The generator of Numerical Recipes; its high bits are the random ones.
+        // The generator of Numerical Recipes; only its high bits are random.
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let (piece, rest) = bytes.split_at(bytes.len().min(1 + (state >> 24) as usize));
         pieces.push(piece);

@@ -6,7 +6,8 @@ use super::input::Input;
 use super::lines::assert_sound;
 use crate::internals::{ContentType, MAX_LINE, read_batch};
 
-/// A batch of JSON is read if and only if it is a well-formed array or object, or empty, and what leaves is as sound as that of lines.
+/// A batch of JSON is accepted if and only if it is a well-formed array or object, or empty, and its lines satisfy the
+/// same conditions as in a batch of lines.
 pub fn json(data: &[u8]) {
     let mut input = Input(data);
     let style = input.style();
@@ -17,7 +18,7 @@ pub fn json(data: &[u8]) {
     };
     let body = input.0;
     let cap = body.len().max(MAX_LINE);
-    // Sampling is by chance: the same input has to give the same result.
+    // Sampling is random, but the same input must give the same result.
     fastrand::seed(u64::from(data.first().copied().unwrap_or_default()));
     let outcome = read_batch(&style, content_type, body, cap);
     if content_type == ContentType::Json {

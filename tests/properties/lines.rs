@@ -4,11 +4,11 @@ use super::grammar::{assert_reads_back, assert_unit};
 use super::input::Input;
 use crate::internals::{ContentType, Encoding, MAX_LINE, Outcome, read_batch, style};
 
-/// What leaves of any lines is valid, within its bounds, accounted for, and reads back as itself.
+/// The lines that any batch sends are valid, within their bounds and counted, and parse back to themselves.
 pub fn lines(data: &[u8]) {
     let mut input = Input(data);
     let style = input.style();
-    // The first line says that the rest is no JSON.
+    // The first line prevents the detection of JSON.
     let body = [b"a.b:1|c\n", input.0].concat();
     let cap = body.len().max(MAX_LINE);
     let outcome = read_batch(&style, ContentType::Unnamed, &body, cap).expect("lines are always read");
@@ -19,7 +19,7 @@ pub fn lines(data: &[u8]) {
     assert!(outcome.accepted + outcome.rejected >= written, "each line is accepted or rejected");
 }
 
-/// What holds of each batch that could be read, where the largest one may have `cap` bytes.
+/// Checks a batch that was parsed, with a size limit of `cap` bytes.
 pub(super) fn assert_sound(outcome: &Outcome, server: &Encoding, cap: usize) {
     let plain = style(server.dialect(), server.prefix().as_str(), &[]);
     let mut bytes = 0;

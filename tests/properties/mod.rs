@@ -1,7 +1,7 @@
-//! What holds for every input, one function for each fuzz target of `fuzz/`.
+//! Properties that hold for every input, one function per fuzz target of `fuzz/`.
 //!
-//! Each takes any bytes and panics if the property does not hold. A unit test replays the seeds of `fuzz/corpus/`, so that
-//! an input that once found a fault stays found without a fuzzer.
+//! Each function takes any bytes, and panics if the property does not hold. A unit test replays the seeds of
+//! `fuzz/corpus/`, so that known faults are found without a fuzzer.
 
 mod forms;
 mod frames;
@@ -23,10 +23,10 @@ pub use lines::lines;
 pub use packer::packer;
 pub use tokens::tokens;
 
-/// A property: takes any bytes, and panics if it does not hold for them.
+/// A property: a function that takes any bytes, and panics if the property does not hold.
 pub type Property = fn(&[u8]);
 
-/// All properties, each with the name of its fuzz target and of its folder of seeds.
+/// All properties, each with the name of its fuzz target and its folder of seeds.
 pub const ALL: [(&str, Property); 8] = [
     ("forms", forms),
     ("frames", frames),

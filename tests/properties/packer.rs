@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::input::Input;
 use crate::internals::{MAX_DATAGRAM, MAX_LINE, MAX_QUEUE, Packer, Push};
 
-/// A unit that was taken: its bytes, and how many metrics it is.
+/// An accepted unit: its bytes, and its number of metrics.
 type Pushed = (Vec<u8>, u32);
 
-/// Datagrams are never longer than the packet size but for one unit alone, and hold all units, in order and whole.
+/// Datagrams are within the packet size, except for a single longer unit, and contain all units, complete and in order.
 pub fn packer(data: &[u8]) {
     let mut input = Input(data);
     let packet_size = usize::from(input.short()).max(1);
@@ -47,7 +47,7 @@ pub fn packer(data: &[u8]) {
     assert!(packer.is_empty() && packer.bytes() == 0 && expected.is_empty(), "units are left behind");
 }
 
-/// Takes the `count` oldest datagrams, which have to hold the oldest units.
+/// Removes the `count` oldest datagrams, which must contain the oldest units.
 fn assert_oldest(packer: &mut Packer, expected: &mut VecDeque<Pushed>, count: usize, packet_size: usize) {
     let mut total = 0;
     for (datagram, metrics) in packer.oldest(count) {
@@ -68,7 +68,7 @@ fn assert_oldest(packer: &mut Packer, expected: &mut VecDeque<Pushed>, count: us
     assert_eq!(packer.pop(count), total);
 }
 
-/// What leaves as segments of one datagram is alike in length but for a shorter last one, and fits into it.
+/// Segments of one packet have equal lengths, except for a shorter last one, and fit into the packet.
 fn assert_segments(packer: &Packer, packet_size: usize) {
     let count = packer.segments(64);
     assert!(count <= 64 && count <= packer.len() && (count == 0) == packer.is_empty());

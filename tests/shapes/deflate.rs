@@ -1,4 +1,4 @@
-//! gzip whose blocks hold nothing: what costs is their code tables.
+//! gzip with empty blocks, whose code tables are expensive.
 
 use super::Shape;
 
@@ -20,7 +20,7 @@ pub fn bodies(cap: usize) -> Vec<Shape> {
     .into()
 }
 
-/// Bits, the lowest of a byte first.
+/// Writes bits, the lowest bit of a byte first.
 #[derive(Default)]
 struct Bits {
     bytes: Vec<u8>,
@@ -39,7 +39,7 @@ impl Bits {
         }
     }
 
-    /// A code, whose highest bit is first.
+    /// Writes a code, its highest bit first.
     fn code(&mut self, value: u32, count: u32) {
         (0..count).rev().for_each(|bit| self.push(value >> bit & 1, 1));
     }
@@ -49,7 +49,7 @@ impl Bits {
     }
 }
 
-/// As many blocks as there is room for, with the head and the end of gzip (RFC 1952) of nothing.
+/// As many blocks as fit, with the header and trailer of an empty gzip body (RFC 1952).
 fn gzip(block: fn(&mut Bits, bool), cap: usize) -> Vec<u8> {
     const LONGEST: usize = 200;
     let mut bits = Bits { bytes: vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], ..Bits::default() };
@@ -75,7 +75,7 @@ fn fixed(bits: &mut Bits, last: bool) {
     bits.code(0, 7);
 }
 
-/// The end of the block is the only literal that has a code.
+/// A block in which only the end of the block has a code.
 fn shortest(bits: &mut Bits, last: bool) {
     head(bits, last, 257, 1, &[(18, 1), (1, 1)]);
     for zeros in [138, 118] {
@@ -86,7 +86,7 @@ fn shortest(bits: &mut Bits, last: bool) {
     bits.code(0, 3);
 }
 
-/// All literals and distances have a code, of about as many bits each.
+/// A block in which all literals and distances have codes of about the same length.
 fn longest(bits: &mut Bits, last: bool) {
     head(bits, last, 286, 30, &[(16, 1), (8, 3), (9, 3), (4, 3), (5, 3)]);
     for (code, count) in [(0b110, 226), (0b111, 60), (0b100, 2), (0b101, 28)] {
@@ -104,8 +104,8 @@ fn longest(bits: &mut Bits, last: bool) {
     bits.code((226 << 1) + 30, 9);
 }
 
-/// The head of a block with codes of its own, of so many `literals` and `distances`; `lengths` has the bits of each length
-/// that occurs.
+/// The header of a block with dynamic codes for this number of `literals` and `distances`; `lengths` has the bits of
+/// each length that occurs.
 fn head(bits: &mut Bits, last: bool, literals: u32, distances: u32, lengths: &[(u8, u32)]) {
     let bits_of = |length: &u8| lengths.iter().find(|(of, _)| of == length).map_or(0, |(_, bits)| *bits);
     let given = LENGTH_ORDER.iter().rposition(|length| bits_of(length) > 0).map_or(4, |last| last + 1);

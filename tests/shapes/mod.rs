@@ -1,8 +1,7 @@
-//! Bodies that make the proxy work as hard as a body of their length can: those that a search found to be the worst, and
-//! the generator that it searched with.
+//! The most expensive bodies for their length that a search has found, and the generator that it searched with.
 //!
-//! The unit tests hold what becomes of them to its bounds, and `bench` their CPU time. A shape is a unit that is repeated
-//! until a body of the cap is full.
+//! The tests check the bounds of their output, and `bench` their CPU time. A shape is a unit that is repeated up to the
+//! size limit of the body.
 
 mod deflate;
 mod random;
@@ -14,31 +13,31 @@ use flate2::write::GzEncoder;
 
 pub use random::random;
 
-/// The server's own tags, as many as there may be.
+/// The maximum number of server tags.
 const MANY_TAGS: [&str; 32] = [
     "k0=v0", "k1=v1", "k2=v2", "k3=v3", "k4=v4", "k5=v5", "k6=v6", "k7=v7", "k8=v8", "k9=v9", "k10=v10", "k11=v11",
     "k12=v12", "k13=v13", "k14=v14", "k15=v15", "k16=v16", "k17=v17", "k18=v18", "k19=v19", "k20=v20", "k21=v21",
     "k22=v22", "k23=v23", "k24=v24", "k25=v25", "k26=v26", "k27=v27", "k28=v28", "k29=v29", "k30=v30", "k31=v31",
 ];
 
-/// What is sent, and to which server.
+/// A body, and the settings of its server.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// For people.
+    /// Name for output.
     pub name: String,
     /// `--statsd-dialect`
     pub dialect: &'static str,
     /// `--metric-prefix`
     pub prefix: &'static str,
-    /// Each a `--statsd-tag`.
+    /// Values of `--statsd-tag`.
     pub tags: &'static [&'static str],
-    /// Where it is posted to.
+    /// Path of the request.
     pub path: &'static str,
-    /// Its Content-Type.
+    /// Content-Type of the body.
     pub content_type: &'static str,
-    /// The body, before it is compressed.
+    /// The uncompressed body.
     pub body: Vec<u8>,
-    /// The body with `Content-Encoding: gzip`, where that is how it is sent.
+    /// The gzip body, if it is sent compressed.
     pub gzip: Option<Vec<u8>>,
 }
 
@@ -96,7 +95,7 @@ impl Shape {
     }
 }
 
-/// `unit`s between two texts, as many as make no more than `cap` bytes.
+/// As many `unit`s between two texts as fit into `cap` bytes.
 fn filled(before: &str, unit: &str, after: &str, cap: usize) -> Vec<u8> {
     let count = cap.saturating_sub(before.len() + after.len()) / unit.len();
     [before, &unit.repeat(count), after].concat().into_bytes()
@@ -116,12 +115,12 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().expect("a Vec takes it")
 }
 
-/// `count` times `unit`, with something between.
+/// `count` times `unit`, with a separator.
 fn list(unit: &str, count: usize, between: &str) -> String {
     vec![unit; count].join(between)
 }
 
-/// The worst, where a batch has at most `batch` bytes and a single metric `single`.
+/// The most expensive shapes, with a batch of at most `batch` bytes and a single metric of at most `single` bytes.
 pub fn worst(batch: usize, single: usize) -> Vec<Shape> {
     let mut shapes = lines(batch);
     shapes.extend(json(batch));

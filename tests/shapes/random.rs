@@ -1,10 +1,10 @@
-//! Shapes put together by chance, the same for the same number.
+//! Random shapes, determined by a seed.
 
 use super::{MANY_TAGS, Shape, array, filled, list};
 
 const DIALECTS: [&str; 8] = ["statsd", "datadog", "telegraf", "influxdb", "librato", "signalfx", "gostatsd", "plain"];
 
-/// A shape of at most `cap` bytes; another for each `seed`, some of them compressed.
+/// The shape of `seed`, of at most `cap` bytes. Some shapes are compressed.
 pub fn random(seed: u64, cap: usize) -> Shape {
     let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let (kind, count) = (chance.below(20), [1, 1, 1, 2, 5][chance.below(5)]);
@@ -26,7 +26,7 @@ pub fn random(seed: u64, cap: usize) -> Shape {
     if chance.below(4) == 0 { shape.compressed() } else { shape }
 }
 
-/// xorshift64*: not good chance, but the same everywhere.
+/// xorshift64*: a weak generator, but the same on all machines.
 struct Chance(u64);
 
 impl Chance {
@@ -41,7 +41,7 @@ impl Chance {
         texts[self.below(texts.len())]
     }
 
-    /// One of `texts`, once or many times over, with `between`.
+    /// One of `texts`, once or repeated, with `between` as separator.
     fn some_of(&mut self, texts: &[&str], counts: &[usize], between: &str) -> String {
         let count = counts[self.below(counts.len())];
         list(self.one_of(texts), count, between)

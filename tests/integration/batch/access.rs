@@ -1,4 +1,4 @@
-//! Batches where tokens are required.
+//! Batches with required tokens.
 
 use crate::support::request::request;
 use crate::support::token::{SECRET, token};
@@ -6,7 +6,7 @@ use crate::support::token::{SECRET, token};
 use super::{all_accepted, start};
 
 #[test]
-fn a_batch_needs_a_token_as_everything_else() {
+fn a_batch_needs_a_token() {
     let (receiver, proxy) = start(&["--jwt-secret", SECRET]);
     let good = token();
     let forged = format!("{}x", &good[..good.len() - 1]);
@@ -29,7 +29,7 @@ fn a_batch_needs_a_token_as_everything_else() {
 }
 
 #[test]
-fn a_token_is_asked_for_before_the_body_is_looked_at() {
+fn the_token_is_checked_before_the_body() {
     let (_receiver, proxy) = start(&["--jwt-secret", SECRET]);
     for headers in [&["Content-Type: application/xml"][..], &["Content-Encoding: br"], &["Content-Encoding: gzip"]] {
         proxy.expect(request("POST", "/batch", headers, "a:1|c"), 401);

@@ -31,7 +31,7 @@ fn the_report_is_json_that_any_page_may_read() {
 }
 
 #[test]
-fn a_batch_may_be_put_too() {
+fn a_batch_may_be_sent_with_put() {
     let (receiver, proxy) = start(&[]);
     let answer = proxy.expect(request("PUT", "/batch", &["Origin: https://example.com"], "a:1|c"), 200);
     assert_eq!(answer.body, all_accepted(1));
@@ -40,7 +40,7 @@ fn a_batch_may_be_put_too() {
 }
 
 #[test]
-fn other_methods_are_told_what_is_allowed() {
+fn other_methods_get_405_with_allow() {
     let (receiver, proxy) = start(&[]);
     for method in ["GET", "DELETE", "PATCH"] {
         let answer = proxy.expect(request(method, "/batch", &[], "a:1|c"), 405);
@@ -51,7 +51,7 @@ fn other_methods_are_told_what_is_allowed() {
     }
     let head = Client::connect(proxy.address).send(request("HEAD", "/batch", &[], "")).answer_to_head();
     assert_eq!((head.status, head.header("allow")), (405, Some("POST, PUT, OPTIONS")));
-    // What may be put is batches only.
+    // PUT is allowed only for batches.
     let answer = proxy.expect(request("PUT", "/count/a", &[], "value=1"), 405);
     assert_eq!(answer.header("allow"), Some("POST, OPTIONS"));
     proxy.assert_sent(&receiver, &[]);
@@ -77,7 +77,7 @@ fn a_preflight_lets_pages_put_batches_and_post_single_metrics() {
 }
 
 #[test]
-fn types_that_hold_no_metrics_are_415() {
+fn unsupported_content_types_get_415() {
     let (receiver, proxy) = start(&[]);
     for name in ["application/xml", "multipart/form-data; boundary=XX", "image/png", "application/jsonx"] {
         let answer = proxy.expect(typed_batch(name, "a:1|c"), 415);
@@ -88,7 +88,7 @@ fn types_that_hold_no_metrics_are_415() {
 }
 
 #[test]
-fn an_empty_batch_is_accepted_whatever_its_format() {
+fn an_empty_batch_is_accepted_in_every_format() {
     let (receiver, proxy) = start(&[]);
     let mut requests: Vec<Vec<u8>> = ["", "\n", "\r\n \n\n", "[]", " [ ]\n"].map(batch).to_vec();
     requests.extend(["", " ", "[]", "[\n]\n"].map(|body| typed_batch("application/json", body)));
@@ -100,7 +100,7 @@ fn an_empty_batch_is_accepted_whatever_its_format() {
 }
 
 #[test]
-fn the_first_twenty_rejections_are_told() {
+fn the_first_twenty_rejections_are_reported() {
     let (receiver, proxy) = start(&[]);
     let told: Vec<String> =
         (0..20).map(|i| format!(r#"{{"index":{},"error":"Invalid value specified"}}"#, 2 * i)).collect();

@@ -1,4 +1,4 @@
-//! What cannot be taken: of a batch nothing, or of its metrics some.
+//! Batches that are refused as a whole, and batches with rejected metrics.
 
 use crate::support::request::{batch, typed_batch};
 
@@ -11,7 +11,7 @@ fn rejection(index: usize, error: &str) -> String {
 }
 
 #[test]
-fn of_broken_json_nothing_leaves() {
+fn broken_json_sends_nothing() {
     let (receiver, proxy) = start(&[]);
     let array = |rest: &str| format!("[{GOOD},{rest}").into_bytes();
     let mut bodies: Vec<Vec<u8>> =
@@ -25,7 +25,7 @@ fn of_broken_json_nothing_leaves() {
     bodies.push(format!("[{GOOD} {GOOD}]").into_bytes());
     bodies.push(format!("[,{GOOD}]").into_bytes());
     bodies.push(format!("\u{feff}[{GOOD}]").into_bytes());
-    // JSON is UTF-8, also in strings that nobody looks at.
+    // JSON is UTF-8, also in ignored strings.
     bodies.push([b"[{\"x\":\"\xff\"},", GOOD.as_bytes(), b"]"].concat());
     bodies.push([b"[\"\xc3\",", GOOD.as_bytes(), b"]"].concat());
     for body in bodies {
@@ -39,7 +39,7 @@ fn of_broken_json_nothing_leaves() {
 }
 
 #[test]
-fn a_break_at_the_end_of_a_long_array_is_found_before_anything_leaves() {
+fn a_fault_at_the_end_of_a_long_array_is_found_before_a_metric_is_sent() {
     let (receiver, proxy) = start(&[]);
     let good = vec![GOOD; 10_000].join(",");
     assert!(good.len() > 200_000);
@@ -58,7 +58,7 @@ fn a_break_at_the_end_of_a_long_array_is_found_before_anything_leaves() {
 }
 
 #[test]
-fn a_document_that_is_no_array_and_no_object_is_no_batch() {
+fn a_document_that_is_neither_an_array_nor_an_object_is_refused() {
     let (receiver, proxy) = start(&[]);
     for body in ["1", "null", "true", "\"a:1|c\"", "x", "]", "}"] {
         let answer = proxy.expect(typed_batch("application/json", body), 400);
@@ -73,7 +73,7 @@ fn a_document_that_is_no_array_and_no_object_is_no_batch() {
 }
 
 #[test]
-fn a_bad_object_takes_no_other_with_it() {
+fn a_bad_object_is_rejected_alone() {
     let (receiver, proxy) = start(&[]);
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_tags = format!(r#"{{"metric":"a","type":"c","tags":{deep}}}"#);
@@ -137,7 +137,7 @@ fn a_bad_object_takes_no_other_with_it() {
 }
 
 #[test]
-fn a_bad_line_takes_no_other_with_it() {
+fn a_bad_line_is_rejected_alone() {
     let (receiver, proxy) = start(&[]);
     let long = format!("{}:1|c", "k".repeat(8189));
     let tags = format!("a:1|c|#{}", vec!["k:v"; 65].join(","));
@@ -181,7 +181,7 @@ fn a_bad_line_takes_no_other_with_it() {
         (&long, "Metric longer than 8192 bytes"),
     ] {
         let report = format!(r#"{{"accepted":2,"rejected":[{}]}}"#, rejection(1, error));
-        // The same with a dot: plain names have a way of their own.
+        // The same with a dot, because plain names have a separate parser.
         for line in [line.to_owned(), line.replacen('a', "a.b", 1)] {
             let answer = proxy.expect(batch(format!("good:1|c\n{line}\na.b:1|c\n")), 200);
             assert_eq!(answer.body, report, "{line:?}");
@@ -197,7 +197,7 @@ fn a_bad_line_takes_no_other_with_it() {
 }
 
 #[test]
-fn when_nothing_is_accepted_the_report_is_a_refusal() {
+fn a_report_without_accepted_metrics_has_status_400() {
     let (receiver, proxy) = start(&[]);
     let report = format!(
         r#"{{"accepted":0,"rejected":[{},{}]}}"#,

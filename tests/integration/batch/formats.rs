@@ -1,4 +1,4 @@
-//! Lines, JSON and NDJSON: how each is read, and how they are told apart.
+//! Lines, JSON and NDJSON: their parsing and their detection.
 
 use crate::support::request::{batch, typed_batch};
 
@@ -7,7 +7,7 @@ use super::{all_accepted, start};
 const LINES: &str = "a:1|c\nb:-2.50|c\nt:12.345|ms\ng:7|g\nu:user 42|s";
 
 #[test]
-fn lines_end_with_a_newline_or_crlf_or_not_at_all() {
+fn lines_end_with_a_newline_a_crlf_or_the_body() {
     let (receiver, proxy) = start(&[]);
     let spaced = "\n\n  a:1|c  \r\n\r\n\t\nb:-2.50|c\nt:12.345|ms\r\n \ng:7|g\nu:user 42|s\n\n\n";
     for body in [LINES.to_owned(), format!("{LINES}\n"), LINES.replace('\n', "\r\n") + "\r\n", spaced.to_owned()] {
@@ -17,7 +17,7 @@ fn lines_end_with_a_newline_or_crlf_or_not_at_all() {
 }
 
 #[test]
-fn plain_lines_leave_as_they_came_between_others() {
+fn plain_lines_are_sent_unchanged_between_others() {
     let (receiver, proxy) = start(&[]);
     let plain = ["a.b:1|c", "a.b:0.50|c", "a-b.c_d:007|g", "a.b:1.5|ms", "a.b:42|s", "a.b:1.0|s", "1.2:3|c"];
     let odd = ["a b:1|c", "a.b:1|c|@0.5", "a:+1|c\r", " a.b:2|h ", "a/b.c:1|g", "größe.x:1|c"];
@@ -29,14 +29,14 @@ fn plain_lines_leave_as_they_came_between_others() {
 }
 
 #[test]
-fn signs_in_lines_are_shifts_and_plus_signs_go() {
+fn signs_in_lines_are_shifts_and_other_plus_signs_are_dropped() {
     let (receiver, proxy) = start(&[]);
     proxy.expect(batch("g:5|g\ng:-5|g\ng:+5|g\nc:+5|c\nt:+5|ms\nu:+5|s\nu:-5|s"), 200);
     proxy.assert_sent(&receiver, &["g:5|g", "g:-5|g", "g:+5|g", "c:5|c", "t:5|ms", "u:+5|s", "u:-5|s"]);
 }
 
 #[test]
-fn a_rate_in_a_line_was_applied_already_and_is_passed_on() {
+fn a_rate_in_a_line_is_forwarded_without_sampling() {
     let (receiver, proxy) = start(&[]);
     let many = "c:1|c|@0.001\n".repeat(500);
     assert_eq!(proxy.expect(batch(many), 200).body, all_accepted(500));
@@ -44,7 +44,7 @@ fn a_rate_in_a_line_was_applied_already_and_is_passed_on() {
     proxy.expect(batch("c:1|c|@0.50\nt:3|ms|@1e-1\nc:2|c|@1\nc:3|c|@1.0|#k:v\nc:4|c|#k:v|@.25\ng:1|g|@0.5"), 200);
     let expected = ["c:1|c|@0.5", "t:3|ms|@0.1", "c:2|c", "c:3|c|#k:v", "c:4|c|@0.25|#k:v", "g:1|g"];
     proxy.assert_sent(&receiver, &expected);
-    // As BuckyClient writes it.
+    // The format of BuckyClient.
     proxy.expect(batch("t:1|ms@0.5\nc.d:2|c@0.1|#k:v"), 200);
     proxy.assert_sent(&receiver, &["t:1|ms|@0.5", "c.d:2|c|@0.1|#k:v"]);
 }
@@ -58,7 +58,7 @@ fn tags_in_lines_are_cleaned_and_kept_in_order() {
 }
 
 #[test]
-fn where_a_client_runs_is_dropped_and_a_time_in_the_past_refused() {
+fn the_origin_of_a_client_is_dropped_and_a_time_in_the_past_is_refused() {
     let (receiver, proxy) = start(&[]);
     let body = "a:1|c|c:ci-83c0|#k:v\na:2|c|e:it-false|card:low\na:3|c|T1656581400\na:4|c|x";
     let refused = r#"{"accepted":2,"rejected":[{"index":2,"error":"Invalid line specified"},{"index":3,"error":"Invalid line specified"}]}"#;
@@ -67,7 +67,7 @@ fn where_a_client_runs_is_dropped_and_a_time_in_the_past_refused() {
 }
 
 #[test]
-fn packed_values_become_a_line_each() {
+fn packed_values_become_one_line_each() {
     let (receiver, proxy) = start(&[]);
     assert_eq!(proxy.expect(batch("t:1:2.5:3|ms|@0.5|#k:v\nc:1:-2|c\nu:a:b|s\ng:4:-1|g"), 200).body, all_accepted(9));
     let expected = [
@@ -134,7 +134,7 @@ fn a_single_json_object_is_a_batch_of_one() {
 }
 
 #[test]
-fn ndjson_is_told_by_its_type_or_its_looks() {
+fn ndjson_is_detected_by_its_type_or_its_content() {
     let (receiver, proxy) = start(&[]);
     for body in [objects("\n"), objects("\r\n\r\n \n") + "\r\n"] {
         for request in [
@@ -150,7 +150,7 @@ fn ndjson_is_told_by_its_type_or_its_looks() {
 }
 
 #[test]
-fn a_body_without_a_telling_type_is_what_it_looks_like() {
+fn a_body_without_a_specific_type_is_detected_by_its_content() {
     let (receiver, proxy) = start(&[]);
     let array = format!("\n [{}]", objects(","));
     for (body, expected) in [
@@ -167,11 +167,11 @@ fn a_body_without_a_telling_type_is_what_it_looks_like() {
     }
 }
 
-/// What `curl --data-binary` says of anything.
+/// The Content-Type of `curl --data-binary`.
 const CURL: &str = "application/x-www-form-urlencoded";
 
 #[test]
-fn a_telling_type_is_believed() {
+fn a_specific_type_is_not_overridden_by_the_content() {
     let (receiver, proxy) = start(&[]);
     let answer = proxy.expect(typed_batch("application/json", LINES), 400);
     assert_eq!(answer.body, "Invalid JSON specified\n");

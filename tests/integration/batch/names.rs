@@ -1,4 +1,5 @@
-//! Names and members that StatsD would look up in what its objects inherit: some crash it, some are counted wrong.
+//! Names and members that StatsD finds among the inherited properties of its objects: some crash it, some are counted
+//! wrong.
 
 use crate::support::client::post;
 use crate::support::request::{batch, typed_batch};
@@ -20,7 +21,7 @@ const INHERITED: [&str; 12] = [
     "valueOf",
 ];
 
-/// The same after StatsD has cleaned them.
+/// Names that are the same after StatsD's sanitiser.
 const DISGUISED: [&str; 4] = ["to%String", "const(ructor", "valueOf!", "_\u{a0}proto__"];
 
 fn refused(error: &str) -> String {
@@ -28,7 +29,7 @@ fn refused(error: &str) -> String {
 }
 
 #[test]
-fn inherited_names_are_rejected_in_every_format_and_of_every_kind() {
+fn inherited_names_are_rejected_in_every_format_and_type() {
     let (receiver, proxy) = start(&[]);
     for name in INHERITED.into_iter().chain(DISGUISED) {
         for kind in ["c", "g", "ms", "s", "h", "d"] {
@@ -45,7 +46,7 @@ fn inherited_names_are_rejected_in_every_format_and_of_every_kind() {
 }
 
 #[test]
-fn inherited_members_are_rejected_whatever_the_prefix() {
+fn inherited_members_are_rejected_with_any_prefix() {
     let (receiver, proxy) = start(&["--metric-prefix=web"]);
     for member in INHERITED.into_iter().chain(DISGUISED) {
         let object = format!(r#"{{"metric":"u","type":"set","value":"{member}"}}"#);
@@ -53,7 +54,7 @@ fn inherited_members_are_rejected_whatever_the_prefix() {
             assert_eq!(proxy.expect(request, 400).body, refused("Invalid set value specified"), "{member}");
         }
     }
-    // In a packed line, it takes no other member with it.
+    // In a packed line, only this member is rejected.
     let report = r#"{"accepted":2,"rejected":[{"index":1,"error":"Invalid set value specified"}]}"#;
     assert_eq!(proxy.expect(batch("u:a:__proto__:b|s"), 200).body, report);
     proxy.expect(batch("last:1|c"), 200);
@@ -71,7 +72,8 @@ fn a_prefix_or_a_dot_makes_inherited_names_harmless() {
     proxy.assert_sent(&receiver, &["a.constructor:1|c", "constructors:1|c"]);
 }
 
-/// Names that a daemon reads as one of its own: etsy's StatsD, gostatsd, Telegraf, netdata, collectd or statsd_exporter.
+/// Names that a daemon reads as one of its own: etsy's StatsD, gostatsd, Telegraf, netdata, collectd or
+/// statsd_exporter.
 const OWN: [&str; 14] = [
     "statsd.x",
     "stat\u{a0}sd.x",
@@ -89,7 +91,7 @@ const OWN: [&str; 14] = [
     "[k=v]statsd_exporter_lines",
 ];
 
-/// Names that end statsd_exporter, or make its page of metrics an error.
+/// Names that crash statsd_exporter, or make its page of metrics an error.
 const UNREADABLE: [&str; 4] = ["]a[", "#a", ",a=b", "[k=v]"];
 
 fn encoded(name: &str) -> String {
@@ -97,7 +99,7 @@ fn encoded(name: &str) -> String {
 }
 
 #[test]
-fn names_of_daemons_own_metrics_are_rejected_however_they_are_spelled() {
+fn names_of_daemons_own_metrics_are_rejected_in_every_spelling() {
     let (receiver, proxy) = start(&[]);
     for name in OWN.into_iter().chain(UNREADABLE) {
         let rest = post(&format!("/count/{}", encoded(name)), "value=1");
@@ -110,7 +112,7 @@ fn names_of_daemons_own_metrics_are_rejected_however_they_are_spelled() {
             assert_eq!(proxy.expect(request, 400).body, refused("Invalid key specified"), "{name:?}");
         }
     }
-    // A line's own white space is dropped before its name is read.
+    // White space around a line is dropped before its name is read.
     proxy.expect(batch(" statsd.x:1|c"), 400);
     proxy.assert_sent(&receiver, &[]);
 }
@@ -122,14 +124,14 @@ fn a_prefix_makes_names_of_daemons_own_metrics_harmless() {
         proxy.expect(post(&format!("/count/{}", encoded(name)), "value=1"), 200);
         assert_eq!(receiver.next(), format!("web.{name}:1|c"));
     }
-    // This one ends statsd_exporter wherever it stands.
+    // This name crashes statsd_exporter with any prefix.
     proxy.expect(post(&format!("/count/{}", encoded("]a[")), "value=1"), 400);
     proxy.expect(batch("last:1|c"), 200);
     assert_eq!(receiver.next(), "web.last:1|c");
 }
 
 #[test]
-fn a_prefix_of_daemons_own_metrics_is_a_warning_at_start() {
+fn a_prefix_of_daemons_own_metrics_gives_a_warning_at_start() {
     let (receiver, proxy) = start(&["--metric-prefix=statsd"]);
     let warnings: Vec<_> = proxy.seen.iter().filter(|line| line.contains("WARN")).collect();
     assert_eq!(warnings.len(), 1, "{:?}", proxy.seen);

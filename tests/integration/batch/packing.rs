@@ -1,11 +1,11 @@
-//! How a batch's lines fill datagrams.
+//! The packing of a batch's lines in datagrams.
 
 use crate::support::receiver::Receiver;
 use crate::support::request::batch;
 
 use super::{all_accepted, start};
 
-/// Units filled into datagrams of at most `size` bytes, one after the other; a longer unit is alone.
+/// Packs units into datagrams of at most `size` bytes, in order; a longer unit gets a datagram of its own.
 fn filled<'a>(units: impl IntoIterator<Item = &'a str>, size: usize) -> Vec<String> {
     let mut datagrams: Vec<String> = Vec::new();
     for unit in units {
@@ -29,13 +29,13 @@ fn received(receiver: &Receiver, end: &str) -> Vec<String> {
     datagrams
 }
 
-/// Fewer datagrams than leave in one call to the kernel, and a body of one slice: nothing sends before the end.
+/// Fewer datagrams than one system call sends, and a body of one slice, so that no flush happens before the end.
 const TIGHT: usize = 63;
 
 #[test]
 fn datagrams_are_filled_up_to_the_packet_size() {
     for size in [64, 100, 512, 1432, 8192, 65_507] {
-        // Lines of 8 to 67 bytes: some alone are longer than the smallest datagram.
+        // Lines of 8 to 67 bytes: some are longer than the smallest datagram.
         let line = |i: usize| format!("{}{i}:{i}|c", "k".repeat(1 + i * 7 % 60));
         let mut lines: Vec<String> = (0..).map(line).take(1500).collect();
         while filled(lines.iter().map(String::as_str), size).len() > TIGHT {
@@ -84,6 +84,6 @@ fn long_batches_never_split_a_line_or_exceed_a_datagram() {
     let datagrams = received(&receiver, "end:1|c");
     assert!(datagrams.iter().all(|datagram| datagram.len() <= 1432));
     assert_eq!(datagrams.join("\n"), lines.join("\n"));
-    // Here and there one leaves half full, when a slice ends or a burst is sent; nearly all are full.
+    // A datagram may be half full at the end of a slice or a burst; nearly all are full.
     assert!(datagrams.len() * 1432 < body_len * 3 / 2, "{} datagrams", datagrams.len());
 }

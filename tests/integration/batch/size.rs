@@ -1,4 +1,4 @@
-//! Batches of thousands, up to the cap and past it, and what else the worker does meanwhile.
+//! Batches of thousands of metrics, up to the limit and above it, and other requests to the same worker meanwhile.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::{all_accepted, start};
 
 const MIB: usize = 1024 * 1024;
 
-/// Lines of exactly `len` bytes with their newlines. Nearly all of each is a container's id, which the proxy drops, so
-/// that the receiver's buffer, whatever its size, holds what is left of a batch of any size.
+/// Lines of exactly `len` bytes with their newlines. Most of each line is a container's id, which the proxy drops, so
+/// that the rest of a batch of any size fits into every receive buffer.
 fn padded_lines(count: usize, len: usize) -> String {
     let line = |i: usize| {
         let line = format!("n.{i}:1|c|c:");
@@ -24,7 +24,7 @@ fn padded_lines(count: usize, len: usize) -> String {
     (0..count).map(line).collect()
 }
 
-/// The same as objects, with what goes between them.
+/// The same as objects, with a separator.
 fn padded_objects(count: usize, len: usize, separator: &str) -> String {
     let object = |i: usize| {
         let object = format!(r#"{{"metric":"n.{i}","type":"c","pad":""#);
@@ -42,10 +42,10 @@ fn assert_sent(proxy: &Proxy, receiver: &Receiver, expected: &[String]) {
     proxy.assert_sent(receiver, &expected.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
-/// A mebibyte in each format, to the byte: 1,024 metrics of a kibibyte.
+/// Exactly a mebibyte in each format: 1,024 metrics of a kibibyte.
 fn mebibytes() -> [Vec<u8>; 3] {
     let lines = padded_lines(1024, 1024);
-    // Two brackets, and no comma after the last: one byte of padding has to go.
+    // Two brackets, and no comma after the last element: one byte of padding must be removed.
     let array = format!("[{}]", padded_objects(1024, 1024, ","));
     let array = array.replacen("\"pad\":\"x", "\"pad\":\"", 1);
     let ndjson = padded_objects(1024, 1024, "\n") + "\n";
@@ -55,7 +55,7 @@ fn mebibytes() -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn five_thousand_metrics_leave_in_order() {
+fn five_thousand_metrics_are_sent_in_order() {
     let (receiver, proxy) = start(&[]);
     let lines: String = numbered(5000).join("\n");
     let objects: Vec<String> = (0..5000).map(|i| format!(r#"{{"metric":"n.{i}","type":"c"}}"#)).collect();
@@ -66,7 +66,7 @@ fn five_thousand_metrics_leave_in_order() {
 }
 
 #[test]
-fn a_batch_of_exactly_a_mebibyte_is_taken_whole() {
+fn a_batch_of_exactly_a_mebibyte_is_accepted() {
     let (receiver, proxy) = start(&[]);
     for body in mebibytes() {
         for request in [batch(&body), chunked("POST", "/batch", &[], &body, 10_000)] {
@@ -77,7 +77,7 @@ fn a_batch_of_exactly_a_mebibyte_is_taken_whole() {
 }
 
 #[test]
-fn a_batch_one_byte_over_a_mebibyte_is_refused_whole() {
+fn a_batch_one_byte_over_a_mebibyte_is_refused() {
     let (receiver, proxy) = start(&[]);
     for mut body in mebibytes() {
         body.push(b'\n');
@@ -93,7 +93,7 @@ fn a_batch_one_byte_over_a_mebibyte_is_refused_whole() {
 }
 
 #[test]
-fn the_caps_of_batches_and_of_single_metrics_are_two() {
+fn batches_and_single_metrics_have_separate_limits() {
     let form = |len: usize| post("/count/a", &format!("value=3&pad={}", "x".repeat(len - "value=3&pad=".len())));
     let lines = |len: usize| batch(format!("a:3|c{}", "\n".repeat(len - "a:3|c".len())));
     for (flags, single, many) in [
@@ -112,7 +112,7 @@ fn the_caps_of_batches_and_of_single_metrics_are_two() {
 }
 
 #[test]
-fn packed_values_of_a_long_name_become_64_kib_and_no_more() {
+fn packed_values_of_a_long_name_expand_to_64_kib_at_most() {
     let name = "k".repeat(4000);
     let line = format!("{name}:{}|c", vec!["1"; 2000].join(":"));
     for (flags, accepted) in [(&[][..], 16), (&["--metric-prefix=ten.bytes", "--statsd-tag=k=vvvvvvvvv"], 16)] {
@@ -135,7 +135,7 @@ fn packed_values_of_a_long_name_become_64_kib_and_no_more() {
 }
 
 #[test]
-fn the_room_of_packed_values_is_each_lines_own() {
+fn each_line_has_its_own_limit_for_packed_values() {
     let (receiver, proxy) = start(&[]);
     let line = format!("{}:{}|c", "k".repeat(4000), vec!["1"; 17].join(":"));
     let answer = proxy.expect(batch(format!("{line}\nn.0:1|c\n{line}\nn.1:1|c")), 200);
@@ -147,7 +147,7 @@ fn the_room_of_packed_values_is_each_lines_own() {
 }
 
 #[test]
-fn a_batch_is_sent_whole_though_its_client_leaves_at_once() {
+fn a_batch_is_sent_completely_if_its_client_closes_at_once() {
     let (receiver, proxy) = start(&[]);
     for body in mebibytes() {
         for request in [batch(&body), chunked("POST", "/batch", &[], &body, 10_000)] {
@@ -163,7 +163,7 @@ fn a_batch_is_sent_whole_though_its_client_leaves_at_once() {
 }
 
 #[test]
-fn a_batch_is_sent_whole_though_its_connection_is_reset_meanwhile() {
+fn a_batch_is_sent_completely_if_its_connection_is_reset_meanwhile() {
     for (body, _) in long_batches() {
         let (receiver, proxy) = start(&["--http-max-batch-size=16777216"]);
         let mut client = Client::connect(proxy.address);
@@ -177,7 +177,7 @@ fn a_batch_is_sent_whole_though_its_connection_is_reset_meanwhile() {
 }
 
 #[test]
-fn a_connection_is_kept_after_batches_of_all_sizes() {
+fn a_connection_stays_open_after_batches_of_all_sizes() {
     let (receiver, proxy) = start(&[]);
     let mut client = Client::connect(proxy.address);
     let [lines, array, ndjson] = mebibytes();
@@ -197,8 +197,8 @@ fn a_connection_is_kept_after_batches_of_all_sizes() {
     proxy.assert_sent(&receiver, &expected);
 }
 
-/// Batches in each format that take the proxy a while, with a metric at either end, and how many metrics they hold. What
-/// is between costs time, and sends nothing that could crowd the receiver.
+/// Batches in each format that take some time, with a metric at each end, and the number of their metrics. The part
+/// between costs time, and sends nothing that could overflow the receive buffer.
 fn long_batches() -> [(String, usize); 3] {
     let objects = MIB / 16;
     let lines = format!("first:1|c\n{}last:1|c", "\n".repeat(4 * MIB));
@@ -210,7 +210,7 @@ fn long_batches() -> [(String, usize); 3] {
 }
 
 #[test]
-fn a_long_batch_does_not_keep_others_waiting() {
+fn other_requests_do_not_wait_for_a_long_batch() {
     for (body, metrics) in long_batches() {
         let (receiver, proxy) = start(&["--http-max-batch-size=16777216"]);
         let mut other = Client::connect(proxy.address);

@@ -1,4 +1,4 @@
-//! npm's `statsd-client`, which sends its lines as batches when it is given a URL.
+//! npm's `statsd-client`, which sends its lines as batches to a URL.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::support::token::{SECRET, token as good_token};
 
 use super::{sort, start, totals};
 
-/// Lets the client send all it has to `url`, and gives what it says that StatsD must hold.
+/// Runs the client with `url`, and returns the metrics that StatsD must then have.
 fn send(url: &str, token: &str) -> Value {
     let output = Command::new("node").arg(path("client.js")).args([url, token]).output().expect("node starts");
     assert!(output.status.success(), "{output:?}");
@@ -19,13 +19,13 @@ fn send(url: &str, token: &str) -> Value {
     expected
 }
 
-/// Plays the client against a proxy with these flags, and gives what StatsD holds and what it should.
+/// Runs the client with a proxy with these flags, and returns the actual and the expected metrics of StatsD.
 fn play(flags: &[&str], token: &str, path: &str, status: u16) -> Option<(Value, Value)> {
     let statsd = StatsD::start()?;
     let flags: Vec<&str> = flags.iter().copied().chain(["--verbose"]).collect();
     let mut proxy = start(&statsd, &flags);
     let expected = send(&format!("http://{}{path}", proxy.address), token);
-    // The client ends when its requests are answered, so this is behind them all.
+    // The client ends after its last answer, so this metric follows all others.
     let last = post(&path.replace("/batch", "/count/sync"), "value=1");
     proxy.expect(last.replacen("\r\n", &format!("\r\nX-JWT-Token: {}\r\n", good_token()), 1), 200);
     statsd.ask_until("counters", |counters| counters["sync"] == json!(1));
@@ -37,19 +37,19 @@ fn play(flags: &[&str], token: &str, path: &str, status: u16) -> Option<(Value, 
 }
 
 #[test]
-fn statsd_holds_what_its_client_sent_by_http() {
+fn statsd_has_the_metrics_of_its_client_over_http() {
     let Some((held, expected)) = play(&[], "", "/batch", 200) else { return };
     assert_eq!(held, expected);
 }
 
 #[test]
-fn statsd_holds_what_its_client_sent_with_a_token() {
+fn statsd_has_the_metrics_of_its_client_with_a_token() {
     let Some((held, expected)) = play(&["--jwt-secret", SECRET], &good_token(), "/batch", 200) else { return };
     assert_eq!(held, expected);
 }
 
 #[test]
-fn statsd_holds_what_its_client_sent_below_a_base_path() {
+fn statsd_has_the_metrics_of_its_client_below_a_base_path() {
     let Some((held, expected)) = play(&["--http-base-path=/v1/in"], "", "/v1/in/batch", 200) else { return };
     assert_eq!(held, expected);
 }

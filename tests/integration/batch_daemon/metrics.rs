@@ -1,11 +1,11 @@
-//! A thousand metrics of all kinds, how each is written in each format, and what they come to.
+//! A thousand metrics of all types, their text in each format, and their totals.
 
 use serde_json::{Value, json};
 
 use crate::support::client::post;
 use crate::support::request::json as json_request;
 
-/// What a metric does.
+/// The effect of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Count,
@@ -15,7 +15,7 @@ enum Kind {
     Set,
 }
 
-/// A metric; its value as the decimal that is written.
+/// A metric, with its value as decimal text.
 #[derive(Clone, Debug)]
 pub struct Metric {
     kind: Kind,
@@ -24,7 +24,7 @@ pub struct Metric {
     tag: Option<(&'static str, String)>,
 }
 
-/// A thousand, whose order matters: gauges are set, shifted and set again.
+/// A thousand metrics. Their order matters: gauges are set, shifted and set again.
 pub fn all() -> Vec<Metric> {
     let metric = |i: i64| {
         let (kind, name, value) = match i % 8 {
@@ -44,7 +44,7 @@ pub fn all() -> Vec<Metric> {
 }
 
 impl Metric {
-    /// As StatsD reads it: a sign makes a gauge's value a shift, so a negative gauge is set to 0 first.
+    /// The lines for StatsD: a sign makes a gauge's value a shift, so a negative gauge is set to 0 first.
     pub fn line(&self) -> String {
         let Self { kind, name, value, tag } = self;
         let tags = tag.as_ref().map(|(key, value)| format!("|#{key}:{value}")).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Metric {
         }
     }
 
-    /// As an element of a batch.
+    /// The element of a JSON batch.
     pub fn object(&self) -> String {
         let kind = match self.kind {
             Kind::Count => "count",
@@ -70,7 +70,7 @@ impl Metric {
         format!(r#"{{"metric":"{}","type":"{kind}",{}}}"#, self.name, self.members())
     }
 
-    /// As a request of its own: a form, or JSON where there are tags.
+    /// A request for this metric alone: a form, or JSON if it has tags.
     pub fn request(&self) -> Vec<u8> {
         let resource = match self.kind {
             Kind::Count => "count",
@@ -99,11 +99,11 @@ impl Metric {
     }
 }
 
-/// What StatsD must hold after these metrics, in the form of [`super::totals`].
+/// The metrics that StatsD must then have, in the form of [`super::totals`].
 pub fn expected(metrics: &[Metric]) -> Value {
     let mut held = json!({"counters": {}, "gauges": {}, "timers": {}, "sets": {}});
     for Metric { kind, name, value, tag } in metrics {
-        // StatsD writes tags into the name.
+        // StatsD appends tags to the name.
         let key = tag.as_ref().map_or(name.clone(), |(tag, value)| format!("{name};{tag}={value}"));
         let number: f64 = value.parse().expect("a decimal");
         match kind {

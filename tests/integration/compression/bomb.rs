@@ -1,4 +1,4 @@
-//! A gigabyte that comes as a megabyte.
+//! A gigabyte that is compressed to a megabyte.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use super::{coded, start};
 const BOMBS: u64 = 10;
 
 #[test]
-fn a_gigabyte_of_zeros_costs_next_to_nothing() {
+fn a_gigabyte_of_zeros_costs_almost_nothing() {
     let bomb = gzip_bomb(954);
     assert!((900_000..1_048_576).contains(&bomb.len()), "under the cap as it comes: {} bytes", bomb.len());
     let size = io::copy(&mut GzDecoder::new(&bomb[..]), &mut io::sink()).expect("sound gzip, to its checksum");
@@ -26,8 +26,8 @@ fn a_gigabyte_of_zeros_costs_next_to_nothing() {
         assert_eq!(good.send(coded("/batch", "gzip", gzip(format!("beside:{i}|g")))).answer().status, 200);
         sent.extend([format!("beside:{i}|c"), format!("beside:{i}|g")]);
     };
-    // The allocator keeps the buffers of the largest good batch, in huge pages where the kernel has them: compared with
-    // that, a bomb must cost nothing.
+    // The allocator keeps the buffers of the largest valid batch, in huge pages if the kernel has them. Compared with
+    // that, a decompression bomb must cost nothing.
     proxy.expect(coded("/batch", "gzip", gzip("\n".repeat(1024 * 1024))), 200);
     send_good(0);
     let (memory, ticks) = (proxy.peak_memory_kib(), proxy.cpu_ticks());

@@ -1,4 +1,4 @@
-//! Bodies that are not what their Content-Encoding says, and codings that are not known.
+//! Bodies that do not match their Content-Encoding, and unknown codings.
 
 use crate::support::coding::{gzip, raw_deflate, zlib};
 use crate::support::proxy::Proxy;
@@ -20,7 +20,7 @@ fn refused(proxy: &Proxy, coding: &str, body: &[u8], why: &str) {
 }
 
 #[test]
-fn a_body_that_is_cut_anywhere_is_refused() {
+fn a_body_that_is_truncated_at_any_byte_is_refused() {
     let (receiver, proxy) = start(&[]);
     for (coding, body) in [("gzip", gzip(BODY)), ("deflate", zlib(BODY)), ("deflate", raw_deflate(BODY))] {
         for len in 1..body.len() {
@@ -33,12 +33,12 @@ fn a_body_that_is_cut_anywhere_is_refused() {
 #[test]
 fn a_body_with_a_flipped_bit_is_refused() {
     let (receiver, proxy) = start(&[]);
-    // Time, level and system in the head of gzip are nobody's business, nor are the bits that fill the last byte before
-    // the checksum.
+    // Time, level and system in the header of gzip are not checked, and neither are the bits that fill the last byte
+    // before the checksum.
     let good = gzip(BODY);
     for at in (0..good.len()).filter(|at| !(4..10).contains(at) && at + 9 != good.len()) {
         let mut body = good.clone();
-        // The lowest of the flags is a hint that it is text; the next, a checksum that is not there.
+        // The lowest flag is a hint that the data is text; the next one announces a checksum that is missing.
         body[at] ^= if at == 3 { 2 } else { 1 };
         refused(&proxy, "gzip", &body, &format!("byte {at}"));
     }
@@ -52,7 +52,7 @@ fn a_body_with_a_flipped_bit_is_refused() {
 }
 
 #[test]
-fn checksums_and_lengths_have_to_be_right() {
+fn wrong_checksums_and_lengths_are_refused() {
     let (receiver, proxy) = start(&[]);
     let good = gzip(BODY);
     let end = good.len();
@@ -69,7 +69,7 @@ fn checksums_and_lengths_have_to_be_right() {
 }
 
 #[test]
-fn nothing_may_follow_the_compressed_data() {
+fn bytes_after_the_compressed_data_are_refused() {
     let (receiver, proxy) = start(&[]);
     for (coding, body) in [("gzip", gzip(BODY)), ("deflate", zlib(BODY)), ("deflate", raw_deflate(BODY))] {
         for rest in [&b"\0"[..], b"x", b"\n", b"a:1|c", &gzip("d:1|c"), &body] {
@@ -80,7 +80,7 @@ fn nothing_may_follow_the_compressed_data() {
 }
 
 #[test]
-fn a_body_in_another_coding_than_its_name_is_refused() {
+fn a_body_in_another_coding_than_declared_is_refused() {
     let (receiver, proxy) = start(&[]);
     for (coding, body) in [
         ("gzip", zlib(BODY)),
@@ -95,14 +95,14 @@ fn a_body_in_another_coding_than_its_name_is_refused() {
     ] {
         refused(&proxy, coding, &body, &format!("{body:?}"));
     }
-    // Without a name it is no metric either.
+    // Without a declared coding it is not a metric either.
     let answer = proxy.expect(request("POST", "/batch", &[], gzip(BODY)), 400);
     assert!(answer.body.starts_with(r#"{"accepted":0,"rejected":[{"index":0,"#), "{answer:?}");
     proxy.assert_sent(&receiver, &[]);
 }
 
 #[test]
-fn codings_that_are_not_known_are_415_with_those_that_are() {
+fn unknown_codings_get_415_with_the_supported_ones() {
     let (receiver, proxy) = start(&[]);
     for coding in ["br", "zstd", "compress", "gzip, gzip", "gzip, identity", "gzip;q=1", "gzi", "", "*"] {
         for path in ["/batch", "/count/a"] {
@@ -114,7 +114,7 @@ fn codings_that_are_not_known_are_415_with_those_that_are() {
     }
     let twice = ["Content-Encoding: gzip", "Content-Encoding: gzip"];
     proxy.expect(request("POST", "/batch", &twice, gzip(gzip(BODY))), 415);
-    // An unknown type is another matter.
+    // The answer for an unknown type has no Accept-Encoding.
     let answer = proxy.expect(request("POST", "/batch", &["Content-Type: image/png", twice[0]], gzip(BODY)), 415);
     assert_eq!((answer.body.as_str(), answer.header("accept-encoding")), ("Content type not supported\n", None));
     proxy.assert_sent(&receiver, &[]);

@@ -1,4 +1,4 @@
-//! The table: a row for each dialect, a cell for each of its tests.
+//! The table: one row per dialect, and one cell per test.
 
 use super::{Outcome, check, dialect};
 use crate::support::client::post;

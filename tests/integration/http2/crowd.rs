@@ -1,4 +1,4 @@
-//! Unfinished requests of a few do not take the memory from others.
+//! Unfinished requests of some clients do not take the memory of others.
 
 use std::io::Write;
 
@@ -7,11 +7,11 @@ use crate::support::coding::gzip;
 
 use super::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, field, next_frame, open, post_to};
 
-/// Connections of the attack, each with as many requests as it may have under way.
+/// Connections of the attack, each with the maximum number of requests.
 const CROWD: usize = 24;
 
 #[test]
-fn bodies_that_begin_and_stay_do_not_refuse_others() {
+fn unfinished_bodies_do_not_displace_other_requests() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let head = [post_to("/batch"), field("content-encoding", "gzip")].concat();
     let begun = &gzip("a:1|c\n".repeat(1000))[..20];
@@ -23,7 +23,7 @@ fn bodies_that_begin_and_stay_do_not_refuse_others() {
         }
         crowd.push(client);
     }
-    // Batches that come in pieces, so that they need memory, and in one piece.
+    // Batches in several pieces, which need memory, and in one piece.
     let whole = "b:1|c\n".repeat(150_000);
     let mut good = https.connect(&["http/1.1"]);
     for body in ["one:1|c", &whole[..900_000]] {
@@ -48,7 +48,7 @@ fn bodies_that_begin_and_stay_do_not_refuse_others() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
 }
 
-/// Begins `count` batches that stay.
+/// Begins `count` batches that are not completed.
 fn begin(client: &mut TlsClient, first: u32, count: u32) {
     for i in 0..count {
         // The proxy may have closed the connection.
@@ -58,7 +58,7 @@ fn begin(client: &mut TlsClient, first: u32, count: u32) {
 }
 
 #[test]
-fn a_connection_that_is_served_outlives_a_crowd_of_others() {
+fn a_served_connection_survives_many_unfinished_ones() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut shared = https.http2();
     begin(&mut shared, 1, 20);
@@ -69,7 +69,7 @@ fn a_connection_that_is_served_outlives_a_crowd_of_others() {
         begin(&mut client, 1, 64);
         crowd.push(client);
         if i % 10 == 0 || served < 83 {
-            // As a proxy in front would: requests of others, one after another.
+            // Requests in sequence, as a reverse proxy sends them.
             shared.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, served, &post_to("/count/a"))).expect("taken");
             assert_eq!(https.receiver.next(), "a:1|c");
             served += 2;
@@ -87,12 +87,12 @@ fn a_connection_that_is_served_outlives_a_crowd_of_others() {
             _ => {}
         }
     }
-    // What lay for longest was refused, with an answer each; what came whole was served.
+    // The requests that were idle longest were refused with an answer; complete ones were served.
     assert_eq!((refused, accepted), (20, (served - 41) / 2));
 }
 
 #[test]
-fn a_connection_that_only_begins_is_closed_after_its_answers() {
+fn a_connection_that_only_begins_requests_is_closed_after_its_answers() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut idle = https.http2();
     begin(&mut idle, 1, 64);
@@ -117,7 +117,7 @@ fn a_connection_that_only_begins_is_closed_after_its_answers() {
 }
 
 #[test]
-fn a_slow_upload_goes_on_beside_a_crowd() {
+fn a_slow_upload_survives_many_unfinished_requests() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut slow = https.connect(&["http/1.1"]);
     let body = "slow:1|c\n".repeat(20_000);

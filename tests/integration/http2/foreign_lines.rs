@@ -1,4 +1,4 @@
-//! What the crates below log of misuse is no line of the proxy's log: each connection could write some.
+//! Log events of libraries about misuse are not logged, because each connection could cause some.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use crate::https::Https;
 
 use super::{DATA, END_STREAM, GOAWAY, RST_STREAM, field, frame, next_frame, open, post_to};
 
-/// Broken streams of one connection that h2 resets before it ends the connection.
+/// Broken streams that h2 resets before it closes their connection.
 const MAX_RESETS: u32 = 1024;
 
 #[test]
@@ -16,7 +16,8 @@ fn h2_does_not_write_to_the_log() {
         let mut client = https.http2();
         let head = [post_to("/count/a"), field("content-length", "1")].concat();
         let last = (0..=MAX_RESETS).map(|i| 2 * i + 1).find_map(|stream| {
-            // More than was announced: h2 resets the stream, and at the limit ends the connection and logs a warning.
+            // More bytes than announced: h2 resets the stream, and at the limit closes the connection and logs a
+            // warning.
             let body = frame(DATA, END_STREAM, stream, b"12");
             client.write_all(&[open(stream, &head), body].concat()).expect("the request is taken");
             let ends =
@@ -30,7 +31,7 @@ fn h2_does_not_write_to_the_log() {
         https.proxy.stop();
         let foreign = https.proxy.lines_of("locally-reset streams reached limit");
         assert!(foreign.is_empty(), "{foreign:#?}");
-        // The proxy's own sum of them is there.
+        // The proxy logs its own sum of them.
         assert!(!https.proxy.lines_of("1024 requests refused: 1024 broken_body").is_empty(), "{:?}", https.proxy.seen);
     }
 }

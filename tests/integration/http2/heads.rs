@@ -1,4 +1,4 @@
-//! Heads that take far more memory than bytes on the wire.
+//! Heads whose memory is much larger than their bytes on the wire.
 
 use std::io::Write;
 use std::time::Instant;
@@ -12,23 +12,23 @@ use super::{DATA, END_HEADERS, HEADERS, field, literal, next_frame, open, post_t
 /// Connections of the attack.
 const CROWD: usize = 600;
 
-/// Requests that a connection may have under way.
+/// Requests under way that a connection may have.
 const STREAMS: u32 = 64;
 
 /// The most memory that the proxy may take, in KiB.
 const MOST: u64 = 120 * 1024;
 
-/// Fields that are put into the table of names once, with incremental indexing (RFC 7541 section 6.2.1).
+/// Fields that are added to the dynamic table once, with incremental indexing (RFC 7541 section 6.2.1).
 fn indexing(names: usize) -> Vec<u8> {
     (0..names).flat_map(|i| [&[0x40][..], &text(&format!("x{i}")), &text("")].concat()).collect()
 }
 
-/// `count` fields of the table of names, a byte each (RFC 7541 section 6.1).
+/// `count` fields of the dynamic table, one byte each (RFC 7541 section 6.1).
 fn indexed(names: usize, count: usize) -> Vec<u8> {
     (0..count).map(|i| 0x80 | (62 + (i % names) as u8)).collect()
 }
 
-/// The frames of one connection: a request that fills the table of names, then heads that each name `fields` of it, each
+/// The frames of one connection: a request that fills the dynamic table, then heads with `fields` indexed fields, each
 /// with the first bytes of a body.
 fn attack(fields: usize, first_data: usize) -> Vec<u8> {
     let names = 60;
@@ -43,14 +43,14 @@ fn attack(fields: usize, first_data: usize) -> Vec<u8> {
     bytes
 }
 
-/// Has `CROWD` connections send `bytes`, good requests beside them served, and the memory come back.
+/// Checks that good requests are served while `CROWD` connections send `bytes`, and that the memory is released.
 fn assert_survives(name: &str, bytes: &[u8]) {
     let https = Https::start(&["--http-threads=2", "--http-timeout-read=60"]);
     let mut good = https.connect(&["http/1.1"]);
     let mut crowd: Vec<TlsClient> = Vec::new();
     for i in 0..CROWD {
         let mut client = https.http2();
-        // The proxy may refuse the connection, and close it while this is written.
+        // The proxy may close the connection during this write.
         let _ = client.write_all(bytes);
         crowd.push(client);
         if i % 20 == 0 {
@@ -86,7 +86,8 @@ fn heads_of_as_many_fields_as_are_allowed_do_not_fill_the_memory() {
 
 #[test]
 fn long_indexed_values_do_not_fill_the_memory() {
-    // The path, the origin and the content type are kept while a body comes; each is put into the table, then named by a byte.
+    // The path, the origin and the content type are kept while a body arrives; each is added to the table, then indexed
+    // with a byte.
     let long = "p".repeat(3900);
     let path = [&[0x44][..], &text(&format!("/count/{long}"))].concat();
     let mut bytes = frame(HEADERS, END_HEADERS | 1, 1, &[&b"\x83\x87"[..], &path, &literal(1, "localhost")].concat());
@@ -103,7 +104,7 @@ fn long_indexed_values_do_not_fill_the_memory() {
 }
 
 #[test]
-fn more_than_100_fields_are_431_on_both_protocols() {
+fn more_than_100_fields_get_431_on_both_protocols() {
     let https = Https::start(&[]);
     let mut client = https.http2();
     let fields = |count: usize| (0..count).flat_map(|i| field(&format!("x{i}"), "1")).collect::<Vec<u8>>();
@@ -116,7 +117,7 @@ fn more_than_100_fields_are_431_on_both_protocols() {
                 break frame;
             }
         };
-        // `:status 200` is in the static table; 431 is not, and comes as text.
+        // `:status 200` is in the static table; 431 is not, and is sent as text.
         if count <= 100 {
             assert_eq!(answer.payload[0], 0x88, "{answer:?}");
         } else {
@@ -133,7 +134,7 @@ fn more_than_100_fields_are_431_on_both_protocols() {
 }
 
 #[test]
-fn a_connection_that_sends_oversized_heads_again_and_again_is_closed() {
+fn a_connection_with_many_oversized_heads_is_closed() {
     let https = Https::start(&[]);
     let mut client = https.http2();
     let fields: Vec<u8> = (0..101).flat_map(|i| field(&format!("x{i}"), "1")).collect();
@@ -144,8 +145,8 @@ fn a_connection_that_sends_oversized_heads_again_and_again_is_closed() {
 }
 
 #[test]
-fn a_few_kept_bytes_do_not_keep_the_frame_that_they_came_in() {
-    // Without Huffman coding, a short target and an origin are parts of the frame's own buffer.
+fn a_few_kept_bytes_do_not_keep_their_frame_in_memory() {
+    // Without Huffman coding, a short target and an origin are slices of the frame's buffer.
     let mut bytes = Vec::new();
     for i in 0..STREAMS {
         let filler = field("x-filler", &"f".repeat(7000));

@@ -1,4 +1,4 @@
-//! Refused requests end as others do: with an answer, and without a reset.
+//! Refused requests end like others: with an answer, and without a reset.
 
 use std::io::Write;
 use std::process::Command;
@@ -12,10 +12,10 @@ use super::{
 
 const SECRET: &str = "--jwt-secret=a secret of more than thirty-two bytes";
 
-/// The most bytes of a refused body that the proxy reads.
+/// Bytes of a refused body that the proxy reads at most.
 const MAX_DISCARDED_BYTES: usize = 65_536;
 
-/// What comes on `stream` until it ends.
+/// The frames of `stream` until it ends.
 fn answer(client: &mut TlsClient, stream: u32) -> Vec<Frame> {
     let mut frames = Vec::new();
     loop {
@@ -37,7 +37,7 @@ fn body(frames: &[Frame]) -> String {
     String::from_utf8(data).expect("answers are UTF-8")
 }
 
-/// Sends a ping, and gives what comes before its answer.
+/// Sends a PING, and returns the frames before its answer.
 fn until_pong(client: &mut TlsClient) -> Vec<Frame> {
     client.write_all(&frame(6, 0, 0, b"12345678")).expect("the ping is taken");
     let mut frames = Vec::new();
@@ -51,7 +51,7 @@ fn until_pong(client: &mut TlsClient) -> Vec<Frame> {
 }
 
 #[test]
-fn a_refused_body_is_taken_in_and_the_stream_is_not_reset() {
+fn a_refused_body_is_discarded_and_the_stream_is_not_reset() {
     let https = Https::start(&[SECRET]);
     let stream = 1;
     for (path, text) in
@@ -59,11 +59,11 @@ fn a_refused_body_is_taken_in_and_the_stream_is_not_reset() {
     {
         let mut client = https.http2();
         client.write_all(&open(stream, &post_to(path))).expect("the head is taken");
-        // The answer comes at once, before any of the body.
+        // The answer is sent at once, before the body.
         let frames = answer(&mut client, stream);
         assert_eq!(body(&frames), text);
         assert!(frames.iter().all(|frame| frame.kind != RST_STREAM), "{frames:?}");
-        // As much as a client may send without waiting.
+        // The bytes that a client may send without waiting.
         let mut after = Windows::new(stream).send(&mut client, FIRST_WINDOW, true);
         after.extend(until_pong(&mut client));
         assert!(after.iter().all(|frame| ![RST_STREAM, GOAWAY].contains(&frame.kind)), "{after:?}");
@@ -71,7 +71,7 @@ fn a_refused_body_is_taken_in_and_the_stream_is_not_reset() {
 }
 
 #[test]
-fn a_refused_body_is_taken_in_up_to_a_limit() {
+fn a_refused_body_is_discarded_up_to_a_limit() {
     let https = Https::start(&[SECRET]);
     let mut client = https.http2();
     client.write_all(&open(1, &post_to("/batch"))).expect("the head is taken");
@@ -84,15 +84,15 @@ fn a_refused_body_is_taken_in_up_to_a_limit() {
             break frame;
         }
     };
-    // NO_ERROR: the answer stands (RFC 9113 section 8.1).
+    // NO_ERROR means that the answer is valid (RFC 9113 section 8.1).
     assert_eq!((reset.stream, &reset.payload[..]), (1, &[0, 0, 0, 0][..]));
-    // Others on the connection go on.
+    // Other streams of the connection continue.
     client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &post_to("/nope"))).expect("the head is taken");
     assert_eq!(body(&answer(&mut client, 3)), "404 page not found\n");
 }
 
 #[test]
-fn a_body_past_the_cap_is_refused_without_a_reset_while_it_is_short_enough() {
+fn a_body_over_the_limit_is_refused_without_a_reset_if_it_is_short_enough() {
     let https = Https::start(&["--http-max-body-size=100"]);
     let mut client = https.http2();
     client.write_all(&open(1, &post_to("/count/a"))).expect("the head is taken");
@@ -121,18 +121,48 @@ fn an_expectation_gets_its_100_or_the_answer_at_once() {
     client.write_all(&frame(DATA, END_STREAM, 1, b"value=7")).expect("the body is taken");
     let frames = answer(&mut client, 1);
     assert_eq!(frames[0].payload[0], 0x88, "{frames:?}");
-    // Refused: no leave to send the body, and the answer at once.
+    // A refused request gets no 100, and its answer at once.
     client.write_all(&open(3, &expects("/nope"))).expect("the head is taken");
     let frames = answer(&mut client, 3);
     assert_eq!(frames.iter().filter(|frame| frame.kind == HEADERS).count(), 1, "{frames:?}");
     assert_eq!(body(&frames), "404 page not found\n");
-    // Announced too long.
+    // Content-Length exceeds the limit.
     let too_long = [expects("/count/a"), literal(0, "")].concat();
     drop(too_long);
     client.write_all(&open(5, &[expects("/count/a"), field("content-length", "101")].concat())).expect("taken");
     let frames = answer(&mut client, 5);
     assert_eq!(body(&frames), "Request body too large\n");
     https.assert_sent(&["a:7|c"]);
+}
+
+#[test]
+fn a_head_that_http1_would_refuse_is_refused_here_too() {
+    // The page of the demo is at `/`: a target without a path must not lead to it.
+    let https = Https::start(&["--demo"]);
+    let mut client = https.http2();
+    let get = |path: &str| [b"\x82\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat();
+    let expects = |values: &[&str]| {
+        let fields = values.iter().flat_map(|value| field("expect", value));
+        [post_to("/count/a"), fields.collect()].concat()
+    };
+    for (index, (head, text)) in [
+        (get("?x"), "Invalid request target specified\n"),
+        (get("?"), "Invalid request target specified\n"),
+        (get("?/heartbeat"), "Invalid request target specified\n"),
+        (post_to("?value=1"), "Invalid request target specified\n"),
+        (get("*"), "Invalid request target specified\n"),
+        (expects(&["100-continue", "other"]), "Expectation not supported\n"),
+        (expects(&["other", "100-continue"]), "Expectation not supported\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let stream = 2 * index as u32 + 1;
+        client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &head)).expect("the head is taken");
+        assert_eq!(body(&answer(&mut client, stream)), text, "{index}");
+    }
+    client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 99, &get("/heartbeat?x"))).expect("the head is taken");
+    assert_eq!(body(&answer(&mut client, 99)), "OK");
 }
 
 #[test]

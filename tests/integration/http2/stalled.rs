@@ -1,4 +1,4 @@
-//! Answers that a peer does not take, and frames that it does not end.
+//! Answers that a client does not read, and frames that it does not complete.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use super::{
     DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, field, literal, next_frame, open, post_to, text,
 };
 
-/// The most memory that the proxy may take with 600 connections, in KiB: they take 45 MiB when they have sent nothing.
+/// Memory limit of the proxy with 600 connections, in KiB: they take 45 MiB before they have sent anything.
 const MOST: u64 = 80 * 1024;
 
 /// `GET`, `https`, a path and an authority.
@@ -17,7 +17,8 @@ fn get(path: &str) -> Vec<u8> {
     [b"\x82\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat()
 }
 
-/// A connection whose settings let the proxy send no byte of a body (SETTINGS_INITIAL_WINDOW_SIZE 0, RFC 9113 section 6.5.2).
+/// A connection whose settings let the proxy send no byte of a body (SETTINGS_INITIAL_WINDOW_SIZE 0, RFC 9113 section
+/// 6.5.2).
 fn without_window(https: &Https) -> TlsClient {
     let mut client = https.connect(&["h2"]);
     client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface is taken");
@@ -26,7 +27,7 @@ fn without_window(https: &Https) -> TlsClient {
 }
 
 #[test]
-fn an_answer_that_is_not_taken_is_reset_in_time() {
+fn an_answer_that_is_not_read_is_reset_in_time() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-write=1"]);
     let mut client = without_window(&https);
     let mut waiting = vec![1, 3, 5];
@@ -41,7 +42,7 @@ fn an_answer_that_is_not_taken_is_reset_in_time() {
             waiting.retain(|stream| *stream != frame.stream);
         }
     }
-    // With a window, the next answer comes.
+    // With a window, the next answer is sent.
     client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 7, &get("/nope"))).expect("taken");
     client.write_all(&frame(8, 0, 7, &100u32.to_be_bytes())).expect("taken");
     loop {
@@ -77,14 +78,14 @@ fn a_window_of_a_few_bytes_gets_the_answer_in_pieces() {
 }
 
 #[test]
-fn answers_that_are_not_taken_do_not_fill_the_memory() {
+fn answers_that_are_not_read_do_not_fill_the_memory() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-write=60"]);
     let requests: Vec<u8> =
         (0..64).flat_map(|i| frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 1, &get("/nope"))).collect();
     let crowd: Vec<TlsClient> = (0..600)
         .map(|_| {
             let mut client = without_window(&https);
-            // The proxy may close the connection while this is written.
+            // The proxy may close the connection during this write.
             let _ = client.write_all(&requests);
             client
         })
@@ -98,7 +99,7 @@ fn answers_that_are_not_taken_do_not_fill_the_memory() {
 }
 
 #[test]
-fn frames_that_do_not_end_have_the_deadline_of_reading() {
+fn incomplete_frames_have_the_read_deadline() {
     let https = Https::start(&["--http-threads=2", "--http-timeout-read=1"]);
     let mut half_preface = https.connect(&["h2"]);
     half_preface.write_all(b"PRI * HTTP/2.0").expect("taken");
@@ -137,16 +138,16 @@ fn a_request_in_a_partial_frame_is_answered_before_its_connection_is_closed() {
 }
 
 #[test]
-fn heads_that_are_refused_before_they_are_handed_over_count() {
+fn heads_that_h2_refuses_count() {
     let mut https = Https::start(&["--http-threads=2"]);
     let mut client = https.http2();
-    // 60 fields of the table, named again and again: more than 16 KiB as RFC 9113 section 6.5.2 counts them.
+    // 60 fields of the table, each indexed many times: more than 16 KiB as RFC 9113 section 6.5.2 counts them.
     let names: Vec<u8> = (0..60).flat_map(|i| [&[0x40][..], &text(&format!("x{i}")), &text("")].concat()).collect();
     let fields: Vec<u8> = (0..600).map(|i| 0x80 | (62 + (i % 60) as u8)).collect();
     let first = [post_to("/count/table"), names].concat();
     client.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &first)).expect("taken");
     assert_eq!(https.receiver.next(), "table:1|c");
-    // From here on the client knows how many requests it may have under way.
+    // From here on the client knows the maximum number of requests.
     client.write_all(&frame(4, 1, 0, &[])).expect("taken");
     for i in 1..=20 {
         client.write_all(&open(2 * i + 1, &post_to("/batch"))).expect("taken");
@@ -168,12 +169,12 @@ fn heads_that_are_refused_before_they_are_handed_over_count() {
 }
 
 #[test]
-fn a_body_in_thousands_of_small_frames_is_taken() {
+fn a_body_in_thousands_of_small_frames_is_accepted() {
     let https = Https::start(&["--http-threads=2"]);
     let mut client = https.http2();
     let lines = 3_000;
     client.write_all(&open(1, &[post_to("/batch"), field("content-type", "text/plain")].concat())).expect("taken");
-    // All that a window takes, in one go: each frame has a line.
+    // A whole window at once: each frame has a line.
     let pieces: Vec<u8> = (0..lines).flat_map(|_| frame(DATA, 0, 1, b"small.n:1|c\n")).collect();
     client.write_all(&pieces).expect("taken");
     client.write_all(&frame(DATA, END_STREAM, 1, b"")).expect("taken");

@@ -1,4 +1,4 @@
-//! A client that writes exact bytes, and reads answers by the book.
+//! A client that writes exact bytes, and parses answers strictly.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -45,13 +45,13 @@ impl Client {
         self.reader.get_ref()
     }
 
-    /// Writes all bytes. A peer that has closed already is not this function's matter: the answer tells.
+    /// Writes all bytes. Ignores a peer that has already closed: the answer shows it.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.reader.get_mut().write_all(bytes.as_ref());
         self
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side.
     pub fn finish(&mut self) -> &mut Self {
         let _ = self.stream().shutdown(Shutdown::Write);
         self
@@ -64,7 +64,7 @@ impl Client {
         Some(answer)
     }
 
-    /// The next answer, with a body that need not be text.
+    /// The next answer, with a binary body.
     pub fn answer_in_bytes(&mut self) -> (Answer, Vec<u8>) {
         self.read_answer(true).expect("an answer before the close")
     }
@@ -102,14 +102,14 @@ impl Client {
         }
         let answer = Answer { status, headers, body: String::new() };
         let length = answer.header("content-length").map_or(0, |v| v.parse().expect("a content length"));
-        // Neither has a body, whatever length is announced (RFC 9112 section 6.3).
+        // Neither has a body, for any Content-Length (RFC 9112 section 6.3).
         let has_body = has_body && status != 204 && status != 304;
         let mut body = vec![0; if has_body { length } else { 0 }];
         self.reader.read_exact(&mut body).expect("the whole body");
         Some((answer, body))
     }
 
-    /// Whether the proxy closes, in the patience of a test, without sending more.
+    /// True if the proxy closes in time without sending more bytes.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         match self.reader.read_to_end(&mut rest) {
@@ -119,7 +119,7 @@ impl Client {
     }
 }
 
-/// A form as a request, over a connection that is kept.
+/// A request with a form, on a connection that stays open.
 pub fn post(path: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -128,7 +128,7 @@ pub fn post(path: &str, body: &str) -> String {
     )
 }
 
-/// Sends one request on a fresh connection, and reads its answer.
+/// Sends one request on a new connection, and reads its answer.
 pub fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     Client::connect(address).send(request).answer()
 }

@@ -1,4 +1,4 @@
-//! Bodies in each content coding that the proxy knows.
+//! Bodies in each content coding that the proxy supports.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ pub fn zlib(body: impl AsRef<[u8]>) -> Vec<u8> {
     encoder.finish().expect("a Vec takes it")
 }
 
-/// RFC 1951 alone, which some call `deflate`.
+/// RFC 1951 alone, which some clients call `deflate`.
 pub fn raw_deflate(body: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body.as_ref()).expect("a Vec takes it");
@@ -28,7 +28,7 @@ pub fn raw_deflate(body: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// Zeros, `mebibytes` of them, as gzip.
 ///
-/// Blocks that end with a full flush look back at nothing before them, so those of one mebibyte stand for all.
+/// Blocks that end with a full flush have no references to earlier ones, so the blocks of one mebibyte are repeated.
 pub fn gzip_bomb(mebibytes: u32) -> Vec<u8> {
     let zeros = vec![0; 1024 * 1024];
     let mut blocks = Vec::with_capacity(8192);
@@ -38,13 +38,13 @@ pub fn gzip_bomb(mebibytes: u32) -> Vec<u8> {
     let mut one = Crc::new();
     one.update(&zeros);
     let mut crc = Crc::new();
-    // Nothing but the fixed fields: no name, no time, an unknown system.
+    // Only the fixed fields: no name, no time, an unknown system.
     let mut bomb = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     for _ in 0..mebibytes {
         bomb.extend_from_slice(&blocks);
         crc.combine(&one);
     }
-    // An empty block, the last.
+    // The last block is empty.
     bomb.extend_from_slice(&[3, 0]);
     bomb.extend_from_slice(&crc.sum().to_le_bytes());
     bomb.extend_from_slice(&crc.amount().to_le_bytes());

@@ -1,4 +1,4 @@
-//! Many connections that are good for nothing, and that come again when they are closed.
+//! Many useless connections that reconnect when they are closed.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
-/// Connections that send the same first bytes and then nothing, in a thread of their own, until this is dropped.
+/// Connections of a separate thread that send the same first bytes and then nothing, until this is dropped.
 pub struct Crowd {
     stop: Arc<AtomicBool>,
     closed: Arc<AtomicUsize>,
@@ -30,7 +30,7 @@ impl Crowd {
                             closed.fetch_add(1, Ordering::Relaxed);
                         }
                     }
-                    // The looks would take a core that the proxy needs.
+                    // Without a pause, the checks would use a core that the proxy needs.
                     std::thread::sleep(Duration::from_millis(1));
                 }
             }
@@ -38,7 +38,7 @@ impl Crowd {
         Self { stop, closed, thread: Some(thread) }
     }
 
-    /// Waits until the proxy has closed so many more of them.
+    /// Waits until the proxy has closed this number of further connections.
     pub fn wait_for_closings(&self, count: usize) {
         let (start, end) = (self.closed.load(Ordering::Relaxed), Instant::now() + PATIENCE);
         while self.closed.load(Ordering::Relaxed) < start + count {
@@ -62,7 +62,7 @@ fn open(address: SocketAddr, first: &[u8]) -> TcpStream {
     stream
 }
 
-/// True if the peer has closed, whatever it has said before.
+/// True if the peer has closed, after any bytes.
 fn is_closed(stream: &mut TcpStream) -> bool {
     let mut scrap = [0; 4096];
     loop {

@@ -1,4 +1,4 @@
-//! What every test needs: a proxy, a StatsD that shows exact bytes, and a client that sends exact bytes.
+//! Support of all tests: a proxy, a StatsD receiver with exact bytes, and a client that sends exact bytes.
 
 pub mod client;
 pub mod coding;
@@ -14,5 +14,5 @@ pub mod unlogged;
 
 use std::time::Duration;
 
-/// How long a test waits for what must come. Generous: it is only ever spent when a test fails.
+/// Longest wait of a test for an event that must occur. It is long, because only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);

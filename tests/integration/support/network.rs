@@ -1,4 +1,4 @@
-//! Networks of a test's own: routes, firewalls and slow links that the machine must not see.
+//! Separate networks for tests with routes, firewalls and slow links that must not affect the machine.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,12 +6,13 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-/// A network namespace, and one of mounts. Everything that this thread starts from now on is in it, the proxy included.
+/// A network namespace and a mount namespace. All processes that this thread starts afterwards are in them, including
+/// the proxy.
 pub struct Network(());
 
 impl Network {
-    /// Moves this thread into a network that has only a loopback interface. `None` without the right to do so, which only
-    /// root has; in CI that is a failure.
+    /// Moves this thread into a network with only a loopback interface. `None` without the permission, which only root
+    /// has; in CI that is a failure.
     pub fn new() -> Option<Self> {
         let network = Self::where_permitted();
         if network.is_none() {
@@ -20,7 +21,7 @@ impl Network {
         network
     }
 
-    /// The same for a test that needs none, but whose port nobody else on this machine should take meanwhile.
+    /// The same for a test that only needs a port that no other process on this machine can take.
     pub fn where_permitted() -> Option<Self> {
         match unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS) {
             Ok(()) => {}
@@ -41,7 +42,7 @@ impl Network {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Makes `hosts` the file that names are looked up in.
+    /// Makes `hosts` the file for name resolution.
     pub fn names_from(&self, hosts: &Path) {
         self.run(&format!("mount --bind {} /etc/hosts", hosts.display()));
     }

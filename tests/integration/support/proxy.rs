@@ -1,4 +1,4 @@
-//! The proxy under test: the real binary, on a free port.
+//! The real binary, on a free port.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -54,7 +54,7 @@ impl Proxy {
         self.child.id()
     }
 
-    /// The next log line that holds `part`.
+    /// The next log line with `part`.
     pub fn wait_for_log(&mut self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -77,7 +77,7 @@ impl Proxy {
         send_signal(&self.child, signal);
     }
 
-    /// Waits for the end, and gathers what was logged.
+    /// Waits for the end of the process, and collects its log.
     pub fn wait(&mut self) -> ExitStatus {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -96,7 +96,7 @@ impl Proxy {
         self.wait()
     }
 
-    /// A figure of the last line, by the words that follow it; 0 where the line does not have it.
+    /// A number in the last line, by the words that follow it; 0 if the line lacks it.
     pub fn figure(&self, what: &str) -> u64 {
         let last = self.seen.iter().rev().find(|line| line.contains("stopped: ")).expect("the counters are logged");
         let Some((before, _)) = last.split_once(&format!(" {what}")) else { return 0 };
@@ -109,8 +109,8 @@ impl Proxy {
         self.seen.iter().map(String::as_str).filter(|line| line.contains(level)).collect()
     }
 
-    /// Shows that the proxy is well, and that nothing was sent to StatsD but `expected`: the datagram of a last good
-    /// request comes right after them.
+    /// Checks that the proxy serves requests, and that it sent only `expected` to StatsD: the datagram of a last valid
+    /// request follows directly.
     pub fn assert_sent(&self, receiver: &Receiver, expected: &[&str]) {
         let answer = exchange(self.address, post("/count/last.good", "value=1"));
         assert_eq!(answer.status, 200);
@@ -125,12 +125,12 @@ impl Proxy {
         answer
     }
 
-    /// Memory in use, in KiB: what the process holds of its own (RssAnon).
+    /// Private memory in use, in KiB (RssAnon).
     pub fn memory_kib(&self) -> u64 {
         self.status_kib("VmRSS:")
     }
 
-    /// The most memory that was ever in use, in KiB.
+    /// Peak memory, in KiB.
     pub fn peak_memory_kib(&self) -> u64 {
         self.status_kib("VmHWM:")
     }
@@ -156,12 +156,12 @@ impl Drop for Proxy {
     }
 }
 
-/// Sends a signal to a child that was not waited for yet.
+/// Sends a signal to a child that has not been reaped.
 pub fn send_signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("the process is there");
 }
 
-/// Runs a command that must not start to serve, and gives its exit code and what it said.
+/// Runs a command that must not start to serve, and returns its exit code and its output.
 pub fn refusal(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let mut said = String::new();
@@ -169,14 +169,14 @@ pub fn refusal(command: &mut Command) -> (Option<i32>, String) {
         said += &line;
         said += "\n";
         if line.contains("listening on ") {
-            // It would serve for ever.
+            // It would never end.
             child.kill().expect("a child can be killed");
         }
     }
     (child.wait().expect("a child can be waited for").code(), said)
 }
 
-/// The binary with flags, on a free port unless they say otherwise.
+/// The binary with flags, on a free port unless the flags set one.
 pub fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_statsd-http-proxy"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STATSD_HTTP_PROXY_")) {

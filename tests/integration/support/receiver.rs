@@ -1,4 +1,4 @@
-//! A StatsD stand-in: a UDP socket that gives out what arrives, byte for byte.
+//! A StatsD receiver: a UDP socket that returns the exact datagrams.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -16,10 +16,10 @@ impl Receiver {
         Self::bind("127.0.0.1:0")
     }
 
-    /// Binds a given address, with the largest receive buffer that may be had.
+    /// Binds a given address, with the largest possible receive buffer.
     pub fn bind(address: &str) -> Self {
         let socket = UdpSocket::bind(address).expect("a UDP socket on loopback");
-        // More than the default 208 KiB: a test that counts must not lose datagrams in its own buffer.
+        // Larger than the default of 208 KiB: a test that counts must not lose datagrams in its own buffer.
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20);
         Self { socket }
     }
@@ -37,7 +37,7 @@ impl Receiver {
         self.next_within(PATIENCE).expect("no datagram came")
     }
 
-    /// The next datagram, if it comes in time.
+    /// The next datagram, if it arrives in time.
     pub fn next_within(&self, time: Duration) -> Option<String> {
         let mut buffer = vec![0; 65_535];
         self.socket.set_read_timeout(Some(time)).expect("a timeout above zero");
@@ -45,14 +45,14 @@ impl Receiver {
             return match self.socket.recv(&mut buffer) {
                 Ok(len) => Some(String::from_utf8_lossy(&buffer[..len]).into_owned()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
-                // A frozen and thawed process, for one: the kernel restarts no call that has a timeout.
+                // For example after the process was frozen: the kernel restarts no call that has a timeout.
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => panic!("receiving: {error}"),
             };
         }
     }
 
-    /// All lines before the one that is `end`, however they were packed.
+    /// All lines before the line `end`, in any packing.
     pub fn until(&self, end: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
@@ -65,7 +65,7 @@ impl Receiver {
         }
     }
 
-    /// All datagrams before the one that is exactly `end`.
+    /// All datagrams before the datagram `end`.
     pub fn datagrams_until(&self, end: &str) -> Vec<String> {
         let mut datagrams = Vec::new();
         loop {

@@ -1,6 +1,6 @@
-//! Requests of any method, headers and body, as exact bytes.
+//! Requests with any method, headers and body, as exact bytes.
 
-/// A request whose body's length is announced. Each header is a whole line: `Content-Type: text/plain`.
+/// A request with Content-Length. Each header is a whole line: `Content-Type: text/plain`.
 pub fn request(method: &str, path: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut request = head(method, path, headers);
@@ -9,7 +9,7 @@ pub fn request(method: &str, path: &str, headers: &[&str], body: impl AsRef<[u8]
     request
 }
 
-/// The same without a length, in chunks of `size` bytes.
+/// The same request in chunks of `size` bytes.
 pub fn chunked(method: &str, path: &str, headers: &[&str], body: impl AsRef<[u8]>, size: usize) -> Vec<u8> {
     let mut request = head(method, path, headers);
     request.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
@@ -22,7 +22,7 @@ pub fn chunked(method: &str, path: &str, headers: &[&str], body: impl AsRef<[u8]
     request
 }
 
-/// A batch of unsaid format.
+/// A batch without a Content-Type.
 pub fn batch(body: impl AsRef<[u8]>) -> Vec<u8> {
     request("POST", "/batch", &[], body)
 }

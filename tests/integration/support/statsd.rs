@@ -1,4 +1,4 @@
-//! The real StatsD daemon (npm `statsd`), asked through its management port, or at its end through a backend.
+//! The real StatsD daemon (npm `statsd`), read through its management port, or at its end through a backend.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ pub fn path(file: &str) -> PathBuf {
 }
 
 impl StatsD {
-    /// Starts the daemon, or says why it is not there: `make test` installs it.
+    /// Starts the daemon, or explains that it is not installed: `make test` installs it.
     pub fn start() -> Option<Self> {
         let script = path("node_modules/statsd/stats.js");
         let node =
@@ -34,14 +34,14 @@ impl StatsD {
         if !node || !packages {
             let missing = if node { "npm's statsd or statsd-client" } else { "Node.js" };
             assert!(std::env::var_os("REQUIRE_STATSD").is_none(), "{missing} is missing, and REQUIRE_STATSD is set");
-            // Straight to the terminal: the test harness would swallow it.
+            // Written directly to the terminal, because the test harness captures the output.
             let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: {missing} is missing; `make test` installs it ***\n");
             return None;
         }
         let mut config = tempfile::NamedTempFile::new().expect("a temporary file");
         let dump = tempfile::NamedTempFile::new().expect("a temporary file");
-        // Ports as texts: the number 0 would stand for the usual one, not for any that is free. An hour between flushes:
-        // the counters stay as they are while a test reads them.
+        // The ports are strings: the number 0 would mean the default port, not a free one. With an hour between
+        // flushes, the counters do not change while a test reads them.
         write!(
             config,
             "{{ port: '0', address: '127.0.0.1', mgmt_port: '0', mgmt_address: '127.0.0.1', flushInterval: 3600000, \
@@ -68,7 +68,8 @@ impl StatsD {
         Some(statsd)
     }
 
-    /// The port of the daemon's one socket of this protocol and state in the kernel's list; 0 while there is none.
+    /// The port of the daemon's only socket with this protocol and state, from the kernel's list; 0 while there is
+    /// none.
     fn find_port(&self, protocol: &str, state: &str) -> u16 {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().flatten();
         let links: Vec<PathBuf> = files.filter_map(|file| std::fs::read_link(file.path()).ok()).collect();
@@ -84,7 +85,7 @@ impl StatsD {
         0
     }
 
-    /// What the daemon holds: `counters`, `gauges` or `timers`.
+    /// The `counters`, `gauges` or `timers` of the daemon.
     pub fn ask(&self, what: &str) -> serde_json::Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.management)).expect("the management port accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
@@ -96,7 +97,7 @@ impl StatsD {
         as_json(&text)
     }
 
-    /// Asks until `done` says that all has arrived.
+    /// Polls until `done` returns true.
     pub fn ask_until(&self, what: &str, done: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -108,7 +109,7 @@ impl StatsD {
         }
     }
 
-    /// Ends the daemon, and gives what it held: `counters`, `gauges`, `timers` and `sets`, lists in any order.
+    /// Ends the daemon, and returns its `counters`, `gauges`, `timers` and `sets`, with lists in any order.
     pub fn end(mut self) -> serde_json::Value {
         let pid = Pid::from_raw(self.child.id() as i32).expect("a process id is not zero");
         kill_process(pid, Signal::TERM).expect("the process is there");
@@ -126,7 +127,7 @@ impl StatsD {
     }
 }
 
-/// The management port answers in JavaScript's notation, so JavaScript reads it.
+/// The management port answers in JavaScript notation, so Node parses it.
 fn as_json(text: &str) -> serde_json::Value {
     let script = "JSON.stringify(eval(`(${require('fs').readFileSync(0)})`))";
     let mut node = Command::new("node")

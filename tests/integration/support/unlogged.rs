@@ -1,4 +1,4 @@
-//! A proxy whose log the test does not read: its standard streams are what the test says.
+//! A proxy whose log the test does not read: the test sets its standard streams.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -37,7 +37,7 @@ impl Unlogged {
         self.child.id()
     }
 
-    /// Asks `look` until it has found something.
+    /// Calls `look` until it returns a value.
     pub fn until<T>(&mut self, what: &str, look: impl Fn(u32) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -82,7 +82,7 @@ impl Drop for Unlogged {
     }
 }
 
-/// Where a process listens on 127.0.0.1: the socket in its table of sockets that is among its descriptors (proc(5)).
+/// The port of a process on 127.0.0.1: the listening socket that is among its file descriptors (proc(5)).
 fn listening(pid: u32) -> Option<SocketAddr> {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let inodes: Vec<String> = descriptors

@@ -1,4 +1,7 @@
-//! Tokens: where they stand, how long they hold, and what none may have.
+//! Tokens: where they stand, how long they are valid, what they grant, and what none may have.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
 
@@ -17,6 +20,11 @@ fn token(algorithm: Algorithm, header: &str, claims: &str) -> Vec<u8> {
     let key = EncodingKey::from_secret(SECRET);
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).expect("an HMAC");
     format!("{message}.{signature}").into_bytes()
+}
+
+/// What `verifier` says of a token at a time, without the grant.
+fn verify(verifier: &Verifier, token: &[u8], now: f64) -> Result<(), AuthError> {
+    verifier.verify(token, now).map(drop)
 }
 
 fn with_claims(claims: &str) -> Vec<u8> {
@@ -55,7 +63,7 @@ fn the_first_place_with_a_token_counts() {
         (headers(&[(other, b"Bearer")]), Some("Token=x"), Err(AuthError::Missing)),
         (headers(&[]), None, Err(AuthError::Missing)),
     ] {
-        assert_eq!(verifier.check(&fields, query), expected, "{fields:?} {query:?}");
+        assert_eq!(verifier.check(&fields, query).map(drop), expected, "{fields:?} {query:?}");
     }
 }
 
@@ -74,7 +82,7 @@ fn times_hold_to_the_second_without_leeway() {
         ("{}", NOW, Ok(())),
         (r#"{"aud":["a","b"],"iss":7,"deep":{"a":[{}]}}"#, NOW, Ok(())),
     ] {
-        assert_eq!(verifier.verify(&with_claims(claims), at), expected, "{claims} at {at}");
+        assert_eq!(verify(&verifier, &with_claims(claims), at), expected, "{claims} at {at}");
     }
 }
 
@@ -82,16 +90,16 @@ fn times_hold_to_the_second_without_leeway() {
 fn a_remembered_token_still_expires() {
     let verifier = verifier();
     let token = with_claims(r#"{"exp":1800000000}"#);
-    assert_eq!(verifier.verify(&token, NOW - 10.0), Ok(()));
+    assert_eq!(verify(&verifier, &token, NOW - 10.0), Ok(()));
     assert!(verifier.cache.borrow()[slot(&token)].is_some());
-    assert_eq!(verifier.verify(&token, NOW - 10.0), Ok(()));
-    assert_eq!(verifier.verify(&token, NOW), Err(AuthError::Invalid));
+    assert_eq!(verify(&verifier, &token, NOW - 10.0), Ok(()));
+    assert_eq!(verify(&verifier, &token, NOW), Err(AuthError::Invalid));
 }
 
 /// `verify` at each of these times, with one verifier, which remembers the token.
 fn verdicts(claims: &serde_json::Value, times: &[f64]) -> Vec<bool> {
     let (verifier, token) = (verifier(), with_claims(&claims.to_string()));
-    times.iter().map(|now| verifier.verify(&token, *now).is_ok()).collect()
+    times.iter().map(|now| verify(&verifier, &token, *now).is_ok()).collect()
 }
 
 #[test]
@@ -112,33 +120,33 @@ fn only_verified_tokens_of_usual_length_are_remembered() {
     let mut forged = with_claims("{}");
     let last = forged.len() - 1;
     forged[last] = if forged[last] == b'A' { b'E' } else { b'A' };
-    assert_eq!(verifier.verify(&forged, NOW), Err(AuthError::Invalid));
+    assert_eq!(verify(&verifier, &forged, NOW), Err(AuthError::Invalid));
     assert!(!remembered(&forged));
     let expired = with_claims(r#"{"exp":1}"#);
-    assert_eq!(verifier.verify(&expired, NOW), Err(AuthError::Invalid));
+    assert_eq!(verify(&verifier, &expired, NOW), Err(AuthError::Invalid));
     assert!(!remembered(&expired));
     let long = with_claims(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(MAX_CACHED)));
     assert!((MAX_CACHED..=MAX_TOKEN).contains(&long.len()), "{}", long.len());
-    assert_eq!(verifier.verify(&long, NOW), Ok(()));
+    assert_eq!(verify(&verifier, &long, NOW), Ok(()));
     assert!(!remembered(&long));
     let longer = with_claims(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(MAX_TOKEN)));
-    assert_eq!(verifier.verify(&longer, NOW), Err(AuthError::Invalid));
+    assert_eq!(verify(&verifier, &longer, NOW), Err(AuthError::Invalid));
 }
 
 #[test]
 fn a_token_with_the_slot_of_another_does_not_pass_for_it() {
     let verifier = verifier();
     let (good, mut forged) = (with_claims(r#"{"sub":"1"}"#), with_claims(r#"{"sub":"2"}"#));
-    assert_eq!(verifier.verify(&good, NOW), Ok(()));
+    assert_eq!(verify(&verifier, &good, NOW), Ok(()));
     // The slot is that of the last bytes, which belong to the signature: the rest is free to forge.
     let signature = good.iter().rposition(|byte| *byte == b'.').expect("a token has dots");
     forged[signature..].copy_from_slice(&good[signature..]);
     assert_ne!(forged, good);
     assert_eq!(slot(&forged), slot(&good));
-    assert_eq!(verifier.verify(&forged, NOW), Err(AuthError::Invalid));
-    assert_eq!(verifier.verify(&good, NOW), Ok(()));
+    assert_eq!(verify(&verifier, &forged, NOW), Err(AuthError::Invalid));
+    assert_eq!(verify(&verifier, &good, NOW), Ok(()));
     for short in [&b""[..], b"a", b"a.b.c"] {
-        assert_eq!(verifier.verify(short, NOW), Err(AuthError::Invalid), "{short:?}");
+        assert_eq!(verify(&verifier, short, NOW), Err(AuthError::Invalid), "{short:?}");
     }
 }
 
@@ -151,6 +159,8 @@ fn claims_of_a_wrong_type_or_twice_are_refused() {
         r#"{"exp":[4102444800]}"#,
         r#"{"exp":1e400}"#,
         r#"{"exp":4102444800,"exp":4102444800}"#,
+        r#"{"sub":"alice","sub":"alice"}"#,
+        r#"{"sub":7,"sub":"alice"}"#,
         r#"{"nbf":true}"#,
         r#"{"iat":{}}"#,
         "[]",
@@ -160,10 +170,30 @@ fn claims_of_a_wrong_type_or_twice_are_refused() {
         "{",
         "{} {}",
     ] {
-        assert_eq!(verifier.verify(&with_claims(bad), NOW), Err(AuthError::Invalid), "{bad}");
+        assert_eq!(verify(&verifier, &with_claims(bad), NOW), Err(AuthError::Invalid), "{bad}");
     }
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-    assert_eq!(verifier.verify(&with_claims(&deep), NOW), Err(AuthError::Invalid), "1000 levels");
+    assert_eq!(verify(&verifier, &with_claims(&deep), NOW), Err(AuthError::Invalid), "1000 levels");
+}
+
+#[test]
+fn a_grant_has_the_subject_of_its_token_from_the_cache_or_not() {
+    let verifier = verifier();
+    for (claims, subject) in [
+        ("{}", None),
+        (r#"{"sub":"alice"}"#, Some("alice")),
+        // Of a kind that is no name, which is no reason to refuse the token.
+        (r#"{"sub":7}"#, None),
+        (r#"{"sub":null}"#, None),
+        (r#"{"sub":"a\n\u202eb"}"#, Some("a\n\u{202e}b")),
+    ] {
+        let token = with_claims(claims);
+        for _ in 0..2 {
+            let grant = verifier.verify(&token, NOW).expect("a valid token");
+            assert_eq!(grant.subject(), subject, "{claims}");
+            assert_ne!(grant, Grant::default(), "a bearer is not anonymous");
+        }
+    }
 }
 
 #[test]
@@ -171,7 +201,7 @@ fn algorithms_and_headers_are_those_that_are_meant() {
     let verifier = verifier();
     for (algorithm, name) in [(Algorithm::HS256, "HS256"), (Algorithm::HS384, "HS384"), (Algorithm::HS512, "HS512")] {
         let good = token(algorithm, &format!(r#"{{"alg":"{name}","typ":"JWT","kid":"1"}}"#), "{}");
-        assert_eq!(verifier.verify(&good, NOW), Ok(()), "{name}");
+        assert_eq!(verify(&verifier, &good, NOW), Ok(()), "{name}");
     }
     for bad in [
         // Another algorithm than the one that signed it.
@@ -186,7 +216,7 @@ fn algorithms_and_headers_are_those_that_are_meant() {
         "[]",
         "",
     ] {
-        assert_eq!(verifier.verify(&token(Algorithm::HS256, bad, "{}"), NOW), Err(AuthError::Invalid), "{bad}");
+        assert_eq!(verify(&verifier, &token(Algorithm::HS256, bad, "{}"), NOW), Err(AuthError::Invalid), "{bad}");
     }
 }
 
@@ -195,9 +225,9 @@ fn a_sample_token_is_valid_for_its_time() {
     let secret = Secret::new(SECRET.to_vec());
     let token = sample_token(&secret, 60).expect("a token");
     let fields = headers(&[("x-jwt-token", token.as_bytes())]);
-    assert_eq!(verifier().check(&fields, None), Ok(()));
+    assert_eq!(verifier().check(&fields, None).map(drop), Ok(()));
     // In the year 5138.
-    assert_eq!(verifier().verify(token.as_bytes(), 1e11), Err(AuthError::Invalid));
+    assert_eq!(verify(&verifier(), token.as_bytes(), 1e11), Err(AuthError::Invalid));
     let other = Verifier::new(&Secret::new(b"another secret".to_vec()));
     assert_eq!(other.check(&fields, None), Err(AuthError::Invalid));
 }
