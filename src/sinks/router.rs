@@ -114,8 +114,14 @@ impl Router {
         match &several.spread {
             Spread::Shard(shards) => self.outlet(several, shards.choose(name)).write(metric),
             Spread::Failover(shards) => {
-                let usable = |index| self.outlet(several, index).upstream.is_usable();
-                self.outlet(several, shards.choose_among(name, usable)).write(metric)
+                let outlet = |index| self.outlet(several, index);
+                let own = shards.choose(name);
+                // Only a metric of the daemon that is away can find out whether it is back.
+                if outlet(own).upstream.is_away() && !outlet(own).upstream.takes_probe() {
+                    let other = shards.choose_among(name, |index| !outlet(index).upstream.is_away());
+                    return outlet(other).write(metric);
+                }
+                outlet(own).write(metric)
             }
             Spread::Mirror(copies) => self.mirror(copies, metric),
         }

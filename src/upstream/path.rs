@@ -110,18 +110,19 @@ impl Path {
         }
     }
 
-    /// Whether the daemon is there, as far as that is known. A connection finds its return out by itself; for datagrams one
-    /// metric in a second has to.
-    pub(crate) fn is_usable(&self) -> bool {
-        if !self.outage.is_away() {
-            return true;
-        }
+    /// Whether the daemon is known to be away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.outage.is_away()
+    }
+
+    /// Whether it is time to send a metric to a daemon that is away: one in a second. A connection finds out by itself.
+    pub(crate) fn takes_probe(&self) -> bool {
         let now = Instant::now();
-        let is_probe = !self.address.location.is_stream() && self.probed.get().is_none_or(|last| now >= last + PROBE);
-        if is_probe {
+        let is_due = !self.address.location.is_stream() && self.probed.get().is_none_or(|last| now >= last + PROBE);
+        if is_due {
             self.probed.set(Some(now));
         }
-        is_probe
+        is_due
     }
 
     /// Makes the next attempt an immediate one.

@@ -90,9 +90,14 @@ impl Upstream {
         Ok(())
     }
 
-    /// Whether the daemon is there, as far as that is known.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.path.is_usable()
+    /// Whether the daemon is known to be away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.path.is_away()
+    }
+
+    /// Whether it is time to send a metric to a daemon that is away, to find out whether it is back.
+    pub(crate) fn takes_probe(&self) -> bool {
+        self.path.takes_probe()
     }
 
     /// Sends what is pushed, and takes in what comes back, for ever.
