@@ -18,7 +18,7 @@ use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use statsd_http_proxy::internals::{
     Coding, ContentType, DEFAULT_PACKET_SIZE, DIALECTS, Dialect, Encoding, Fields, Kind, Members, Packer, Push, Secret,
-    Verifier, check_head, decode_key, frame_meter, inflate, metric_key, pack_batch, style, urlencoded, write_single,
+    Verifier, check_head, decode_key, encoding, frame_meter, inflate, metric_key, pack_batch, urlencoded, write_single,
 };
 
 /// Metrics in each batch.
@@ -29,7 +29,7 @@ fn main() {
 }
 
 fn server(dialect: &str) -> Encoding {
-    style(Dialect::find(dialect).unwrap_or(DIALECTS[0]), "shop", &["env=prod"])
+    encoding(Dialect::find(dialect).unwrap_or(DIALECTS[0]), "shop", &["env=prod"])
 }
 
 /// A batch of lines, each with this end.
@@ -55,10 +55,10 @@ fn json_batch() -> Bytes {
 }
 
 fn bench_batch(bencher: Bencher<'_, '_>, dialect: &str, content_type: ContentType, body: &Bytes) {
-    let style = server(dialect);
+    let encoding = server(dialect);
     let mut packer = Packer::new(DEFAULT_PACKET_SIZE);
     bencher.counter(ItemsCount::new(METRICS)).bench_local(|| {
-        let read = pack_batch(&style, content_type, black_box(body.clone()), &mut packer);
+        let read = pack_batch(&encoding, content_type, black_box(body.clone()), &mut packer);
         packer.pop(packer.len());
         read
     });
@@ -76,10 +76,10 @@ fn batch_of_json(bencher: Bencher<'_, '_>, dialect: &str) {
 
 #[divan::bench(args = ["value=1", "value=12.5&sampleRate=1", "x=1&y=2&value=%31%32"])]
 fn single_from_form(bencher: Bencher<'_, '_>, body: &str) {
-    let style = server("statsd");
+    let encoding = server("statsd");
     bencher.bench(|| {
         let params = urlencoded(black_box(body.as_bytes()));
-        write_single(&style, Kind::Count, black_box("page.load.cart"), &params, Members::Integers)
+        write_single(&encoding, Kind::Count, black_box("page.load.cart"), &params, Members::Integers)
     });
 }
 

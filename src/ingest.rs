@@ -1,4 +1,4 @@
-//! The body of a request to metrics. Pure: it knows neither sockets nor hyper.
+//! The body of a request to metrics. Pure: no sockets, no hyper.
 
 pub(crate) mod batch;
 pub(crate) mod content_type;

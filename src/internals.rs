@@ -67,14 +67,14 @@ pub struct Outcome {
 
 /// A sink that collects its lines.
 struct Kept<'a> {
-    style: &'a Encoding,
+    encoding: &'a Encoding,
     units: Vec<Unit>,
 }
 
 impl Sink for Kept<'_> {
     fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line = Vec::new();
-        line::write(&mut line, self.style, metric);
+        line::write(&mut line, self.encoding, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
@@ -89,12 +89,12 @@ impl Sink for Kept<'_> {
 /// # Panics
 ///
 /// If a setting is invalid.
-pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
-    let mut style = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
+pub fn encoding(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Encoding {
+    let mut encoding = Encoding::new(prefix.parse().expect("a sound prefix"), dialect);
     for tag in own_tags {
-        style.add_tag(tag).expect("a sound tag");
+        encoding.add_tag(tag).expect("a sound tag");
     }
-    style
+    encoding
 }
 
 /// Reads a batch of at most `cap` bytes to its end.
@@ -102,10 +102,18 @@ pub fn style(dialect: &'static Dialect, prefix: &str, own_tags: &[&str]) -> Enco
 /// # Panics
 ///
 /// If lines reached the sink before an error.
-pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap: usize) -> Result<Outcome, BatchError> {
-    let mut kept = Kept { style, units: Vec::new() };
+pub fn read_batch(
+    encoding: &Encoding,
+    content_type: ContentType,
+    body: &[u8],
+    cap: usize,
+) -> Result<Outcome, BatchError> {
+    let mut kept = Kept { encoding, units: Vec::new() };
     let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
-    while !batch.advance(style, &mut kept).inspect_err(|_| assert!(kept.units.is_empty(), "lines before an error"))? {}
+    while !batch
+        .advance(encoding, &mut kept)
+        .inspect_err(|_| assert!(kept.units.is_empty(), "lines before an error"))?
+    {}
     let report = batch.into_report();
     let rejected = report.rejections();
     Ok(Outcome { units: kept.units, accepted: report.total() - rejected, rejected })
@@ -113,7 +121,7 @@ pub fn read_batch(style: &Encoding, content_type: ContentType, body: &[u8], cap:
 
 /// A sink that packs its lines into datagrams, as a worker's queue does.
 struct Packed<'a> {
-    style: &'a Encoding,
+    encoding: &'a Encoding,
     packer: &'a mut Packer,
 }
 
@@ -123,7 +131,7 @@ impl Sink for Packed<'_> {
         let mut line_bytes = 0;
         let pushed = self.packer.push(metric.value().count(), |out| {
             let start = out.len();
-            line::write(out, self.style, metric);
+            line::write(out, self.encoding, metric);
             line_bytes = out.len() - start;
         });
         if pushed == Push::TooLong { Err(MetricError::TooLong) } else { Ok(Accepted { line_bytes }) }
@@ -132,28 +140,28 @@ impl Sink for Packed<'_> {
 
 /// Reads a batch to its end, and packs its lines. Lines that do not fit into the queue are dropped.
 pub fn pack_batch(
-    style: &Encoding,
+    encoding: &Encoding,
     content_type: ContentType,
     body: Bytes,
     packer: &mut Packer,
 ) -> Result<(), BatchError> {
     let cap = body.len().max(MAX_LINE);
     let mut batch = Batch::new(content_type, body, cap)?;
-    while !batch.advance(style, &mut Packed { style, packer })? {}
+    while !batch.advance(encoding, &mut Packed { encoding, packer })? {}
     Ok(())
 }
 
 /// The line of a single metric, from the parameters of its request.
 pub fn write_single(
-    style: &Encoding,
+    encoding: &Encoding,
     kind: Kind,
     name: &str,
     params: &Params<'_>,
     members: Members,
 ) -> Result<Vec<u8>, MetricError> {
-    let (name, value) = (style.name(name)?, params.value(kind, style, members)?);
+    let (name, value) = (encoding.name(name)?, params.value(kind, encoding, members)?);
     let mut line = Vec::new();
-    line::write(&mut line, style, &Metric::new(name, value, Tags::NONE));
+    line::write(&mut line, encoding, &Metric::new(name, value, Tags::NONE));
     if line.len() > MAX_LINE { Err(MetricError::TooLong) } else { Ok(line) }
 }
 

@@ -1,8 +1,9 @@
-//! A metric that is known to be sound: its name, its value, its sample rate, its tags.
+//! Valid metrics: name, value, sample rate, tags.
 //!
-//! Nothing in this module knows HTTP or sockets. A value of one of these types is proof that the text it holds
-//! can stand in a StatsD line without ending it, splitting it, or changing its meaning.
+//! Nothing in this module knows HTTP or sockets. A value of one of these types is proof that its text can be written
+//! into a StatsD line without ending, splitting or reinterpreting the line.
 
+mod byte_classes;
 mod decimal;
 mod name;
 mod number;
@@ -21,62 +22,63 @@ pub(crate) use sink::{Accepted, Sink};
 pub(crate) use tags::{MAX_TAGS, Tag, Tags, TagsWriter, clean, is_clean};
 
 /// The longest line that is sent, in bytes: the receive buffer of a DogStatsD agent, the smallest among the daemons
-/// that take more than one Ethernet frame. Anything longer would arrive cut, as another metric.
+/// that accept more than one Ethernet frame. A longer line would arrive cut, as another metric.
 pub const MAX_LINE: usize = 8192;
 
-/// Why a metric, or a part of it, cannot be sent. The texts are those that clients see, and the reference's where it has
-/// one.
+/// The reason why a metric, or a part of it, cannot be sent. Clients see these texts. They are the reference's where it
+/// has one.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum MetricError {
-    /// The name is empty, holds a control character, `:` or `|`, or is one that a daemon cannot store or has itself.
+    /// The name is empty, contains a control character, `:` or `|`, cannot be stored by a daemon, or is one of a
+    /// daemon's own.
     #[error("Invalid key specified")]
     Name,
-    /// A count, or a histogram's or distribution's value.
+    /// The value of a count, a histogram or a distribution.
     #[error("Invalid value specified")]
     Value,
-    /// A rate.
+    /// The sample rate.
     #[error("Invalid sample rate specified")]
     Rate,
-    /// A gauge's value.
+    /// The value of a gauge.
     #[error("Invalid gauge value specified")]
     Gauge,
-    /// A gauge's shift.
+    /// The shift of a gauge.
     #[error("Invalid gauge shift specified")]
     Shift,
-    /// A duration: missing, negative or no number.
+    /// The duration is missing, negative or not a number.
     #[error("Invalid time specified")]
     Time,
-    /// A set's member.
+    /// The member of a set.
     #[error("Invalid set value specified")]
     Set,
-    /// Tags that cannot be told apart, or too many.
+    /// The tags cannot be separated, or are too many.
     #[error("Invalid tags specified")]
     Tags,
-    /// A kind of metric that is not known.
+    /// The metric type is unknown.
     #[error("Invalid type specified")]
     Kind,
-    /// No line of StatsD's grammar.
+    /// The line does not follow StatsD's grammar.
     #[error("Invalid line specified")]
     Line,
-    /// No JSON object.
+    /// The element is not a JSON object.
     #[error("Invalid JSON object specified")]
     Object,
-    /// More packed values than may be sent as lines of their own.
+    /// The line has more packed values than may be sent as separate lines.
     #[error("Too many values in one line")]
     TooManyValues,
-    /// The values of a line, multiplied by its rate, are more than a batch may stand for.
+    /// The values of the line, divided by its rate, exceed the samples of a batch.
     #[error("Too many samples in one batch")]
     TooManySamples,
-    /// The lines of a batch would be longer together than one batch may make them.
+    /// The lines of the batch exceed its total of bytes.
     #[error("Too many bytes of lines in one batch")]
     TooManyBytes,
-    /// So many metrics of a batch were rejected that this one was not looked at.
+    /// This metric was not read, because too many of the batch had been rejected.
     #[error("Too many rejected metrics in one batch")]
     TooManyRejected,
-    /// The daemon of this dialect has no shifts.
+    /// The daemon of this dialect does not support shifts.
     #[error("Gauge shift not supported by this server")]
     ShiftUnsupported,
-    /// The line would be longer than any daemon takes whole.
+    /// The line is longer than any daemon receives in full.
     #[error("Metric longer than {} bytes", MAX_LINE)]
     TooLong,
 }
@@ -84,13 +86,13 @@ pub enum MetricError {
 /// The kinds of metrics, of StatsD and of DogStatsD.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Something that happened, so many times.
+    /// The number of times that something happened.
     Count,
-    /// A level.
+    /// A level that stays until it is set again.
     Gauge,
     /// A duration in milliseconds.
     Timing,
-    /// Something that is counted once, however often it comes.
+    /// Distinct members: a member counts once, however often it is sent.
     Set,
     /// DogStatsD: a value whose distribution the agent computes.
     Histogram,
@@ -124,7 +126,7 @@ impl Kind {
         })
     }
 
-    /// Reads the word or the letter that JSON clients write.
+    /// Reads the word or the letters that JSON clients write.
     pub fn from_name(text: &str) -> Option<Self> {
         Some(match text {
             "count" | "counter" => Self::Count,
@@ -138,11 +140,11 @@ impl Kind {
     }
 }
 
-/// What is measured, with its value.
+/// The value of a metric, with its kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// A count, a timing, a histogram's or a distribution's value: what a client or a server may have sampled. Several,
-    /// if the daemon takes them in one line.
+    /// A count, a timing, or a value of a histogram or distribution: the kinds that a client or this server may sample.
+    /// Several values if the daemon accepts them in one line.
     Sampled(Kind, Numbers<'a>, Rate),
     /// Sets a gauge.
     Gauge(Number<'a>),
@@ -162,7 +164,7 @@ impl Value<'_> {
         }
     }
 
-    /// The share of such metrics that is sent on.
+    /// The sample rate; [`Rate::ALL`] for kinds that are not sampled.
     pub fn rate(&self) -> Rate {
         match self {
             Self::Sampled(_, _, rate) => *rate,
@@ -170,7 +172,7 @@ impl Value<'_> {
         }
     }
 
-    /// How many measurements it is.
+    /// The number of measurements.
     pub fn count(&self) -> u32 {
         match self {
             Self::Sampled(_, values, _) => values.count(),
@@ -181,7 +183,8 @@ impl Value<'_> {
 
 /// One measurement, or several that were packed into one line, ready to be written as a StatsD line.
 ///
-/// It cannot be changed, only made anew: so the text of [`Metric::plain_line`] always is that of the other fields.
+/// A metric is immutable, so the text of [`Metric::plain_line`] always equals the other fields. A sink that changes a
+/// metric constructs a new one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Metric<'a> {
     name: Name<'a>,
@@ -191,13 +194,12 @@ pub(crate) struct Metric<'a> {
 }
 
 impl<'a> Metric<'a> {
-    /// A metric of these parts.
+    /// Builds a metric of its parts.
     pub(crate) fn new(name: Name<'a>, value: Value<'a>, tags: Tags<'a>) -> Self {
         Self { name, value, tags, plain_line: None }
     }
 
-    /// A metric without tags that was read from `line`, in which its name, its value and its type stand as they are, with
-    /// one colon and one bar between them.
+    /// Builds a metric without tags or rate that was read from `line`, which is exactly `name:value|type`.
     pub(crate) fn from_plain_line(line: &'a str, name: Name<'a>, value: Value<'a>) -> Self {
         Self { name, value, tags: Tags::NONE, plain_line: Some(line) }
     }
@@ -212,12 +214,12 @@ impl<'a> Metric<'a> {
         &self.value
     }
 
-    /// The client's tags; the server's own are not among them.
+    /// The client's tags, without the server's own.
     pub(crate) fn tags(&self) -> Tags<'a> {
         self.tags
     }
 
-    /// All of it in one piece, for a writer that would write just these bytes: one copy in place of five.
+    /// The client's text, if it is exactly `name:value|type`. Copying it replaces five copies of its parts.
     pub(crate) fn plain_line(&self) -> Option<&'a str> {
         self.plain_line
     }

@@ -1,4 +1,4 @@
-//! Sound metrics to the bytes of datagrams. Pure: it knows no sockets.
+//! Valid metrics to the bytes of datagrams. Pure: no sockets.
 
 pub(crate) mod constant_tags;
 pub(crate) mod dialect;

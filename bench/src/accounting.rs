@@ -1,4 +1,4 @@
-//! What the kernel has on a process: its CPU time, its memory, its children.
+//! The CPU time, the memory and the children of a process, from the kernel.
 
 use std::error::Error;
 use std::fs;
@@ -9,7 +9,7 @@ use rustix::param::clock_ticks_per_second;
 
 /// CPU time that the threads of `pid` have used so far, in user space and in the kernel.
 ///
-/// The scheduler's own nanoseconds, where the kernel keeps them; else the process's times, in ticks of 10 ms.
+/// The nanoseconds of the scheduler, if the kernel has them; otherwise the times of the process, in ticks of 10 ms.
 pub fn cpu_time(pid: u32) -> Result<Duration, Box<dyn Error>> {
     if !fs::exists(format!("/proc/{pid}/schedstat"))? {
         return cpu_ticks(pid);
@@ -18,7 +18,7 @@ pub fn cpu_time(pid: u32) -> Result<Duration, Box<dyn Error>> {
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         match fs::read_to_string(thread?.path().join("schedstat")) {
             Ok(line) => nanos += field(&line, 0)?,
-            // Ended since it was listed. No server ends a thread that serves.
+            // The thread has ended since it was listed. No server ends a thread that serves requests.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
@@ -32,7 +32,7 @@ fn cpu_ticks(pid: u32) -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::from_secs(ticks).div_f64(clock_ticks_per_second() as f64))
 }
 
-/// Anonymous memory of `pid` that is resident, in bytes: heap and stacks, without the program's file.
+/// Resident anonymous memory of `pid`, in bytes: heap and stacks, without the binary.
 pub fn anonymous_memory(pid: u32) -> Result<u64, Box<dyn Error>> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("/proc has no RssAnon")?;
@@ -43,7 +43,7 @@ pub fn anonymous_memory(pid: u32) -> Result<u64, Box<dyn Error>> {
 pub fn child(parent: u32) -> Result<Option<u32>, Box<dyn Error>> {
     for entry in fs::read_dir("/proc")? {
         let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
-        // A process may end between the listing and the look at it.
+        // A process may end after it was listed.
         let Ok(stat) = stat(pid) else { continue };
         if field(&stat, 1)? == u64::from(parent) {
             return Ok(Some(pid));
@@ -52,13 +52,14 @@ pub fn child(parent: u32) -> Result<Option<u32>, Box<dyn Error>> {
     Ok(None)
 }
 
-/// `/proc/PID/stat` from its third field on: the second is the program's name, which may hold anything.
+/// `/proc/PID/stat` from its third field on: the second field is the name of the program, which may contain any
+/// character.
 fn stat(pid: u32) -> io::Result<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     stat.rsplit_once(')').map(|(_, rest)| rest.to_owned()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// A number by its place between spaces, from 0.
+/// The number with this index, from 0.
 fn field(line: &str, index: usize) -> Result<u64, Box<dyn Error>> {
     let field = line.split_ascii_whitespace().nth(index).ok_or_else(|| format!("no field {index} in {line:?}"))?;
     Ok(field.parse()?)

@@ -1,4 +1,4 @@
-//! What a metric costs that comes in a batch: the proxy alone, since neither the floor nor nginx takes batches.
+//! The cost of a metric in a batch, for the proxy alone: neither the floor nor nginx accepts batches.
 
 use std::error::Error;
 use std::fs;
@@ -13,22 +13,22 @@ use crate::receiver::Receiver;
 use crate::server::{ProxyOptions, Server};
 use crate::turn::{ROUNDS, TURN, WARM_UP, deliver, median};
 
-/// The most CPU time that a metric of a batch of lines may cost, in microseconds.
+/// Limit of the CPU time per metric in a batch of lines, in microseconds.
 const LINES_LIMIT: f64 = 0.15;
 
 /// The same for JSON.
 const JSON_LIMIT: f64 = 0.35;
 
-/// A batch to be measured.
+/// A batch to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    /// How it is written.
+    /// Its format.
     pub format: Format,
-    /// The most that a metric may cost, in microseconds of CPU time.
+    /// Limit of the CPU time per metric, in microseconds.
     pub limit: Option<f64>,
 }
 
-/// All, in the table's order. A compressed one has no limit: most of its cost is the decompressor's.
+/// All batches, in the order of the table. A compressed one has no limit: most of its cost is decompression.
 pub const ALL: [Batch; 3] = [
     Batch { format: Format::Lines, limit: Some(LINES_LIMIT) },
     Batch { format: Format::Json, limit: Some(JSON_LIMIT) },
@@ -42,17 +42,17 @@ impl Batch {
     }
 }
 
-/// What a batch came to.
+/// The result for a batch.
 pub struct Cost {
     /// The batch.
     pub batch: Batch,
-    /// CPU time for a metric, in microseconds: the median of the rounds.
+    /// CPU time per metric, in microseconds: the median of the rounds.
     pub micros: f64,
-    /// The metrics, those of the warm-up included.
+    /// The metrics, including those of the warm-up.
     pub delivery: Delivery,
 }
 
-/// Loads a proxy with `batch` in all rounds; its files go to a new directory in `directory`.
+/// Runs all rounds of `batch` with a proxy, whose files are in a new directory in `directory`.
 pub fn run(batch: Batch, receiver: &Receiver, directory: &Path) -> Result<Cost, Box<dyn Error>> {
     let directory = directory.join(batch.name().replace(' ', "-"));
     fs::create_dir(&directory)?;
@@ -76,7 +76,7 @@ fn measure(batch: Batch, proxy: &Server, receiver: &Receiver, directory: &Path) 
     Ok(Cost { batch, micros: median(rounds), delivery })
 }
 
-/// Posts one batch and reads the answer, of which wrk sees no more than the status.
+/// Posts one batch and checks the body of the answer, of which wrk sees only the status.
 fn post(request: &[u8], proxy: &Server, receiver: &Receiver, delivery: &mut Delivery) -> Result<(), Box<dyn Error>> {
     let before = receiver.received();
     let answer = client::exchange(&mut client::connect(proxy.address())?, request)?;

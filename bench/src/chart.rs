@@ -1,4 +1,4 @@
-//! The figures as bars: an SVG for light and dark pages.
+//! The results as a bar chart: an SVG for light and dark pages.
 
 use std::fmt::Write as _;
 
@@ -6,20 +6,20 @@ use crate::contest::Outcome;
 use crate::load::CONNECTIONS;
 use crate::server::Contender;
 
-/// All lengths are in the SVG's units: pixels, at its natural size.
+/// All lengths are in units of the SVG, which are pixels at its natural size.
 const WIDTH: f64 = 760.0;
 const MARGIN: f64 = 24.0;
-/// The widest bar; what is right of it is for the figures.
+/// The widest bar. The numbers are to its right.
 const LONGEST: f64 = 540.0;
 const BAR: f64 = 16.0;
 const BAR_PITCH: f64 = 20.0;
 const GROUP_TITLE: f64 = 22.0;
 const GROUP_GAP: f64 = 18.0;
-/// Where the first group begins, below title and legend.
+/// Top of the first group, below title and legend.
 const TOP: f64 = 84.0;
 const LEGEND_PITCH: f64 = 76.0;
 
-/// The page's colours may differ from the system's, so the chart brings its own background.
+/// The colours of the page may differ from those of the system, so the chart has its own background.
 const STYLE: &str = "\
 text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}\
 .title{font-size:17px;font-weight:600}.group{font-weight:600}.note{fill:#59636e}\
@@ -28,7 +28,7 @@ text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fil
 text{fill:#f0f6fc}.note{fill:#9198a1}.page{fill:#0d1117;stroke:#3d444d}\
 .floor{fill:#656c76}.proxy{fill:#4493f8}.nginx{fill:#3fb950}}";
 
-/// Draws CPU time per request: a group of bars for each scenario.
+/// Draws the CPU time per request, with a group of bars per scenario.
 pub fn svg(outcomes: &[Outcome]) -> String {
     let longest = outcomes.iter().flat_map(|o| Contender::ALL.map(|c| o.micros(c).unwrap_or(0.0))).fold(0.0, f64::max);
     let mut body = String::new();
@@ -66,7 +66,7 @@ pub fn svg(outcomes: &[Outcome]) -> String {
     svg + &body + "</svg>\n"
 }
 
-/// The text beside a bar: its time, and its ratio to the floor, or to nginx where there is no floor.
+/// The text beside a bar: its time, and its ratio to the floor, or to nginx if there is no floor.
 fn figures(outcome: &Outcome, contender: Contender, micros: f64) -> String {
     let base = [Contender::Floor, Contender::Nginx].into_iter().find(|base| outcome.micros(*base).is_some());
     match base.filter(|base| *base != contender).and_then(|base| Some((base, outcome.ratio(contender, base)?))) {
@@ -82,7 +82,7 @@ fn rect(svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), class
     );
 }
 
-/// Adds `content`, which must be without markup.
+/// Adds `content`, which must have no markup.
 fn text(svg: &mut String, x: f64, y: f64, class: &str, content: &str) {
     debug_assert!(!content.contains(['<', '&']), "{content} would need escaping");
     let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };

@@ -1,20 +1,20 @@
-//! A client of few requests: one at a time, and it looks at the answers.
+//! A client for few requests, one at a time, which checks the answers.
 
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long to wait for an answer.
+/// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The most bytes taken from a connection at once; answers are shorter, unless something is wrong.
+/// Size of one read. Answers are shorter, unless there is an error.
 const PIECE: usize = 4 * 1024;
 
-/// How many bytes of an answer that was not hoped for are shown.
+/// Bytes of an unexpected answer that are shown.
 const SHOWN: usize = 1024;
 
-/// Connects, and lets no request wait for another's acknowledgement.
+/// Connects with TCP_NODELAY, so that no request waits for an acknowledgement.
 pub fn connect(address: SocketAddr) -> Result<TcpStream, Box<dyn Error>> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
@@ -22,14 +22,14 @@ pub fn connect(address: SocketAddr) -> Result<TcpStream, Box<dyn Error>> {
     Ok(stream)
 }
 
-/// Makes one request, and returns the answer's body; an error unless it is a 200.
+/// Sends one request, and returns the body of the answer; an error unless its status is 200.
 pub fn exchange(connection: &mut (impl Read + Write), request: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     connection.write_all(request)?;
     connection.flush()?;
     answer(connection)
 }
 
-/// Waits for one answer, and returns its body; an error unless it is a 200.
+/// Waits for one answer, and returns its body; an error unless its status is 200.
 pub fn answer(connection: &mut impl Read) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut answer = Vec::new();
     let mut piece = [0; PIECE];
@@ -44,7 +44,7 @@ pub fn answer(connection: &mut impl Read) -> Result<Vec<u8>, Box<dyn Error>> {
     }
 }
 
-/// The body of `answer`, if all of it has come.
+/// The body of `answer`, if it is complete.
 fn body(answer: &[u8]) -> Result<Option<&[u8]>, Box<dyn Error>> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(end) = answer.windows(END.len()).position(|bytes| bytes == END) else { return Ok(None) };

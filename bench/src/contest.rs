@@ -1,4 +1,4 @@
-//! One scenario: the contenders take turns.
+//! One scenario, in which the servers take turns.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,32 +13,32 @@ use crate::scenario::Scenario;
 use crate::server::{Contender, ProxyOptions, Server};
 use crate::turn::{ROUNDS, TURN, WARM_UP, cost, deliver, median};
 
-/// What a scenario came to.
+/// The result of a scenario.
 pub struct Outcome {
     /// The scenario.
     pub scenario: Scenario,
-    /// CPU time for a request in each round, in microseconds.
+    /// CPU time per request in each round, in microseconds.
     rounds: BTreeMap<Contender, [f64; ROUNDS]>,
-    /// The proxy's metrics, those of the warm-up included.
+    /// The metrics of the proxy, including those of the warm-up.
     pub delivery: Delivery,
 }
 
 impl Outcome {
-    /// CPU time for a request, in microseconds: the median of the rounds.
+    /// CPU time per request, in microseconds: the median of the rounds.
     pub fn micros(&self, contender: Contender) -> Option<f64> {
         self.rounds.get(&contender).copied().map(median)
     }
 
-    /// How many times `base`'s CPU time `contender` takes: the median of the rounds' ratios.
+    /// The CPU time of `contender` divided by that of `base`: the median of the rounds' ratios.
     ///
-    /// What slows the machine for a while slows neighbours in a round alike, so this is steadier than the times.
+    /// A slow phase of the machine affects all servers of a round, so the ratio varies less than the times.
     pub fn ratio(&self, contender: Contender, base: Contender) -> Option<f64> {
         let (over, under) = (self.rounds.get(&contender)?, self.rounds.get(&base)?);
         Some(median::<ROUNDS>(std::array::from_fn(|round| over[round] / under[round])))
     }
 }
 
-/// Runs `scenario` in all rounds; the servers' files go to a new directory in `directory`.
+/// Runs all rounds of `scenario`. The files of the servers are in a new directory in `directory`.
 pub fn run(
     scenario: Scenario,
     receiver: &Receiver,

@@ -1,4 +1,4 @@
-//! What clients and servers have to know of each other: a secret, a token, a certificate.
+//! Credentials of clients and servers: a secret, a token, a certificate.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rustls::pki_types::CertificateDer;
 
-/// The proxy's secret: as long as HS256 asks for (RFC 7518 section 3.2), and of no value outside of this benchmark.
+/// The secret of the proxy, with the minimum length for HS256 (RFC 7518 section 3.2). It is used only in this
+/// benchmark.
 pub const SECRET: &str = "the benchmark's secret, 32 bytes and more";
 
-/// How long the token is valid, in seconds: a day.
+/// Validity of the token, in seconds: a day.
 const LIFETIME: u64 = 24 * 60 * 60;
 
 /// The name in the certificate.
@@ -30,12 +31,12 @@ pub struct Certificate {
     pub cert: PathBuf,
     /// For servers: PEM.
     pub key: PathBuf,
-    /// For clients that shall trust it.
+    /// For clients that trust it.
     pub der: CertificateDer<'static>,
 }
 
 impl Certificate {
-    /// Makes one and writes its files to `directory`.
+    /// Makes a certificate and writes its files to `directory`.
     pub fn generate(directory: &Path) -> Result<Self, Box<dyn Error>> {
         let pair = rcgen::generate_simple_self_signed([SERVER_NAME.to_owned()])?;
         let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));

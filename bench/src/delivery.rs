@@ -1,19 +1,20 @@
-//! What became of the metrics of requests that were answered 200.
+//! The delivery of metrics whose requests were answered with 200.
 
-/// Metrics, by what became of them.
+/// Numbers of metrics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivery {
-    /// Answered 200.
+    /// Answered with 200.
     pub accepted: u64,
-    /// Not received, of those.
+    /// Accepted and not received.
     pub lost: u64,
 }
 
 impl Delivery {
-    /// Notes that `received` metrics came of `requests`, each of which held `size`.
+    /// Counts `received` metrics of `requests` with `size` metrics each.
     ///
-    /// More may have come, see [`CONNECTIONS`](crate::load::CONNECTIONS), and must not make up for lost ones. But a
-    /// request brings all its metrics, counted by wrk or not: what is missing to a whole one is lost in any case.
+    /// The number may be larger, see [`CONNECTIONS`](crate::load::CONNECTIONS), and the excess must not hide losses.
+    /// But a request sends all its metrics, even if wrk does not count it, so an incomplete request shows a loss in any
+    /// case.
     pub fn note(&mut self, requests: u64, size: u64, received: u64) {
         let accepted = requests * size;
         let torn = received.next_multiple_of(size) - received;

@@ -1,4 +1,4 @@
-//! A batch as the bytes of a request, in each format there is.
+//! A batch as the bytes of a request, in each format.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 
 use crate::metrics::Metric;
 
-/// How the metrics of a batch are written.
+/// The format of a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     /// StatsD's lines.
@@ -29,7 +29,7 @@ impl Format {
         }
     }
 
-    /// The whole request, head and body, with no more headers than it needs.
+    /// The whole request, head and body, with only the necessary headers.
     pub fn request(self, metrics: &[Metric]) -> io::Result<Vec<u8>> {
         let headers = match self {
             Self::Lines => "Content-Type: text/plain\r\n",
@@ -50,7 +50,7 @@ impl Format {
             Self::Lines => Ok(lines(metrics).into_bytes()),
             Self::Json => Ok(json(metrics).into_bytes()),
             Self::GzippedLines => {
-                // The level that browsers' CompressionStream and most libraries take unasked.
+                // The default level of the browsers' CompressionStream and of most libraries.
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
                 encoder.write_all(lines(metrics).as_bytes())?;
                 encoder.finish()
@@ -59,7 +59,7 @@ impl Format {
     }
 }
 
-/// An error unless `answer` says that all `metrics` of a batch were taken.
+/// Returns an error unless `answer` reports all `metrics` of a batch as accepted.
 pub fn check_answer(answer: &[u8], metrics: usize) -> Result<(), Box<dyn Error>> {
     let hoped = format!(r#"{{"accepted":{metrics},"rejected":[]}}"#);
     if answer != hoped.as_bytes() {
@@ -68,7 +68,7 @@ pub fn check_answer(answer: &[u8], metrics: usize) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// Each line with its newline, as one who appends them writes them.
+/// All lines, each with a newline.
 fn lines(metrics: &[Metric]) -> String {
     metrics.iter().map(|metric| metric.line() + "\n").collect()
 }

@@ -1,4 +1,4 @@
-//! How long a largest batch holds up the other connections of its worker.
+//! The delay of other connections of a worker during a batch of the largest size.
 
 use std::error::Error;
 use std::fs;
@@ -17,19 +17,19 @@ use crate::receiver::Receiver;
 use crate::server::{ProxyOptions, Server};
 use crate::turn::median;
 
-/// The longest that a request may have to wait, in milliseconds.
+/// Limit of the wait of a request, in milliseconds.
 pub const LIMIT_MS: f64 = 5.0;
 
-/// Batches posted, one after the other; odd, so that the median is one of them.
+/// Number of batches, posted one by one; odd, so that the median is one of them.
 pub const BATCHES: usize = 31;
 
-/// The longest body that the proxy takes, in bytes.
+/// The longest body that the proxy accepts, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// The other request: the one that costs the proxy least, so that the wait is not its own.
+/// The other request: the cheapest one for the proxy, so that its own cost does not count.
 const HEARTBEAT: &[u8] = b"GET /heartbeat HTTP/1.1\r\nHost: metrics.example.com\r\n\r\n";
 
-/// What is measured, in the table's order. Compressed lines are lines again before the proxy looks at any.
+/// The measured formats, in the order of the table. Compressed lines are decompressed before they are parsed.
 pub const FORMATS: [Format; 2] = [Format::Lines, Format::Json];
 
 /// The name, which tells it from everything else that is measured.
@@ -37,17 +37,17 @@ pub fn name(format: Format) -> String {
     format!("largest batch, {}", format.name())
 }
 
-/// What the largest batches of a format came to.
+/// The result for the largest batches of a format.
 pub struct Hold {
     /// The format.
     pub format: Format,
     /// The longest wait during a batch, in milliseconds: the median of the batches.
     pub millis: f64,
-    /// The batches' metrics.
+    /// The metrics of the batches.
     pub delivery: Delivery,
 }
 
-/// Posts largest batches to a proxy with one worker; its files go to a new directory in `directory`.
+/// Posts batches of the largest size to a proxy with one worker, whose files are in a new directory in `directory`.
 pub fn run(format: Format, receiver: &Receiver, directory: &Path) -> Result<Hold, Box<dyn Error>> {
     let directory = directory.join(name(format).replace(' ', "-"));
     fs::create_dir(&directory)?;
@@ -78,28 +78,28 @@ fn measure(format: Format, proxy: &Server, receiver: &Receiver) -> Result<Hold, 
     Ok(Hold { format, millis, delivery })
 }
 
-/// As many of the shortest metrics as a body has room for: each costs the proxy about the same, however short it is.
+/// As many of the shortest metrics as fit into a body: the cost of a metric hardly depends on its length.
 fn largest(format: Format) -> Result<Vec<Metric>, Box<dyn Error>> {
     let batch = |metrics| vec![Metric::shortest(); metrics];
     let [one, two] = [format.body(&batch(1))?.len(), format.body(&batch(2))?.len()];
     Ok(batch(1 + (MAX_BODY - one) / (two - one)))
 }
 
-/// Two clients in one thread, and no other that has work on their core: what they wait for is the proxy, not each other
-/// nor the scheduler.
+/// Two clients in one thread, without other threads that work on their core: they wait only for the proxy, not for each
+/// other or the scheduler.
 struct Clients {
     /// Posts the batches.
     poster: TcpStream,
-    /// Meanwhile makes short requests, one after the other without a pause.
+    /// Meanwhile sends short requests, one by one without a pause.
     other: TcpStream,
 }
 
 impl Clients {
-    /// Posts a batch of so many `metrics`, and returns the longest that a short request took meanwhile.
+    /// Posts a batch of this number of `metrics`, and returns the longest time of a short request meanwhile.
     ///
-    /// A round trip begins before what the kernel takes of the batch is handed over, which is all of it unless its
-    /// buffers are small: so no moment from the batch's first byte to its answer is in no round trip, whether the proxy
-    /// works on a batch as it comes or when it is there. The first round trip has the client's own copying in it.
+    /// A round trip begins before the batch is passed to the kernel, which accepts all of it unless its buffers are
+    /// small. The round trips therefore cover the whole time from the first byte of the batch to its answer, even if
+    /// the proxy processes a batch before it is complete. The first round trip includes the client's copying.
     fn longest_wait(&mut self, batch: &[u8], metrics: usize) -> Result<Duration, Box<dyn Error>> {
         client::exchange(&mut self.other, HEARTBEAT)?;
         let mut rest = batch;
@@ -114,11 +114,11 @@ impl Clients {
             }
         }
         format::check_answer(&client::answer(&mut self.poster)?, metrics)?;
-        // An answer before the end would be followed by what is left of the batch.
+        // After an early answer, the rest of the batch would follow.
         if rest.is_empty() { Ok(longest) } else { Err("a batch was answered before its end".into()) }
     }
 
-    /// Writes what the kernel takes of `bytes` at once; returns how many those are.
+    /// Writes the part of `bytes` that the kernel accepts at once, and returns its length.
     fn hand_over(&self, bytes: &[u8]) -> Result<usize, Errno> {
         if bytes.is_empty() {
             return Ok(0);
@@ -129,7 +129,7 @@ impl Clients {
         }
     }
 
-    /// Whether the batch's answer, or the connection's end, has come.
+    /// True if the answer to the batch, or the end of its connection, has arrived.
     fn is_answered(&self) -> Result<bool, Errno> {
         match recv(&self.poster, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok(_) => Ok(true),

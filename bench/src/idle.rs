@@ -1,4 +1,4 @@
-//! What a connection costs that has made a request and waits for its next.
+//! The memory of a connection that has sent a request, and waits for the next one.
 
 use std::error::Error;
 use std::fs;
@@ -19,19 +19,20 @@ use crate::receiver::Receiver;
 use crate::scenario::plain_request;
 use crate::server::{ProxyOptions, Server};
 
-/// Connections held open: half of the proxy's default limit, and enough for the allocator's rounding to average out.
+/// Number of open connections: half of the default limit, and enough to average the rounding of the allocator.
 pub const CONNECTIONS: usize = 5_000;
 
-/// The most memory an idle HTTP connection may cost, in KiB.
+/// Limit of the memory per idle HTTP connection, in KiB.
 const LIMIT_KIB: f64 = 11.0;
 
-/// How long the proxy's memory must not change: longer than it keeps a quiet connection's state (300 ms).
+/// Time in which the memory of the proxy must not change: longer than it keeps the state of a quiet connection (300
+/// ms).
 const QUIET: Duration = Duration::from_millis(1_500);
 
-/// How long to wait for that.
+/// Longest wait for that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the connections speak.
+/// The protocol of the connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transport {
     /// HTTP.
@@ -41,7 +42,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// In the table's order.
+    /// All transports, in the order of the table.
     pub const ALL: [Self; 2] = [Self::Plain, Self::Tls];
 
     /// For the table.
@@ -57,7 +58,7 @@ impl Transport {
         format!("idle connections, {}", self.label())
     }
 
-    /// The most memory that a connection may cost, in KiB. With TLS, most of it is the library's.
+    /// Limit of the memory per connection, in KiB. None with TLS, because most of it belongs to the TLS library.
     pub fn limit(self) -> Option<f64> {
         match self {
             Self::Plain => Some(LIMIT_KIB),
@@ -66,17 +67,17 @@ impl Transport {
     }
 }
 
-/// What idle connections came to.
+/// The result for idle connections.
 pub struct Idle {
-    /// What they speak.
+    /// Their protocol.
     pub transport: Transport,
-    /// Anonymous memory for each, in KiB.
+    /// Anonymous memory per connection, in KiB.
     pub kib: f64,
     /// The metrics of their requests.
     pub delivery: Delivery,
 }
 
-/// Measures a proxy that serves `transport`; its files go to a new directory in `directory`.
+/// Measures a proxy that serves `transport`, whose files are in a new directory in `directory`.
 pub fn run(
     transport: Transport,
     receiver: &Receiver,
@@ -105,7 +106,7 @@ pub fn run(
     Ok(Idle { transport, kib, delivery })
 }
 
-/// As browsers that are new here: none resumes another's session.
+/// Settings of new browsers: no connection resumes the session of another.
 fn newcomer(certificate: &Certificate) -> Result<ClientConfig, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der.clone())?;
@@ -114,7 +115,7 @@ fn newcomer(certificate: &Certificate) -> Result<ClientConfig, Box<dyn Error>> {
     Ok(config)
 }
 
-/// Memory of a connection in KiB, and what became of the requests' metrics.
+/// Memory per connection in KiB, and the delivery of the requests' metrics.
 fn measure<S: Read + Write>(
     server: &Server,
     receiver: &Receiver,
@@ -131,7 +132,7 @@ fn measure<S: Read + Write>(
         connections.push(connection);
     }
     let after = memory()?;
-    // They must not be cheap because they are gone.
+    // The connections must still be open, or the result would be too low.
     for connection in &mut connections {
         client::exchange(connection, request.as_bytes())?;
     }

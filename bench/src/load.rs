@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::server::{Server, pinned};
 
-/// Connections at once. As many requests may be on their way when a run ends: answered, but not counted by wrk.
+/// Number of connections. When a run ends, as many requests may be answered without being counted by wrk.
 pub const CONNECTIONS: u64 = 64;
 
 /// The core that wrk shares with the rest of the benchmark; the servers have the other one.
@@ -21,11 +21,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Writes wrk's script to `directory`. The request holds so many `metrics`.
+    /// Writes the script of wrk to `directory`. The request has this number of `metrics`.
     pub fn new(request: &[u8], metrics: u64, directory: &Path) -> Result<Self, Box<dyn Error>> {
         let script = directory.join("request.lua");
-        // wrk asks for the request once, before it starts. A table of headers would come in the order of Lua's hashes,
-        // which differs from run to run; this way all servers read the same bytes.
+        // wrk calls the function once, before it starts. A table of headers would be in the order of Lua's hashes,
+        // which differs from run to run. With a string, all servers read the same bytes.
         fs::write(
             &script,
             format!("local request = {}\nwrk.format = function() return request end\n", quoted(request)),
@@ -38,7 +38,7 @@ impl Load {
         self.metrics
     }
 
-    /// Loads `server` for `span`, in whole seconds, and returns how many requests were answered 200.
+    /// Runs wrk against `server` for `span`, in whole seconds, and returns the number of requests answered with 200.
     pub fn run(&self, server: &Server, span: Duration) -> Result<u64, Box<dyn Error>> {
         let output = pinned(CORE, "wrk")
             .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{}s", span.as_secs()), "-s"])
@@ -49,7 +49,7 @@ impl Load {
         if !output.status.success() {
             return Err(format!("wrk: {}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr)).into());
         }
-        // wrk has these lines only when there is something to tell.
+        // wrk prints these lines only if there were errors.
         if let Some(line) =
             text.lines().map(str::trim).find(|l| l.starts_with("Non-2xx") || l.starts_with("Socket errors"))
         {
@@ -59,13 +59,14 @@ impl Load {
     }
 }
 
-/// `bytes` as a Lua string. Lua's strings hold any bytes; a compressed body has many that a script should not.
+/// `bytes` as a Lua string literal. A Lua string may contain any bytes, but a script should contain only printable
+/// ones.
 fn quoted(bytes: &[u8]) -> String {
     let mut literal = String::from('"');
     for byte in bytes {
         match byte {
             b' '..=b'~' if !b"\"\\".contains(byte) => literal.push(char::from(*byte)),
-            // In decimal, and of three digits always: a digit may follow.
+            // Decimal, always with three digits, because a digit may follow.
             _ => {
                 let _ = write!(literal, "\\{byte:03}");
             }

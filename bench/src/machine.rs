@@ -1,4 +1,4 @@
-//! Where a run took place, and with what: figures mean little without it.
+//! The machine and the versions of a run, without which the results have little meaning.
 
 use std::error::Error;
 use std::fs;
@@ -18,14 +18,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Asks the kernel, and each program for its version.
+    /// Reads the version of the kernel and of each program.
     pub fn inspect() -> Result<Self, Box<dyn Error>> {
         let uname = uname();
         let kernel = format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy());
         let proxy = sibling("statsd-http-proxy")?;
         Ok(Self {
             kernel,
-            // Not every architecture names its processor.
+            // Some architectures do not name their processor.
             processor: processor(&fs::read_to_string("/proc/cpuinfo")?).unwrap_or("unknown").to_owned(),
             proxy: first_line(Command::new(proxy).arg("--version"))?,
             nginx: first_line(Command::new("nginx").arg("-v"))?.replace("nginx version: ", ""),
@@ -34,7 +34,7 @@ impl Machine {
         })
     }
 
-    /// A list.
+    /// A Markdown list.
     pub fn markdown(&self) -> String {
         let Self { kernel, processor, proxy, nginx, wrk } = self;
         format!("- Kernel: {kernel}\n- Processor: {processor}\n- Proxy: {proxy}\n- nginx: {nginx}\n- wrk: {wrk}\n")
@@ -46,7 +46,7 @@ fn processor(cpuinfo: &str) -> Option<&str> {
     line.split_once(':').map(|(_, name)| name.trim())
 }
 
-/// The first line that `command` prints, on whichever stream.
+/// The first line that `command` prints, on either stream.
 fn first_line(command: &mut Command) -> Result<String, Box<dyn Error>> {
     let output =
         command.output().map_err(|error| format!("cannot run {}: {error}", command.get_program().display()))?;

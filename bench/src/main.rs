@@ -1,9 +1,9 @@
-//! Measures what a request costs, beside a bare epoll loop and nginx; what a metric of a batch costs, how long a
-//! largest batch holds others up, and what a body costs that is made to; what an idle connection costs; and that no accepted metric is lost. Fails when a
-//! limit is exceeded.
+//! Measures the cost of a request, compared with an epoll loop and nginx; the cost of a metric in a batch; the delay
+//! that a batch of the largest size causes; the cost of the most expensive bodies; and the memory of an idle
+//! connection. Checks that no accepted metric is lost. Fails if a limit is exceeded.
 //!
-//! Writes `results/latest.md` and `results/latest.svg`. With a text as argument, runs only what has it in its name, and
-//! prints the figures without writing them: they are not the whole.
+//! Writes `results/latest.md` and `results/latest.svg`. With a text as argument, runs only the parts with this text in
+//! their name, and prints the results without writing them, because they are incomplete.
 
 #![forbid(unsafe_code)]
 
@@ -47,10 +47,10 @@ use crate::receiver::Receiver;
 use crate::report::Report;
 use crate::selection::Selection;
 
-/// Where the figures go.
+/// Directory of the results.
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
 
-/// File descriptors beyond one for each idle connection, on either side.
+/// File descriptors in addition to one per idle connection, on each side.
 const RESERVED_FILES: u64 = 256;
 
 fn main() -> ExitCode {
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Measures, prints and writes what is asked for; returns what is not good enough.
+/// Measures the selected parts, prints and writes the results, and returns the failures.
 fn run() -> Result<Vec<String>, Box<dyn Error>> {
     let selection = Selection::new(std::env::args().skip(1))?;
     leave_the_servers_their_core()?;
@@ -86,7 +86,7 @@ fn run() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(failures)
 }
 
-/// Runs what is selected, one after the other.
+/// Runs the selected parts, one by one.
 fn measure(selection: &Selection, receiver: &Receiver) -> Result<Report, Box<dyn Error>> {
     let machine = Machine::inspect()?;
     let directory = tempfile::tempdir()?;
@@ -125,13 +125,13 @@ fn measure(selection: &Selection, receiver: &Receiver) -> Result<Report, Box<dyn
     Ok(report)
 }
 
-/// All lines that the proxy has a reason to send.
+/// All expected lines.
 fn lines() -> impl Iterator<Item = String> {
     let page = metrics::page().into_iter().map(|metric| metric.line());
     page.chain([scenario::LINE.to_owned(), Metric::shortest().line()])
 }
 
-/// Moves this process, and the threads it will have, to wrk's core.
+/// Moves this process and its later threads to the core of wrk.
 fn leave_the_servers_their_core() -> Result<(), Box<dyn Error>> {
     let mut cores = CpuSet::new();
     cores.set(load::CORE);
@@ -139,7 +139,7 @@ fn leave_the_servers_their_core() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Makes room for the idle connections, in this process and in the proxy, which inherits the limit.
+/// Raises the limit on open files for the idle connections, in this process and in the proxy, which inherits it.
 fn raise_file_limit() -> Result<(), Box<dyn Error>> {
     let needed = idle::CONNECTIONS as u64 + RESERVED_FILES;
     let limit = getrlimit(Resource::Nofile);

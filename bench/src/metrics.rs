@@ -1,17 +1,17 @@
-//! The metrics of batches, and how each is written.
+//! The metrics of batches, and their formats.
 
-/// Metrics in a batch whose cost is measured.
+/// Metrics in a measured batch.
 pub const PAGE: usize = 100;
 
-/// Parts of a site, of which metrics tell.
+/// Parts of a site, used in names.
 const AREAS: [&str; 8] = ["catalogue", "checkout", "account", "search", "landing", "payment", "support", "newsletter"];
 
-/// Metrics of one kind: each of these names in each of the first `areas`.
+/// Metrics of one type: each of these names in each of the first `areas`.
 struct Family {
     kind: Kind,
     names: &'static [&'static str],
     areas: usize,
-    /// Values have up to so many digits.
+    /// Maximum number of digits of the values.
     digits: u32,
 }
 
@@ -23,7 +23,7 @@ const FAMILIES: [Family; 4] = [
     Family { kind: Kind::Set, names: &["visitors", "returning_users"], areas: 5, digits: 6 },
 ];
 
-/// What is measured.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Count,
@@ -57,30 +57,30 @@ impl Kind {
 /// A metric without tags and rate.
 #[derive(Clone, Debug)]
 pub struct Metric {
-    /// Without anything that JSON would escape.
+    /// The name, without characters that JSON escapes.
     name: String,
     kind: Kind,
     value: u32,
 }
 
 impl Metric {
-    /// A metric that cannot be written shorter: a batch has no room for more of another.
+    /// The shortest metric: a batch can contain more of it than of any other.
     pub fn shortest() -> Self {
         Self { name: "a".to_owned(), kind: Kind::Count, value: 1 }
     }
 
-    /// The line, without a final newline: what comes out of the proxy in any case.
+    /// The line, without a final newline. The proxy sends this line for every format.
     pub fn line(&self) -> String {
         format!("{}:{}|{}", self.name, self.value, self.kind.field())
     }
 
-    /// The object, as `JSON.stringify` writes it.
+    /// The object, in the format of `JSON.stringify`.
     pub fn json(&self) -> String {
         format!(r#"{{"metric":"{}","type":"{}","value":{}}}"#, self.name, self.kind.word(), self.value)
     }
 }
 
-/// What a page of a shop may send on its end: the same [`PAGE`] metrics each time.
+/// The [`PAGE`] metrics that a page of a shop may send when it is left.
 pub fn page() -> Vec<Metric> {
     let mut sorted = Vec::with_capacity(PAGE);
     for family in &FAMILIES {
@@ -91,15 +91,15 @@ pub fn page() -> Vec<Metric> {
             }
         }
     }
-    // Mixed, as they come to pass: a run of one kind would be easier on the proxy than life is. 37 and 100 have no
-    // divisor in common, so that each is taken once.
+    // Mixed as in reality: a run of one type would be easier for the proxy. 37 and 100 have no common divisor, so each
+    // metric is used once.
     (0..sorted.len()).map(|index| sorted[index * 37 % sorted.len()].clone()).collect()
 }
 
-/// A number of 1 to `digits` digits, by the metric's place.
+/// A number of 1 to `digits` digits, which depends on the index of the metric.
 fn value(place: u32, digits: u32) -> u32 {
     let least = 10_u32.pow(place % digits);
-    // A prime, so that numbers do not repeat in step with the digits.
+    // A prime, so that numbers do not repeat with the same period as the digits.
     least + place * 7_919 % (9 * least)
 }
 

@@ -1,13 +1,13 @@
-//! Waiting for a condition of another process, which tells nobody when it comes true.
+//! Polls for a condition of another process, which sends no notification.
 
 use std::error::Error;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The time between two looks.
+/// Time between two polls.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Looks until `condition` yields something; an error names `what` if that takes longer than `limit`.
+/// Polls until `condition` returns a value. The error names `what` if that takes longer than `limit`.
 pub fn until<T>(
     limit: Duration,
     what: &str,
@@ -25,7 +25,7 @@ pub fn until<T>(
     }
 }
 
-/// Watches `value` until it has not changed for `quiet` and is `enough`, or until `limit` has passed. Returns it.
+/// Polls `value` until it has not changed for `quiet` and is `enough`, or until `limit` has passed. Returns it.
 pub fn settled<T: Copy + PartialEq>(
     quiet: Duration,
     limit: Duration,

@@ -1,8 +1,8 @@
-//! The StatsD end: counts the metrics that arrive.
+//! The StatsD receiver: counts the metrics that arrive.
 //!
-//! It stands for another machine, so it must cost neither the proxy nor wrk anything. A thread that waits in `recv` is
-//! woken by every datagram: the sender pays for that, and wrk, on whose core it wakes, is interrupted, which splits the
-//! proxy's turns and so its datagrams. This one looks from time to time instead, and the kernel keeps what came.
+//! It simulates another machine, so it must not cost the proxy or wrk any time. A thread that waits in `recv` is woken
+//! by every datagram: the sender pays for that, and wrk, which shares the core, is interrupted, which splits the
+//! proxy's turns and its datagrams. This receiver polls instead, and the kernel buffers the datagrams.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -22,20 +22,20 @@ use crate::poll;
 /// datagrams, which the kernel accounts at twice their size, it holds a million metrics and more.
 const BUFFER: usize = 64 * 1024 * 1024;
 
-/// The time between two looks: at 150,000 metrics a second, a datagram each, still no more than the buffer that a
-/// system gives to everybody (208 KiB) holds. Batches need the larger one.
+/// Time between two polls. With 150,000 metrics a second, one per datagram, the datagrams of this time fit into the
+/// buffer that a system allows every process (208 KiB). Batches need the larger one.
 pub const LOOK: Duration = Duration::from_millis(1);
 
 /// Longer than any UDP payload.
 const MAX_DATAGRAM: usize = 64 * 1024;
 
-/// How long nothing must arrive until all that was sent counts as arrived.
+/// Time without a datagram after which all metrics count as arrived.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// How long to wait for metrics that are missing.
+/// Longest wait for missing metrics.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the thread shares.
+/// The state that the thread shares.
 #[derive(Default)]
 struct Shared {
     lines: AtomicU64,
@@ -43,11 +43,11 @@ struct Shared {
     paused: AtomicBool,
 }
 
-/// The lines that may come, of whatever part of the benchmark.
+/// The expected lines of all parts of the benchmark.
 struct Lines(HashSet<Box<[u8]>>);
 
 impl Lines {
-    /// How many lines of `datagram` are of these, and how many are not.
+    /// The numbers of expected and of unexpected lines in `datagram`.
     fn count(&self, datagram: &[u8]) -> (u64, u64) {
         let (mut lines, mut strangers) = (0, 0);
         for line in datagram.split(|byte| *byte == b'\n') {
@@ -64,10 +64,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts the thread, on the caller's core. It knows `lines`; all others are strangers.
+    /// Starts the thread, on the caller's core. Only `lines` are expected.
     pub fn start(lines: impl IntoIterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        // Past the system's limit if we may, else up to it.
+        // Above the limit of the system if the process has the permission, otherwise up to it.
         set_socket_recv_buffer_size_force(&socket, BUFFER).or_else(|_| set_socket_recv_buffer_size(&socket, BUFFER))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
@@ -82,22 +82,22 @@ impl Receiver {
         Ok(Self { address, shared })
     }
 
-    /// Where to send to.
+    /// The address of the socket.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Metrics received so far.
+    /// The number of metrics received so far.
     pub fn received(&self) -> u64 {
         self.shared.lines.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing more arrives, and for a while until `expected` metrics have. Returns how many have.
+    /// Waits until no more metrics arrive, and for some time until `expected` ones have. Returns their number.
     pub fn settled(&self, expected: u64) -> Result<u64, Box<dyn Error>> {
         poll::settled(QUIET, PATIENCE, |received| received >= expected, || Ok(self.received()))
     }
 
-    /// Leaves to the kernel what arrives during `work`, which has the core for itself. That must fit the buffer.
+    /// Pauses the thread during `work`, which then has the core alone. The datagrams must fit into the buffer.
     pub fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
         self.shared.paused.store(true, Ordering::Relaxed);
         let result = work();
@@ -105,7 +105,7 @@ impl Receiver {
         result
     }
 
-    /// What makes the count worthless, if anything: lines that nobody asked for, datagrams that the kernel dropped.
+    /// Errors that make the count invalid: unexpected lines, and datagrams that the kernel dropped.
     pub fn trouble(&self) -> Result<Option<String>, Box<dyn Error>> {
         let strangers = self.shared.strangers.load(Ordering::Relaxed);
         let dropped = dropped(self.address.port(), &fs::read_to_string("/proc/net/udp")?).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The figures as Markdown, and whether they are good enough.
+//! The results as Markdown, and the failures.
 
 use std::fmt::Write as _;
 
@@ -15,12 +15,12 @@ use crate::server::Contender;
 use crate::turn::{ROUNDS, TURN};
 use crate::worst::{self, Worst};
 
-/// Stands for what does not exist.
+/// Text for a missing value.
 const NONE: &str = "–";
 
-/// All that was measured in one run; what was not asked for is empty.
+/// The results of one run. Parts that were not selected are empty.
 pub struct Report {
-    /// Where, and with what.
+    /// The machine and the versions.
     pub machine: Machine,
     /// CPU time, by scenario.
     pub outcomes: Vec<Outcome>,
@@ -30,12 +30,12 @@ pub struct Report {
     pub holds: Vec<Hold>,
     /// Memory of idle connections, by transport.
     pub idle: Vec<Idle>,
-    /// CPU time of bodies that are made to cost, the most expensive first.
+    /// CPU time of the most expensive bodies, in descending order.
     pub worst: Vec<Worst>,
 }
 
 impl Report {
-    /// Whether nothing was measured.
+    /// True if nothing was measured.
     pub fn is_empty(&self) -> bool {
         self.outcomes.is_empty()
             && self.batches.is_empty()
@@ -52,7 +52,7 @@ impl Report {
         lost.chain(self.excesses()).collect()
     }
 
-    /// What became of the metrics of each part, by its name.
+    /// The delivery of each part, with its name.
     fn deliveries(&self) -> Vec<(String, Delivery)> {
         let outcomes = self.outcomes.iter().map(|outcome| (outcome.scenario.name.to_owned(), outcome.delivery));
         let batches = self.batches.iter().map(|cost| (cost.batch.name(), cost.delivery));
@@ -121,11 +121,12 @@ impl Report {
         section(
             !self.outcomes.is_empty(),
             format!(
-                "CPU time per request in µs, as the kernel accounts it to the server's process: wrk with {} connections \
-                 on one core, the server on another; the median of {ROUNDS} rounds in which the servers take turns of \
-                 {} s. Ratios are medians of the rounds' ratios. *floor* is an epoll loop that reads and writes a fixed \
-                 answer without parsing; *nginx* returns an empty 200, and sends no metric. The proxy's metrics go to a \
-                 UDP socket on wrk's core that is read every {} ms, as if it were on another machine.",
+                "CPU time per request in µs, from the kernel's accounting of the server process. wrk runs on one core \
+                 with {} connections, the server on another. The times are medians of {ROUNDS} rounds, in which the \
+                 servers take turns of {} s; the ratios are medians of the rounds' ratios. *floor* is an epoll loop that \
+                 reads, and writes a fixed answer without parsing. *nginx* returns an empty 200, and sends no metric. The \
+                 proxy sends its metrics to a UDP socket on wrk's core, which is polled every {} ms, to simulate another \
+                 machine.",
                 load::CONNECTIONS,
                 TURN.as_secs(),
                 receiver::LOOK.as_millis(),
@@ -134,16 +135,14 @@ impl Report {
         );
         section(
             !self.batches.is_empty(),
-            format!(
-                "CPU time per metric of requests that bring {PAGE} each, measured in the same way, of the proxy alone:"
-            ),
+            format!("CPU time per metric in batches of {PAGE}, measured in the same way, for the proxy alone:"),
             self.batch_table(),
         );
         section(
             !self.holds.is_empty(),
             format!(
-                "The longest that another request to the same worker took while it had a batch of 1 MiB of the shortest \
-                 metrics to deal with, the median of {} batches:",
+                "Longest wait of another request to the same worker during a batch of 1 MiB of the shortest metrics; \
+                 median of {} batches:",
                 hold::BATCHES
             ),
             self.hold_table(),
@@ -151,15 +150,18 @@ impl Report {
         section(
             !self.worst.is_empty(),
             format!(
-                "CPU time of one body under the default caps that is made to cost: the worst of {}, known ones and some \
-                 put together by chance, with what they became:",
+                "CPU time and output of the most expensive bodies within the default size limits, of {} known and random \
+                 ones:",
                 self.worst.len()
             ),
             self.worst_table(),
         );
         section(
             !self.idle.is_empty(),
-            format!("Memory of an idle connection, of {} that made a request each:", idle::CONNECTIONS),
+            format!(
+                "Memory per idle connection, with {} connections that have sent one request each:",
+                idle::CONNECTIONS
+            ),
             self.idle_table(),
         );
         page

@@ -1,15 +1,15 @@
-//! What is sent: the scenarios, each with its request to the byte and its limit.
+//! The scenarios, each with the bytes of its request and its limit.
 
-/// The most CPU time a request may cost on kept-alive connections, as a multiple of the floor's.
+/// Limit of the CPU time per request on kept-alive connections, as a multiple of the floor's.
 const KEEP_ALIVE_LIMIT: f64 = 1.30;
 
-/// The same for a browser's headers and a token that has to be verified.
+/// The same with a browser's headers and a token.
 const BROWSER_LIMIT: f64 = 1.45;
 
-/// The same for a connection for each request.
+/// The same with one connection per request.
 const CLOSE_LIMIT: f64 = 1.40;
 
-/// The line that each request turns into at the StatsD receiver.
+/// The line of each request at the StatsD receiver.
 pub const LINE: &str = "bench.requests:1|c";
 
 const REQUEST_LINE: &str = "POST /count/bench.requests HTTP/1.1";
@@ -18,20 +18,20 @@ const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 const LENGTH: &str = "Content-Length: 7";
 const BODY: &str = "value=1";
 
-/// A way of asking, the same for every server.
+/// A scenario, the same for every server.
 #[derive(Debug)]
 pub struct Scenario {
     /// For the table.
     pub name: &'static str,
     /// The whole request, head and body; ASCII.
     pub request: String,
-    /// Over TLS, which the floor does not have.
+    /// True for TLS, which the floor does not support.
     pub tls: bool,
-    /// A connection for each request.
+    /// True for one connection per request.
     pub close: bool,
-    /// The request holds a token, and the proxy requires one.
+    /// True if the proxy requires a token, which the request has.
     pub token: bool,
-    /// The most that the proxy's CPU time may be, as a multiple of the floor's.
+    /// Limit of the proxy's CPU time, as a multiple of the floor's.
     pub limit: Option<f64>,
 }
 
@@ -74,12 +74,12 @@ pub fn all(token: &str) -> [Scenario; 4] {
     ]
 }
 
-/// The shortest request there is: what a script sends.
+/// The shortest request, as a script sends it.
 pub fn plain_request() -> String {
     request(&[HOST, FORM, LENGTH])
 }
 
-/// What Chrome sends for a page's `fetch` to another site of its owner, in Chrome's order.
+/// The headers of Chrome for a `fetch` to another site of the same owner, in Chrome's order.
 fn browser_request(token: &str) -> String {
     request(&[
         HOST,

@@ -1,12 +1,12 @@
-//! Which parts of the benchmark are run.
+//! The selection of parts of the benchmark.
 
 use std::error::Error;
 
-/// All parts, or those whose names hold a text.
+/// All parts, or those with a text in their names.
 pub struct Selection(Option<String>);
 
 impl Selection {
-    /// Reads the command line's arguments, without the program's name.
+    /// Reads the arguments, without the name of the program.
     pub fn new(mut args: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let text = args.next();
         match args.next() {
@@ -15,12 +15,12 @@ impl Selection {
         }
     }
 
-    /// Whether the part called `name` is to be run.
+    /// True if the part `name` is selected.
     pub fn includes(&self, name: &str) -> bool {
         self.0.as_deref().is_none_or(|text| name.contains(text))
     }
 
-    /// Whether all are, so that the figures may stand for the whole.
+    /// True if all parts are selected, so that the results are complete.
     pub fn is_whole(&self) -> bool {
         self.0.is_none()
     }

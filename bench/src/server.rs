@@ -1,4 +1,4 @@
-//! The servers under load, each a process of its own on one core.
+//! The servers under load, each a separate process on one core.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -14,19 +14,19 @@ use crate::accounting;
 use crate::credentials::{Certificate, SECRET};
 use crate::poll;
 
-/// The core of all servers, of which only one has work at a time.
+/// The core of all servers. Only one of them works at a time.
 const CORE: usize = 0;
 
-/// How long a server may take to listen.
+/// Longest start of a server.
 const START: Duration = Duration::from_secs(10);
 
-/// How long a server may take to end when asked: longer than the proxy waits for open connections.
+/// Longest end of a server after SIGTERM: longer than the proxy waits for open connections.
 const STOP: Duration = Duration::from_secs(8);
 
-/// What is compared.
+/// The compared servers.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Contender {
-    /// The bare epoll loop.
+    /// The epoll loop.
     Floor,
     /// The proxy.
     Proxy,
@@ -35,7 +35,7 @@ pub enum Contender {
 }
 
 impl Contender {
-    /// In the order of rounds, tables and bars.
+    /// All servers, in the order of rounds, tables and bars.
     pub const ALL: [Self; 3] = [Self::Floor, Self::Proxy, Self::Nginx];
 
     /// For the table.
@@ -48,22 +48,22 @@ impl Contender {
     }
 }
 
-/// What the proxy is told, beyond what it is always told.
+/// Settings of the proxy that differ between parts.
 pub struct ProxyOptions<'a> {
     /// The UDP receiver.
     pub statsd: SocketAddr,
-    /// Require a token signed with [`SECRET`].
+    /// True to require a token signed with [`SECRET`].
     pub token: bool,
-    /// Serve HTTPS.
+    /// The certificate for HTTPS.
     pub certificate: Option<&'a Certificate>,
-    /// Whatever else.
+    /// Further flags.
     pub flags: &'a [String],
 }
 
 /// A running server, which is stopped when dropped.
 pub struct Server {
     process: Process,
-    /// The process that does the work: nginx has it done by a child.
+    /// The process that serves requests: for nginx it is a child.
     worker: u32,
     address: SocketAddr,
     tls: bool,
@@ -93,7 +93,7 @@ impl Server {
         Self::announced(command, directory.join("proxy.log"), options.certificate.is_some())
     }
 
-    /// Starts a server that says on standard error where it listens.
+    /// Starts a server that prints its address on standard error.
     fn announced(command: Command, log: PathBuf, tls: bool) -> Result<Self, Box<dyn Error>> {
         let mut process = Process::spawn(command, log)?;
         let address = poll::until(START, "the server's start", || {
@@ -103,7 +103,7 @@ impl Server {
         Ok(Self { worker: process.id(), process, address, tls })
     }
 
-    /// Starts nginx with an empty answer to everything, and all its files in `directory`.
+    /// Starts nginx with an empty answer to every request, and with all its files in `directory`.
     pub fn nginx(certificate: Option<&Certificate>, directory: &Path) -> Result<Self, Box<dyn Error>> {
         let address = free_address()?;
         let config = directory.join("nginx.conf");
@@ -121,7 +121,7 @@ impl Server {
         Ok(Self { process, worker, address, tls: certificate.is_some() })
     }
 
-    /// Where it listens.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -131,7 +131,7 @@ impl Server {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
     }
 
-    /// What it has logged, for errors.
+    /// Its log, for errors.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.process.log).unwrap_or_default()
     }
@@ -141,7 +141,7 @@ impl Server {
         accounting::cpu_time(self.worker)
     }
 
-    /// Anonymous memory that is resident, in bytes.
+    /// Resident anonymous memory, in bytes.
     pub fn anonymous_memory(&self) -> Result<u64, Box<dyn Error>> {
         accounting::anonymous_memory(self.process.id())
     }
@@ -163,7 +163,7 @@ impl Process {
         self.child.id()
     }
 
-    /// What it has logged; an error if it has ended.
+    /// Its log; an error if it has ended.
     fn alive(&mut self) -> Result<String, Box<dyn Error>> {
         let log = fs::read_to_string(&self.log)?;
         match self.child.try_wait()? {
@@ -175,7 +175,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Asked, not killed: nginx's master must take its worker along.
+        // SIGTERM instead of SIGKILL, because the master of nginx must end its worker.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let child = &mut self.child;
         if poll::until(STOP, "the server's end", || Ok(child.try_wait()?)).is_err() {
@@ -192,7 +192,7 @@ pub fn pinned(core: usize, program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A program that was built together with this one.
+/// A binary of the same build.
 pub fn sibling(name: &str) -> Result<PathBuf, Box<dyn Error>> {
     let program = std::env::current_exe()?.with_file_name(name);
     if program.exists() { Ok(program) } else { Err(format!("{name} is not built: run make bench").into()) }
@@ -205,14 +205,14 @@ fn listening_at(line: &str) -> Option<SocketAddr> {
     address.split(',').next()?.parse().ok()
 }
 
-/// A port that nobody has now; nginx cannot be told to look for one itself.
+/// A free port; nginx cannot choose one itself.
 fn free_address() -> Result<SocketAddr, Box<dyn Error>> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// The least that nginx can be asked for: no log, no file, no end to a connection's requests.
+/// The minimal configuration of nginx: no log, no files, and no limit of requests per connection.
 fn nginx_config(address: SocketAddr, certificate: Option<&Certificate>) -> String {
-    // As root, the worker would change to a user who cannot enter the directory.
+    // As root, the worker would change to a user without access to the directory.
     let user = if geteuid().is_root() { "user root;" } else { "" };
     let (ssl, files) = match certificate {
         Some(Certificate { cert, key, .. }) => {

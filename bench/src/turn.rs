@@ -1,4 +1,4 @@
-//! A server's turn under load, accounted for.
+//! The measured turn of a server under load.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use crate::load::{CONNECTIONS, Load};
 use crate::receiver::Receiver;
 use crate::server::Server;
 
-/// Rounds, in each of which every contender has a turn; odd, so that the median is one of them.
+/// Number of rounds. Each server has a turn in each round; odd, so that the median is one of them.
 pub const ROUNDS: usize = 7;
 
-/// How long a turn is.
+/// Duration of a turn.
 pub const TURN: Duration = Duration::from_secs(2);
 
-/// How long each contender is warmed up, unaccounted for.
+/// Duration of the warm-up of each server, which is not measured.
 pub const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Loads the proxy for `span`, waits for its metrics, and returns the CPU time for a request, in microseconds.
+/// Runs wrk against the proxy for `span`, waits for its metrics, and returns the CPU time per request, in microseconds.
 pub fn deliver(
     load: &Load,
     proxy: &Server,
@@ -35,7 +35,8 @@ pub fn deliver(
     Ok(micros)
 }
 
-/// Loads `server` for `span`, and returns requests answered and CPU time for each, in microseconds.
+/// Runs wrk against `server` for `span`, and returns the number of answered requests and the CPU time per request, in
+/// microseconds.
 pub fn cost(load: &Load, server: &Server, span: Duration) -> Result<(u64, f64), Box<dyn Error>> {
     let before = server.cpu_time()?;
     let requests = load.run(server, span)?;
@@ -46,7 +47,7 @@ pub fn cost(load: &Load, server: &Server, span: Duration) -> Result<(u64, f64), 
     Ok((requests, spent.as_secs_f64() * 1e6 / requests as f64))
 }
 
-/// The middle one of `values`, which must be odd in number.
+/// The median of an odd number of `values`.
 pub fn median<const N: usize>(mut values: [f64; N]) -> f64 {
     const { assert!(N % 2 == 1) };
     values.sort_by(f64::total_cmp);

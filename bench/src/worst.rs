@@ -1,4 +1,4 @@
-//! What a body can cost that is made to cost: CPU time from its first byte to its last datagram.
+//! The cost of the most expensive bodies: CPU time from the first byte to the last datagram.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -18,44 +18,44 @@ use crate::turn::median;
 /// The name, which tells it from everything else that is measured.
 pub const NAME: &str = "worst body";
 
-/// The most CPU time that a body may cost, in milliseconds.
+/// Limit of the CPU time of a body, in milliseconds.
 pub const LIMIT_MS: f64 = 30.0;
 
-/// How many times the cap of a body its datagrams may be long together.
+/// Limit of the bytes of its datagrams, as a multiple of the body's size limit.
 pub const EXPANSION: usize = 2;
 
-/// Rows of the table: the worst of all.
+/// Rows of the table: the most expensive bodies.
 const SHOWN: usize = 10;
 
-/// The proxy's default caps, in bytes.
+/// The default size limits of the proxy, in bytes.
 const BATCH: usize = 1024 * 1024;
 const SINGLE: usize = 64 * 1024;
 
-/// Shapes put together by chance, beside those that are known to be the worst.
+/// Number of random shapes, in addition to the known most expensive ones.
 const RANDOM: u64 = 120;
 
-/// Each is posted so often; odd, so that the median is one of them.
+/// Number of posts of each shape; odd, so that the median is one of them.
 const POSTS: usize = 3;
 
-/// Nothing has come for so long: the proxy is done, since a line leaves within a millisecond.
+/// Time without a datagram after which the proxy is done; it sends a line within a millisecond.
 const QUIET: Duration = Duration::from_millis(30);
 
-/// The receiver's buffer: twice what the largest body may become, and the kernel's own share of it.
+/// The receive buffer: twice the largest possible output of a body, and the kernel's overhead.
 const BUFFER: usize = 16 * 1024 * 1024;
 
-/// What a shape came to.
+/// The result for a shape.
 pub struct Worst {
-    /// What was posted.
+    /// The shape.
     pub name: String,
     /// CPU time, in milliseconds: the median of the posts.
     pub millis: f64,
-    /// Bytes of datagrams, of the post that made most.
+    /// Bytes of datagrams, of the post with the most.
     pub bytes: usize,
-    /// The most that there may be.
+    /// The limit of these bytes.
     pub allowed: usize,
 }
 
-/// Posts all shapes, those with the same flags to one proxy; returns them all, the most expensive first.
+/// Posts all shapes, those with the same flags to one proxy, and returns the results, the most expensive first.
 pub fn run(directory: &Path) -> Result<Vec<Worst>, Box<dyn Error>> {
     let mut by_flags: BTreeMap<Vec<String>, Vec<Shape>> = BTreeMap::new();
     for shape in shapes::worst(BATCH, SINGLE).into_iter().chain((0..RANDOM).map(|seed| shapes::random(seed, BATCH))) {
@@ -84,7 +84,7 @@ pub fn run(directory: &Path) -> Result<Vec<Worst>, Box<dyn Error>> {
     Ok(all)
 }
 
-/// Those that are shown.
+/// The results for the table.
 pub fn shown(all: &[Worst]) -> &[Worst] {
     &all[..all.len().min(SHOWN)]
 }
@@ -104,16 +104,16 @@ fn measure(shape: &Shape, proxy: &Server, receiver: &UdpSocket) -> Result<Worst,
     Ok(Worst { name: shape.name.clone(), millis: median(millis), bytes: most, allowed: EXPANSION * cap })
 }
 
-/// Posts a body and waits for the answer, whichever it is.
+/// Posts a body and waits for any answer.
 fn post(request: &[u8], proxy: &Server) -> Result<(), Box<dyn Error>> {
     let mut connection: TcpStream = client::connect(proxy.address())?;
-    // An early refusal may end the connection while the rest is on its way.
+    // An early refusal may close the connection before the whole body is sent.
     let _ = connection.write_all(request);
     let read = connection.read(&mut [0; 4096])?;
     if read == 0 { Err("no answer".into()) } else { Ok(()) }
 }
 
-/// Bytes of all datagrams until nothing more comes.
+/// The bytes of all datagrams until no more arrive.
 fn drained(receiver: &UdpSocket) -> Result<usize, Box<dyn Error>> {
     let mut buffer = vec![0; 65_536];
     let mut bytes = 0;

@@ -267,9 +267,9 @@ fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
 
 /// The steps after the body of a single metric: parameters, name, line, datagram.
 fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
-    let style = &context.encoding;
+    let encoding = &context.encoding;
     let key = head.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;
-    let name = style.name(&key)?;
+    let name = encoding.name(&key)?;
     let header = head.content_type.as_ref().map(HeaderValue::as_bytes);
     let mut writer = TagsWriter::default();
     let (params, tags) = match ContentType::of(header) {
@@ -280,6 +280,6 @@ fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes
         }
         _ => (form::urlencoded(body), Tags::NONE),
     };
-    let value = params.value(kind, style, Members::Integers)?;
+    let value = params.value(kind, encoding, Members::Integers)?;
     Ok(context.send(&Metric::new(name, value, tags))?)
 }

@@ -88,23 +88,23 @@ impl Batch {
     /// Takes a slice; returns whether that was the last.
     ///
     /// An error comes before any metric was taken.
-    pub(crate) fn advance(&mut self, style: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
+    pub(crate) fn advance(&mut self, encoding: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
         let Self { body, reader, report, allowance } = self;
         match reader {
             Reader::Lines(from) => {
-                lines::take(slice(body, from), &mut Intake::new(style, sink, report, allowance));
+                lines::take(slice(body, from), &mut Intake::new(encoding, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::JsonLines(from) => {
                 take_json_lines(
                     slice(body, from),
-                    &mut Intake::new(style, Sample::new(style, sink), report, allowance),
+                    &mut Intake::new(encoding, Sample::new(encoding, sink), report, allowance),
                 );
                 Ok(*from == body.len())
             }
             Reader::Short(array) => {
                 let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
-                let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
+                let mut intake = Intake::new(encoding, Sample::new(encoding, sink), report, allowance);
                 // To hold its objects until it has ended well is cheaper than to read it twice.
                 if let Some(objects) = objects(text, MAX_HELD) {
                     objects.iter().for_each(|object| take(Some(object), &mut intake));
@@ -121,7 +121,7 @@ impl Batch {
                 Ok(false)
             }
             Reader::Checked(array, count) => {
-                let mut intake = Intake::new(style, Sample::new(style, sink), report, allowance);
+                let mut intake = Intake::new(encoding, Sample::new(encoding, sink), report, allowance);
                 take_elements(body, array, *count, SLICE, &mut intake)
             }
         }
@@ -194,9 +194,9 @@ fn try_take(object: Option<&Object<'_>>, intake: &mut Intake<'_, impl Sink>) -> 
         return Err(error);
     }
     let object = object.ok_or(MetricError::Object)?;
-    let (name, kind) = (intake.style.name(object.name()?)?, object.kind()?);
+    let (name, kind) = (intake.encoding.name(object.name()?)?, object.kind()?);
     let params = object.params(kind);
-    let value = params.value(kind, intake.style, Members::Any)?;
+    let value = params.value(kind, intake.encoding, Members::Any)?;
     let mut writer = TagsWriter::default();
     let tags = object.tags(&mut writer)?;
     intake.accept(&Metric::new(name, value, tags));

@@ -1,29 +1,29 @@
-//! What a body is said to be.
+//! The Content-Type of a body.
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// The types that are told apart.
+/// The types that matter to the readers of bodies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ContentType {
     /// One JSON document.
     Json,
     /// JSON documents, one in each line.
     JsonLines,
-    /// A URL-encoded form; curl says so of whatever it is given.
+    /// A URL-encoded form. curl declares any body as one.
     Form,
-    /// A form in parts.
+    /// A multipart form.
     Multipart,
-    /// Text, bytes, or nothing said: what browsers send without a preflight.
+    /// Text, bytes or no type: the types that browsers send without a preflight.
     Unnamed,
-    /// Anything else.
+    /// Any other type.
     Other,
 }
 
 impl ContentType {
-    /// Reads a Content-Type header (RFC 9110 section 8.3); its parameters do not matter here.
+    /// Reads a Content-Type header (RFC 9110 section 8.3) and ignores its parameters.
     pub fn of(header: Option<&[u8]>) -> Self {
         let Some(header) = header else { return Self::Unnamed };
-        // What nearly all single metrics have, in one comparison.
+        // Nearly all single metrics have this type; one comparison finds it.
         if header == FORM {
             return Self::Form;
         }
@@ -44,7 +44,7 @@ impl ContentType {
         }
     }
 
-    /// Whether the body of a single metric is JSON: it is said to be, or nothing is said of it, and it looks like an object.
+    /// True if the body of a single metric is JSON: its type says so, or it has no type and begins like an object.
     pub fn is_object(self, body: &[u8]) -> bool {
         match self {
             Self::Json | Self::JsonLines => true,

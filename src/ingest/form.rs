@@ -9,19 +9,19 @@ use thiserror::Error;
 
 use crate::ingest::params::{Param, Params};
 
-/// Parts read of a multipart body: the four known names, twice over, and a few unknown ones.
+/// The most parts of a multipart body: the four known names, twice over, and a few unknown ones.
 const MAX_PARTS: usize = 16;
 
-/// The multipart body is broken. The text is the reference's.
+/// The multipart body is malformed. The text is the reference's.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 #[error("Invalid form specified")]
 pub struct FormError;
 
-/// Reads a body that is no multipart: a URL-encoded form, whatever its type says. `fetch()` and `sendBeacon()` send forms
+/// Reads a body that is not multipart as a URL-encoded form, whatever its type: `fetch()` and `sendBeacon()` send forms
 /// as text/plain or without a type. The first of several parameters of one name counts.
 ///
-/// The newline at the end of a body is no part of its last value: `echo value=1` writes one, and so do editors. One that is
-/// percent-encoded is.
+/// A newline at the end of the body is not part of its last value: `echo value=1` and editors append one. A
+/// percent-encoded newline is part of it.
 pub fn urlencoded(body: &[u8]) -> Params<'_> {
     let mut params = Params::default();
     for (name, value) in form_urlencoded::parse(without_final_newline(body)) {
@@ -38,7 +38,7 @@ fn without_final_newline(text: &[u8]) -> &[u8] {
     }
 }
 
-/// Reads a multipart body. The newline at the end of a value is no part of it, for what comes from a file has one.
+/// Reads a multipart body. A newline at the end of a value is not part of it, because values from files end with one.
 pub fn multipart(content_type: &[u8], body: &Bytes) -> Result<Params<'static>, FormError> {
     let content_type = std::str::from_utf8(content_type).map_err(|_| FormError)?;
     let boundary = multer::parse_boundary(content_type).map_err(|_| FormError)?;
@@ -60,7 +60,7 @@ pub fn multipart(content_type: &[u8], body: &Bytes) -> Result<Params<'static>, F
         }
         Ok::<_, multer::Error>(true)
     };
-    // The whole body is there already, so reading it never waits.
+    // The whole body has been received, so reading it never waits.
     match read.now_or_never() {
         Some(Ok(true)) => Ok(params),
         Some(Ok(false) | Err(_)) | None => Err(FormError),

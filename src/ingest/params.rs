@@ -1,4 +1,4 @@
-//! The parameters of a metric, from whatever format they came in, to a validated value.
+//! The parameters of a metric, of any format, to a validated value.
 
 use std::borrow::Cow;
 
@@ -8,22 +8,22 @@ use crate::statsd::encoding::Encoding;
 /// One parameter.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Param<'a> {
-    /// Not given, or empty.
+    /// Missing, or empty.
     #[default]
     Absent,
-    /// Given as text.
+    /// Text.
     Text(Cow<'a, str>),
-    /// Given as something that is no text and no number.
+    /// Neither text nor a number.
     Invalid,
 }
 
 impl<'a> Param<'a> {
-    /// A parameter from text; empty counts as absent.
+    /// A parameter from text; empty text is absent.
     pub fn new(text: Cow<'a, str>) -> Self {
         if text.is_empty() { Self::Absent } else { Self::Text(text) }
     }
 
-    /// The text, if there is one.
+    /// The text, or `None` if absent. Returns `error` if invalid.
     pub fn text(&self, error: MetricError) -> Result<Option<&str>, MetricError> {
         match self {
             Self::Absent => Ok(None),
@@ -33,10 +33,10 @@ impl<'a> Param<'a> {
     }
 }
 
-/// What a set takes.
+/// The members that a set accepts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Members {
-    /// Whole numbers, as the reference's resource.
+    /// Integers, as the reference's resource.
     Integers,
     /// Any text that a line can carry.
     Any,
@@ -56,13 +56,13 @@ pub struct Params<'a> {
 }
 
 impl Params<'_> {
-    /// The value that a metric of `kind` makes of these parameters, as `style`'s daemon takes it.
-    pub fn value(&self, kind: Kind, style: &Encoding, members: Members) -> Result<Value<'_>, MetricError> {
-        let sent = style.dialect().kind(kind);
+    /// The value of a metric of `kind` with these parameters, as the daemon of `encoding` accepts it.
+    pub fn value(&self, kind: Kind, encoding: &Encoding, members: Members) -> Result<Value<'_>, MetricError> {
+        let sent = encoding.dialect().kind(kind);
         match kind {
             Kind::Gauge => {
                 if let Some(shift) = self.shift.text(MetricError::Shift)? {
-                    return style.shift(Number::parse(shift, MetricError::Shift)?);
+                    return encoding.shift(Number::parse(shift, MetricError::Shift)?);
                 }
                 let value = self.value.text(MetricError::Gauge)?;
                 let value = value.map_or(Ok(Number::ONE), |text| Number::parse(text, MetricError::Gauge))?;
@@ -75,23 +75,23 @@ impl Params<'_> {
             },
             Kind::Count => {
                 let value = self.value.text(MetricError::Value)?;
-                let value = value.map_or(Ok(Number::ONE), |text| style.number(sent, text))?;
-                Ok(Value::Sampled(sent, value.into(), self.rate(sent, style)?))
+                let value = value.map_or(Ok(Number::ONE), |text| encoding.number(sent, text))?;
+                Ok(Value::Sampled(sent, value.into(), self.rate(sent, encoding)?))
             }
             Kind::Timing => {
                 let time = self.time.text(MetricError::Time)?.ok_or(MetricError::Time)?;
-                Ok(Value::Sampled(sent, style.number(sent, time)?.into(), self.rate(sent, style)?))
+                Ok(Value::Sampled(sent, encoding.number(sent, time)?.into(), self.rate(sent, encoding)?))
             }
             Kind::Histogram | Kind::Distribution => {
                 let value = self.value.text(MetricError::Value)?.ok_or(MetricError::Value)?;
-                Ok(Value::Sampled(sent, style.number(sent, value)?.into(), self.rate(sent, style)?))
+                Ok(Value::Sampled(sent, encoding.number(sent, value)?.into(), self.rate(sent, encoding)?))
             }
         }
     }
 
-    fn rate(&self, sent: Kind, style: &Encoding) -> Result<Rate, MetricError> {
+    fn rate(&self, sent: Kind, encoding: &Encoding) -> Result<Rate, MetricError> {
         let rate = self.sample_rate.text(MetricError::Rate)?.map_or(Ok(Rate::ALL), Rate::parse)?;
-        Ok(style.sampling_rate(sent, rate))
+        Ok(encoding.sampling_rate(sent, rate))
     }
 }
 

@@ -1,12 +1,12 @@
-//! Decimals as text: their range, and their exponents.
+//! Decimals as text: their range and their exponents.
 //!
-//! Nothing here makes a float. To read one of many digits takes microseconds, which a body of such numbers adds up, and
-//! digits that went through a double are not always those that came.
+//! Nothing here converts to a float. A float of many digits takes microseconds to read, which adds up over a body of
+//! such numbers, and a round trip through a double may change digits.
 
 use std::borrow::Cow;
 
-/// Decimal digits before the point above which a number may exceed an IEEE 754 double, which is what StatsD keeps numbers
-/// in.
+/// Number of digits before the point above which a number may exceed an IEEE 754 double. StatsD stores numbers as
+/// doubles.
 pub(super) const FINITE_DIGITS: usize = 308;
 
 /// The largest double, 2^1024 - 2^971, as the digits before its point.
@@ -15,13 +15,13 @@ const MAX_DOUBLE: &[u8] = b"\
     35143824642343213268894641827684675467035375169860499105765512820762454900903893289440758685084551339423045832\
     36903222948165808559332123348274797826204144723168738177180919299881250404026184124858368";
 
-/// Places after the point past which a number is 0 to a double: the least one above 0 is about 4.9e-324.
+/// Number of places after the point past which a double is 0: the smallest double above 0 is about 4.9e-324.
 const MAX_PLACES: i64 = 324;
 
-/// More than any exponent that matters, and less than overflows.
+/// Larger than any exponent that matters, and small enough not to overflow.
 const ENDLESS: i64 = 1_000_000;
 
-/// Whether the number with these digits before its point is within the range of a double.
+/// True if the number with these digits before its point is within the range of a double.
 pub(super) fn is_finite(whole: &[u8]) -> bool {
     let significant = &whole[whole.iter().take_while(|digit| **digit == b'0').count()..];
     match significant.len().cmp(&(FINITE_DIGITS + 1)) {
@@ -31,17 +31,17 @@ pub(super) fn is_finite(whole: &[u8]) -> bool {
     }
 }
 
-/// `text` as a plain decimal, if it is one with an exponent: Python writes `1e-07`, JavaScript `1e-7`, and no daemon needs
-/// to know. The digits stay those that came, but for zeros that say nothing, and the sign stays too. What is no such
-/// number, or none within the range of a double, is left as it is.
+/// Converts a decimal with an exponent to a plain one: Python writes `1e-07` and JavaScript `1e-7`, which daemons need
+/// not know. The sign and all digits but redundant zeros are preserved. Any other text, and a number beyond the range
+/// of a double, is returned unchanged.
 ///
-/// The result is at most some 330 bytes longer than `text`.
+/// The result is at most about 330 bytes longer than `text`.
 pub(crate) fn without_exponent(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     if write_without_exponent(&mut plain, text) { Cow::Owned(plain) } else { Cow::Borrowed(text) }
 }
 
-/// Appends what [`without_exponent`] makes of `text`, if that is another text; returns whether it is.
+/// Appends the result of [`without_exponent`] and returns true if it differs from `text`; otherwise appends nothing.
 pub(crate) fn write_without_exponent(out: &mut String, text: &str) -> bool {
     let Some(at) = text.bytes().position(|byte| matches!(byte, b'e' | b'E')) else { return false };
     let start = out.len();
@@ -52,8 +52,8 @@ pub(crate) fn write_without_exponent(out: &mut String, text: &str) -> bool {
     done.is_some()
 }
 
-/// Appends `mantissa` times ten to the power of `exponent`. `None` if it is none, or beyond the range of a double: then some
-/// of it may have been appended.
+/// Appends `mantissa` times ten to the power of `exponent`. `None` if the mantissa is not a decimal or the result
+/// exceeds a double; a part of it may have been appended then.
 fn rewrite(out: &mut String, mantissa: &str, exponent: i64) -> Option<()> {
     let (sign, unsigned) = mantissa.split_at(usize::from(mantissa.starts_with(['+', '-'])));
     let digits = Digits::read(unsigned)?;
@@ -62,7 +62,7 @@ fn rewrite(out: &mut String, mantissa: &str, exponent: i64) -> Option<()> {
         out.push('0');
         return Some(());
     };
-    // How many digits stand before the point, from the first that is not 0.
+    // Number of digits before the point, from the first that is not 0.
     let point = digits.whole.len() as i64 + exponent - first as i64;
     if point <= -MAX_PLACES {
         out.push('0');
@@ -91,13 +91,13 @@ fn rewrite(out: &mut String, mantissa: &str, exponent: i64) -> Option<()> {
     Some(())
 }
 
-/// Appends at most [`MAX_PLACES`] zeros.
+/// Appends `count` zeros, at most [`MAX_PLACES`].
 fn push_zeros(out: &mut String, count: usize) {
     const ZEROS: [u8; MAX_PLACES as usize] = [b'0'; MAX_PLACES as usize];
     out.push_str(std::str::from_utf8(&ZEROS[..count]).unwrap_or_default());
 }
 
-/// The digits of a number without sign and exponent, as if there were no point among them.
+/// The digits of a number without sign, exponent and point.
 struct Digits<'a> {
     whole: &'a str,
     fraction: &'a str,
@@ -114,7 +114,7 @@ impl<'a> Digits<'a> {
         (!whole.is_empty() && are_digits(whole) && are_digits(fraction)).then_some(Self { whole, fraction })
     }
 
-    /// Where those begin and end that count: from the first to the last that is not 0.
+    /// The range of the significant digits: from the first to the last that is not 0.
     fn significant(&self) -> Option<(usize, usize)> {
         let not_zero = |byte: u8| byte != b'0';
         let mut all = self.whole.bytes().chain(self.fraction.bytes());
@@ -123,7 +123,7 @@ impl<'a> Digits<'a> {
         Some((first, self.whole.len() + self.fraction.len() - zeros))
     }
 
-    /// Appends the digits from one place to another.
+    /// Appends a range of the digits.
     fn push(&self, out: &mut String, from: usize, to: usize) {
         let whole = self.whole.len();
         out.push_str(&self.whole[from.min(whole)..to.min(whole)]);
@@ -131,7 +131,7 @@ impl<'a> Digits<'a> {
     }
 }
 
-/// An exponent, or of one that is beyond all bounds a bound.
+/// Reads an exponent, clamped to [`ENDLESS`].
 fn read_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (true, digits),

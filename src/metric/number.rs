@@ -3,16 +3,16 @@
 use crate::metric::MetricError;
 use crate::metric::decimal::{FINITE_DIGITS, is_finite};
 
-/// A plain finite decimal, kept as the digits that came: no float round trip, no exponent, no `+`.
+/// A plain finite decimal, stored as its digits: no float round trip, no exponent, no `+`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Number<'a>(&'a str);
 
 impl<'a> Number<'a> {
-    /// The number 1, which counts and gauges default to.
+    /// The number 1, the default of counts and gauges.
     pub const ONE: Number<'static> = Number("1");
 
-    /// Reads `[+-]digits[.digits]`, with a digit on both sides of the point, within the range of a double. What is none
-    /// is `error`.
+    /// Reads `[+-]digits[.digits]`, with a digit on both sides of the point, within the range of a double. Returns
+    /// `error` for any other text.
     pub fn parse(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         let (text, digits) = match text.as_bytes() {
             [b'+', digits @ ..] => (&text[1..], digits),
@@ -34,8 +34,8 @@ impl<'a> Number<'a> {
         Ok(Self(text))
     }
 
-    /// Reads the digits before the first bar of `text`, and what follows it, in one pass. `None` if the number has a sign or
-    /// needs a closer look, for which there is [`Number::parse`].
+    /// Splits `text` at its first bar into a number and the rest, in one pass. `None` if the number has a sign or is
+    /// not obviously valid; [`Number::parse`] decides then.
     pub fn scan(text: &'a str) -> Option<(Self, &'a str)> {
         let digits = |text: &str| text.bytes().position(|byte| !byte.is_ascii_digit());
         let whole = digits(text)?;
@@ -51,7 +51,7 @@ impl<'a> Number<'a> {
         (sound && len <= FINITE_DIGITS).then_some((Self(number), rest))
     }
 
-    /// Reads a number without a point.
+    /// Reads a number without a point; returns `error` for any other text.
     pub fn parse_integer(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         if text.as_bytes().contains(&b'.') {
             return Err(error);
@@ -59,7 +59,7 @@ impl<'a> Number<'a> {
         Self::parse(text, error)
     }
 
-    /// Reads a number that has no minus sign.
+    /// Reads a number without a minus sign; returns `error` for any other text.
     pub fn parse_unsigned(text: &'a str, error: MetricError) -> Result<Self, MetricError> {
         match Self::parse(text, error)? {
             number if number.is_negative() => Err(error),
@@ -67,18 +67,18 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// Whether a minus sign stands before the digits.
+    /// True if the number has a minus sign.
     pub fn is_negative(&self) -> bool {
         self.0.starts_with('-')
     }
 
-    /// The digits, after a minus sign if there is one.
+    /// The digits, with the minus sign if the number has one.
     pub fn as_str(&self) -> &'a str {
         self.0
     }
 }
 
-/// One number, or several with `:` between, as DogStatsD's clients pack them into one line.
+/// One number, or several separated by `:`, as DogStatsD's clients pack them into one line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Numbers<'a> {
     text: &'a str,
@@ -92,14 +92,14 @@ impl<'a> From<Number<'a>> for Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    /// Takes `text` if every number in it passes `check` and has no plus sign.
+    /// Reads packed numbers, each of which must pass `check` and have no plus sign.
     pub fn packed(
         text: &'a str,
         check: impl Fn(&'a str) -> Result<Number<'a>, MetricError>,
     ) -> Result<Self, MetricError> {
         let mut count = 0;
         for number in text.split(':') {
-            // What was checked is what leaves: a plus sign, which a checked number lacks, would leave too.
+            // The text is sent as it is, so it may not contain a plus sign, which `check` strips.
             if check(number)?.as_str() != number {
                 return Err(MetricError::Value);
             }
@@ -108,12 +108,12 @@ impl<'a> Numbers<'a> {
         Ok(Self { text, count })
     }
 
-    /// The numbers as they came.
+    /// The numbers, separated by `:`.
     pub fn as_str(&self) -> &'a str {
         self.text
     }
 
-    /// How many they are.
+    /// The count of numbers.
     pub fn count(&self) -> u32 {
         self.count
     }

@@ -4,24 +4,24 @@ use std::fmt;
 
 use crate::metric::MetricError;
 
-/// Bytes of a rate's text: what any language writes of a double has at most 24, and a decimal of 60 digits is one that
-/// somebody counts on to be slow to read.
+/// Longest text of a rate, in bytes. Any language writes a double in at most 24; a decimal of more than 60 digits is an
+/// attack by slow parsing.
 const MAX_TEXT: usize = 64;
 
-/// The share of requests, from 0 to 1, that is sent on.
+/// The share of metrics that is sent, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(f64);
 
 impl Rate {
-    /// Everything is sent, and the line bears no rate.
+    /// Every metric is sent, and the line has no rate.
     pub const ALL: Rate = Rate(1.0);
 
-    /// One of `count`, which is not 0.
+    /// The rate 1 / `count`; `count` is not 0.
     pub const fn one_of(count: u32) -> Self {
         Self(1.0 / count as f64)
     }
 
-    /// Reads a number from 0 to 1. An exponent is welcome: rates are rewritten before they are sent.
+    /// Reads a number from 0 to 1. It may have an exponent, since rates are rewritten before they are sent.
     pub fn parse(text: &str) -> Result<Self, MetricError> {
         let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
         if text.len() > MAX_TEXT {
@@ -33,34 +33,34 @@ impl Rate {
         }
     }
 
-    /// Checks the rate of a line, which a client has applied already: it cannot be raised to `least`, since what was left
-    /// out would then be missing.
+    /// Checks a rate that a client has applied already. It cannot be raised to `least`, because the metrics that the
+    /// client left out would then be missing.
     pub fn applied(self, least: Self) -> Result<Self, MetricError> {
         if self.0 < least.0 { Err(MetricError::Rate) } else { Ok(self) }
     }
 
-    /// The rate to sample with here, where lines may have no lower rate than `least`. The daemon divides by the rate that
-    /// is written, so its totals are the same; only more lines are sent. Nothing stays nothing.
+    /// The rate for this server to apply, at least `least`. The daemon divides by the rate in the line, so its totals
+    /// are the same, and only more lines are sent. A rate of 0 stays 0.
     pub fn raised(self, least: Self) -> Self {
         if self.0 > 0.0 && self.0 < least.0 { least } else { self }
     }
 
-    /// How many measurements a daemon that multiplies makes of one, `int(1 / rate)` in its source. Not for 0.
+    /// Number of measurements that a multiplying daemon makes of one, `int(1 / rate)` in its source. The rate is not 0.
     pub fn weight(&self) -> u64 {
         (1.0 / self.0) as u64
     }
 
-    /// Whether the line must say that it was sampled.
+    /// True if the line must carry the rate.
     pub fn is_sampled(&self) -> bool {
         self.0 < 1.0
     }
 
-    /// Samples: true for this share of the calls, at random.
+    /// Samples: returns true for this share of the calls, at random.
     pub fn keep(&self) -> bool {
         !self.is_sampled() || self.keeps(fastrand::f64())
     }
 
-    /// True if a metric with the random number `sample`, evenly spread over `0.0..1.0`, is kept.
+    /// True if a metric is kept whose random number, uniform over `0.0..1.0`, is `sample`.
     pub fn keeps(&self, sample: f64) -> bool {
         sample < self.0
     }

@@ -1,44 +1,43 @@
-//! What daemons make of a name before they look it up: which characters each of them drops or replaces.
+//! The sanitisers of the daemons: the characters that each drops or replaces before it looks a name up.
 //!
-//! A client's name must not become one of a daemon's own behind any of them. Whoever runs this server can put another
-//! daemon behind it tomorrow, and daemons forward to each other, so each name is held against all of them, whatever the
-//! dialect.
+//! No sanitiser may turn a client's name into one of a daemon's own. An operator can change the daemon at any time, and
+//! daemons forward to each other, so each name is checked against all sanitisers, in every dialect.
 
-/// How the names of daemons' own metrics begin: `statsd.` or `statsd_exporter_`. This is what both have in common.
+/// The common beginning of `statsd.` and `statsd_exporter_`, with which the names of daemons' own metrics begin.
 ///
-/// etsy's StatsD keeps `statsd.bad_lines_seen` and its kin (`prefixStats` in `stats.js`) among the counters of its clients,
-/// and gostatsd names its own so too (`internal-namespace`). What statsd_exporter counts about itself begins with
-/// `statsd_exporter_` and is served beside the metrics of clients, and two metrics of one name make its page of metrics
-/// an error. Case matters to all of them.
+/// etsy's StatsD keeps `statsd.bad_lines_seen` and similar names (`prefixStats` in `stats.js`) among the counters of
+/// its clients, and gostatsd uses the same beginning (`internal-namespace`). The own metrics of statsd_exporter begin
+/// with `statsd_exporter_` and are served beside the metrics of clients; two metrics of one name turn its page of
+/// metrics into an error. All of them are case-sensitive.
 ///
-/// No sanitiser changes a letter, nor drops a letter, a digit, `.`, `_` or a single dash, but in tags. So a name made of
-/// these alone becomes one of a daemon's own only if it begins so.
+/// Outside tags no sanitiser changes a letter, or drops a letter, a digit, `.`, `_` or a single dash. So a name made of
+/// these alone becomes one of a daemon's own only if it begins with this text.
 pub(super) const OWN_BEGINS: &str = "statsd";
 
-/// What follows `statsd_` in the names of statsd_exporter's own metrics.
+/// The text after `statsd_` in the names of statsd_exporter's own metrics.
 const EXPORTERS_GO_ON: &str = "exporter_";
 
-/// What becomes of one character.
+/// The result for one character.
 enum Becomes {
     Kept(char),
-    /// This, once for a whole run of such characters.
+    /// This character, once for a whole run.
     Run(char),
     Dropped,
-    /// The end of the name.
+    /// The name ends here.
     End,
 }
 
-/// How a daemon reads a name.
+/// The sanitiser of one daemon.
 struct Sanitiser {
-    /// Who does so, and where its source says it.
+    /// The daemon, and the place in its source.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by people, and by the tests when one fails"))]
     daemon: &'static str,
-    /// The parts of the text that make the name; the second is mostly empty.
+    /// Selects the parts of the text that make the name; the second is mostly empty.
     parts: fn(&str) -> [&str; 2],
     each: fn(char) -> Becomes,
 }
 
-/// The first is etsy's, whose objects inherit names too.
+/// All sanitisers. The first is etsy's, by which inherited names are found too.
 static SANITISERS: [Sanitiser; 8] = [
     Sanitiser { daemon: "StatsD: sanitizeKeyName in stats.js", parts: whole, each: statsd },
     Sanitiser {
@@ -76,7 +75,7 @@ static SANITISERS: [Sanitiser; 8] = [
 ];
 
 impl Sanitiser {
-    /// What it makes of `name`, character by character.
+    /// Sanitises `name`, character by character.
     fn read(&self, name: &str) -> impl Iterator<Item = char> {
         let [first, second] = (self.parts)(name);
         let mut in_run = false;
@@ -102,25 +101,25 @@ impl Sanitiser {
     }
 }
 
-/// What StatsD's sanitiser makes of `name`: it runs before the name is looked up, so `to%String` is as bad as `toString`.
+/// Applies StatsD's sanitiser, which runs before the name is looked up, so `to%String` is as harmful as `toString`.
 pub(super) fn read_by_statsd(name: &str) -> impl Iterator<Item = char> {
     SANITISERS[0].read(name)
 }
 
-/// Whether a daemon reads `name` as one of its own.
+/// True if a daemon reads `name` as one of its own.
 pub(super) fn is_daemons_own(name: &str) -> bool {
     may_be_own(name) && SANITISERS.iter().any(|sanitiser| sanitiser.makes_own(name))
 }
 
-/// False if no daemon can read `name` as its own. This decides for nearly all names, of which a batch may have a hundred
-/// thousand.
+/// False if no daemon can read `name` as its own. This test alone settles nearly all names, and a batch may have a
+/// hundred thousand.
 fn may_be_own(name: &str) -> bool {
     let [first, second] = if name.contains('[') { exporter_parts(name) } else { [name, ""] };
     may_begin_own(&mut name.bytes()) || (!second.is_empty() && may_begin_own(&mut first.bytes().chain(second.bytes())))
 }
 
-/// False if what no sanitiser drops is not the begin of an own name: letters, digits, `.`, `_`, the first dash; and spaces
-/// and slashes but at the begin.
+/// False if the characters that no sanitiser drops do not begin an own name. These are letters, digits, `.`, `_`, the
+/// first dash, and, except at the beginning, spaces and slashes.
 fn may_begin_own(bytes: &mut dyn Iterator<Item = u8>) -> bool {
     let mut kept = bytes
         .skip_while(|byte| !byte.is_ascii_graphic() || *byte == b'/')
@@ -137,15 +136,15 @@ fn may_begin_own(bytes: &mut dyn Iterator<Item = u8>) -> bool {
     }
 }
 
-/// Whether `text` stands in the way of a daemon wherever it is in a name: statsd_exporter takes what is between the first
-/// `[` and the first `]` for tags, and where the latter comes first it ends with `slice bounds out of range`.
+/// True if `text` crashes a daemon anywhere in a name: statsd_exporter reads the text between the first `[` and the
+/// first `]` as tags, and if `]` comes first it panics with `slice bounds out of range`.
 pub(super) fn ends_a_daemon(text: &str) -> bool {
     let first = text.bytes().find(|byte| matches!(byte, b'[' | b']'));
     first == Some(b']') && text.contains('[')
 }
 
-/// Whether nothing is left of `name` to a daemon that keeps it nevertheless: statsd_exporter then serves a metric
-/// without a name, which makes its page of metrics an error until it is started anew.
+/// True if a daemon reads `name` as empty and stores it nevertheless: statsd_exporter then serves a metric without a
+/// name, which turns its page of metrics into an error until it is restarted.
 pub(super) fn is_kept_without_a_name(name: &str) -> bool {
     name.starts_with(['[', '#', ',']) && exporter_parts(name).iter().all(|part| part.is_empty())
 }
@@ -154,11 +153,11 @@ fn whole(name: &str) -> [&str; 2] {
     [name, ""]
 }
 
-/// A run of white space, as JavaScript's `\s` has it, to `_`; `/` to `-`; all but `a-zA-Z0-9_.-` dropped. Version 0.9
-/// keeps `;` and `=` too, which are in no name that is refused.
+/// Replaces a run of white space (JavaScript's `\s`) by `_` and `/` by `-`, and drops all characters but
+/// `a-zA-Z0-9_.-`. Version 0.9 keeps `;` and `=` too, which no refused name contains.
 fn statsd(c: char) -> Becomes {
     match c {
-        // U+FEFF is white space to JavaScript, though not to Unicode.
+        // U+FEFF is white space in JavaScript, but not in Unicode.
         _ if c.is_whitespace() || c == '\u{feff}' => Becomes::Run('_'),
         '/' => Becomes::Kept('-'),
         '.' | 'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => Becomes::Kept(c),
@@ -166,7 +165,7 @@ fn statsd(c: char) -> Becomes {
     }
 }
 
-/// It goes byte by byte, so white space that is not ASCII is dropped like all else that is not.
+/// Works byte by byte, so it drops all characters beyond ASCII, white space included.
 fn gostatsd(c: char) -> Becomes {
     match c {
         ' ' | '\t' => Becomes::Kept('_'),
@@ -176,7 +175,7 @@ fn gostatsd(c: char) -> Becomes {
     }
 }
 
-/// A line without the white space around it, as Unicode has it; a name ends at the first tag.
+/// Trims Unicode white space around the line; a name ends at the first tag.
 fn telegraf_parts(name: &str) -> [&str; 2] {
     [name.trim_start(), ""]
 }
@@ -185,7 +184,7 @@ fn telegraf(c: char) -> Becomes {
     if c == ',' { Becomes::End } else { Becomes::Kept(c) }
 }
 
-/// As StatsD's, but that Go's `\s` is ASCII, without the vertical tab.
+/// As StatsD's, except that Go's `\s` is ASCII without the vertical tab.
 fn telegraf_upstream(c: char) -> Becomes {
     match c {
         ',' => Becomes::End,
@@ -196,7 +195,7 @@ fn telegraf_upstream(c: char) -> Becomes {
     }
 }
 
-/// Without one slash at the begin; a slash alone becomes another name, which is none of a daemon's.
+/// Drops one slash at the beginning. A slash alone becomes another name, which is not a daemon's own.
 fn collectd_parts(name: &str) -> [&str; 2] {
     [name.strip_prefix('/').unwrap_or(name), ""]
 }
@@ -205,7 +204,7 @@ fn collectd(c: char) -> Becomes {
     Becomes::Kept(if c == '/' { '_' } else { c })
 }
 
-/// A name ends at `=` as at a colon, and has no spaces around it; those behind it matter to nobody here.
+/// A name ends at `=` or a colon and is trimmed; spaces at its end do not matter here.
 fn netdata_parts(name: &str) -> [&str; 2] {
     [name.trim_start_matches([' ', '\t']), ""]
 }
@@ -214,7 +213,7 @@ fn netdata(c: char) -> Becomes {
     if c == '=' { Becomes::End } else { Becomes::Kept(c) }
 }
 
-/// Without tags in any of the three styles, all of which it reads unless told otherwise.
+/// Drops tags in any of the three styles, all of which statsd_exporter reads by default.
 fn exporter_parts(name: &str) -> [&str; 2] {
     match (name.find('['), name.find(']')) {
         (Some(open), Some(close)) if open < close => [&name[..open], &name[close + 1..]],
@@ -223,7 +222,7 @@ fn exporter_parts(name: &str) -> [&str; 2] {
     }
 }
 
-/// Of several dashes all but the first are dropped.
+/// Replaces a run of dashes by one `_`.
 fn exporter(c: char) -> Becomes {
     match c {
         '-' => Becomes::Run('_'),

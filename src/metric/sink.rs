@@ -1,24 +1,24 @@
-//! Where metrics go once they are sound.
+//! The trait of every step that accepts metrics.
 
 use crate::metric::{Metric, MetricError};
 
-/// What a sink says of a metric that it has accepted.
+/// A sink's report on a metric that it has accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Accepted {
-    /// Bytes of the metric's line, whether it is sent or dropped by sampling: what a batch spends of its allowance. Only the
-    /// step that writes a line knows them: tags shrink as they are cleaned, so to work them out elsewhere is to write the
-    /// line twice.
+    /// Bytes of the metric's line, sent or dropped by sampling. A batch spends them of its allowance. Only the step
+    /// that writes a line knows their number: cleaning shortens tags, so any other step would have to write the line a
+    /// second time.
     pub line_bytes: usize,
 }
 
-/// Accepts sound metrics, one at a time. Sinks stack: one that samples, filters or counts holds the next one and hands on
-/// what may pass.
+/// Accepts valid metrics, one at a time. Sinks stack: one that samples, filters or sums holds the next one and forwards
+/// to it.
 pub(crate) trait Sink {
     /// Accepts `metric`.
     ///
     /// # Errors
     ///
-    /// The metric cannot be sent, [`MetricError::TooLong`] among the reasons. The sink is then as it was before.
+    /// The metric cannot be sent, for example [`MetricError::TooLong`]. The sink's state is then unchanged.
     fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError>;
 }
 

@@ -1,30 +1,30 @@
-//! Tags: pairs of key and value that some daemons keep beside the name.
+//! Tags: pairs of key and value that some daemons store beside the name.
 //!
-//! What comes from a client is text of unknown worth. It is cleaned when it is written: whatever is no letter, digit or
-//! one of `_-./` becomes `_`, so that no tag can end its line, be taken for two, or reach into another field.
+//! A client's tags are untrusted text. The writer cleans them: every character but letters, digits and `_-./` becomes
+//! `_`, so that no tag can end its line, be read as two, or reach into another field.
 
 use std::sync::LazyLock;
 
 use crate::metric::{MAX_LINE, MetricError};
 
-/// Tags of one metric, at most: far more than anyone can chart, and few enough that to compare each with the server's
-/// own costs nothing.
+/// The most tags of one metric: far more than a chart can show, and few enough that comparing each with the server's
+/// own is cheap.
 pub(crate) const MAX_TAGS: usize = 64;
 
-/// The tags of a metric as a client wrote them: `key:value` or `key=value`, with commas between.
+/// The tags of a metric in the client's text: `key:value` or `key=value`, separated by commas.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tags<'a> {
     text: &'a str,
-    /// `text` is how they stand in a line, the server's own among them.
+    /// True if `text` is already encoded for a line, including the server's own tags.
     written: bool,
 }
 
-/// One tag. One without a value stands for itself.
+/// One tag; the value is optional.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tag<'a> {
-    /// Not empty, and not yet clean.
+    /// Not empty, and not cleaned.
     pub key: &'a str,
-    /// Not empty, and not yet clean.
+    /// Not empty, and not cleaned.
     pub value: Option<&'a str>,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Tags<'a> {
     /// No tags.
     pub(crate) const NONE: Tags<'static> = Tags { text: "", written: false };
 
-    /// Takes at most [`MAX_TAGS`].
+    /// Reads at most [`MAX_TAGS`] tags from at most [`MAX_LINE`] bytes.
     pub(crate) fn parse(text: &'a str) -> Result<Self, MetricError> {
         if text.len() > MAX_LINE {
             return Err(MetricError::TooLong);
@@ -43,7 +43,8 @@ impl<'a> Tags<'a> {
         Ok(Self { text, written: false })
     }
 
-    /// Tags that were written already, for a line, with the server's own: several lines that share them cost one cleaning.
+    /// Tags that are already encoded for a line, including the server's own: several lines that share them need one
+    /// cleaning.
     pub(crate) fn from_written(text: &'a str) -> Self {
         Self { text, written: true }
     }
@@ -53,7 +54,7 @@ impl<'a> Tags<'a> {
         self.written.then_some(self.text)
     }
 
-    /// Whether there are none.
+    /// True if there are no tags.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -70,12 +71,12 @@ impl<'a> Tags<'a> {
     }
 }
 
-/// Writes keys and values that may hold anything as text that [`Tags`] reads back as the same number of tags.
+/// Writes any keys and values as text that [`Tags`] reads back as the same number of tags.
 #[derive(Debug, Default)]
 pub(crate) struct TagsWriter(String);
 
 impl From<String> for TagsWriter {
-    /// Text that is in the form of [`Tags`] already.
+    /// Takes text in the form of [`Tags`].
     fn from(text: String) -> Self {
         Self(text)
     }
@@ -98,7 +99,7 @@ impl TagsWriter {
     }
 }
 
-/// Appends `text` with `_` in place of each of these ASCII characters.
+/// Appends `text` with each ASCII character of `reserved` replaced by `_`.
 fn push_without(out: &mut String, text: &str, reserved: &[u8]) {
     for (index, piece) in text.split(|c: char| c.is_ascii() && reserved.contains(&(c as u8))).enumerate() {
         if index > 0 {
@@ -112,8 +113,8 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')
 }
 
-/// A bit for each character of the Basic Multilingual Plane: whether it is a letter or a digit. The standard library looks
-/// that up in compressed tables, some 40 ns each, which made a body of such characters cost as much as one of ten times as
+/// A bit for each character of the Basic Multilingual Plane, set for letters and digits. The standard library searches
+/// compressed tables, some 40 ns for each character, so a body of such characters cost as much as one with ten times as
 /// many metrics.
 static ALPHANUMERIC: LazyLock<[u64; 1024]> = LazyLock::new(|| {
     let mut bits = [0; 1024];
@@ -133,8 +134,8 @@ fn is_alphanumeric(c: char) -> bool {
     }
 }
 
-/// Appends `text` with every other character made `_`. Colons stay if `colons` says so: daemons that take the first one
-/// for the end of the key leave the others alone, and addresses and times have them.
+/// Appends `text` with every character but letters, digits and `_-./` replaced by `_`. With `colons`, colons stay:
+/// daemons that end the key at the first colon accept further ones, and addresses and times contain them.
 pub(crate) fn clean(out: &mut Vec<u8>, text: &str, colons: bool) {
     if text.bytes().all(is_plain) {
         return out.extend_from_slice(text.as_bytes());
@@ -154,7 +155,7 @@ pub(crate) fn clean(out: &mut Vec<u8>, text: &str, colons: bool) {
     out.extend_from_slice(&text.as_bytes()[kept_from..]);
 }
 
-/// Whether [`clean`] would change nothing, and there is something.
+/// True if `text` is not empty and [`clean`] would not change it.
 pub(crate) fn is_clean(text: &str, colons: bool) -> bool {
     let mut cleaned = Vec::new();
     clean(&mut cleaned, text, colons);

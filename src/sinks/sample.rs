@@ -1,11 +1,11 @@
-//! Sampling: of the metrics with a rate of 0.1, one in ten is handed on.
+//! Sampling: of the metrics with a rate of 0.1, one in ten reaches the next sink.
 
 use crate::metric::{Accepted, Metric, MetricError, Sink};
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
 
-/// Hands each metric to the next sink unless sampling drops it. For metrics whose client left the sampling to this server:
-/// one that its client has sampled must not pass here, or its rate would count twice.
+/// Forwards each metric to the next sink unless sampling drops it. For metrics whose client leaves the sampling to this
+/// server: the rate of a metric that its client has sampled would be applied twice here.
 #[derive(Debug)]
 pub(crate) struct Sample<'a, S> {
     encoding: &'a Encoding,
@@ -13,7 +13,7 @@ pub(crate) struct Sample<'a, S> {
 }
 
 impl<'a, S: Sink> Sample<'a, S> {
-    /// Samples in front of `next`, which writes its lines in `encoding`.
+    /// Samples before `next`, which writes its lines in `encoding`.
     pub(crate) fn new(encoding: &'a Encoding, next: S) -> Self {
         Self { encoding, next }
     }
@@ -25,7 +25,7 @@ impl<S: Sink> Sink for Sample<'_, S> {
         if metric.value().rate().keep() {
             return self.next.accept(metric);
         }
-        // Chance must decide neither which metrics are sound nor how many of a batch are taken.
+        // Chance must decide neither which metrics are valid nor how many of a batch are accepted.
         line::length(self.encoding, metric).map(|line_bytes| Accepted { line_bytes })
     }
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use crate::metric::{Kind, MAX_LINE, Number, Rate, Tags, Value};
 
-    /// Counts what it accepts, and says of each metric that its line has one byte.
+    /// Counts the metrics, and reports a line of one byte for each.
     #[derive(Default)]
     struct Passed(usize);
 

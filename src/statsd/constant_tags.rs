@@ -1,20 +1,20 @@
-//! The server's own tags, and which of a client's have the key of one.
+//! The server's own tags, and the search for a client's tag of the same key.
 
-/// The server's own tags, at most: one bit each of a `u32`.
+/// The most tags of the server: one bit of a `u32` each.
 pub(crate) const MAX_CONSTANT_TAGS: usize = 32;
 
-/// Tags that are on every line, written once.
+/// Tags on every line, encoded once.
 ///
-/// A client's tag is compared with them before it is written, and a body may hold half a million tags of two bytes. So the
-/// first and the last byte of a key choose the few that it can be.
+/// The writer compares each tag of a client with them, and a body may contain half a million tags of two bytes. So the
+/// first and the last byte of a key select the few candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct ConstantTags {
     keys: Vec<String>,
-    /// Which keys begin with a byte, a bit each.
+    /// For each byte, the keys that begin with it, one bit each.
     by_first: Box<[u32; 256]>,
-    /// Which end with it.
+    /// For each byte, the keys that end with it.
     by_last: Box<[u32; 256]>,
-    /// All tags as they stand in a line, without what opens and closes them.
+    /// All tags as encoded in a line, without the opening and closing text.
     written: String,
 }
 
@@ -25,8 +25,8 @@ impl Default for ConstantTags {
 }
 
 impl ConstantTags {
-    /// Adds a tag; `key` is not empty, and there are fewer than [`MAX_CONSTANT_TAGS`]. `written` is how it stands in a line,
-    /// if it does.
+    /// Adds a tag; `key` is not empty, and there are fewer than [`MAX_CONSTANT_TAGS`]. `written` is the tag as encoded
+    /// in a line, or `None` in a dialect without tags.
     pub(crate) fn push(&mut self, key: &str, written: Option<&str>) {
         if let (Some(first), Some(last)) = (key.bytes().next(), key.bytes().next_back()) {
             self.by_first[usize::from(first)] |= 1 << self.keys.len();
@@ -41,12 +41,12 @@ impl ConstantTags {
         }
     }
 
-    /// How many there are.
+    /// The number of tags.
     pub(crate) fn count(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether one has this key.
+    /// True if one of the tags has this key.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let (Some(first), Some(last)) = (key.first(), key.last()) else { return false };
         let mut candidates = self.by_first[usize::from(*first)] & self.by_last[usize::from(*last)];
@@ -59,7 +59,7 @@ impl ConstantTags {
         false
     }
 
-    /// All of them as they stand in a line, without what opens and closes them.
+    /// All tags as encoded in a line, without the opening and closing text.
     pub(crate) fn written(&self) -> &str {
         &self.written
     }

@@ -1,35 +1,35 @@
-//! What the daemon behind understands: the dialects of StatsD, one row each.
+//! The dialects of StatsD, one row for each kind of daemon.
 //!
 //! Read in the daemons' sources: etsy's StatsD 0.9 (`stats.js`), Telegraf (`plugins/inputs/statsd`), gostatsd
-//! (`internal/lexer`, `metric_map.go`), statsd_exporter (`pkg/line`), the Datadog agent (`pkg/metrics`, `pkg/util/quantile`)
-//! with Datadog's description of DogStatsD datagrams, collectd (`src/statsd.c`), statsite (`src/conn_handler.c`,
-//! `src/timer.c`) and netdata (`statsd.plugin`). `docs/dialects.md` shows this table to people, and a test holds each of its
-//! cells.
+//! (`internal/lexer`, `metric_map.go`), statsd_exporter (`pkg/line`), the Datadog agent (`pkg/metrics`,
+//! `pkg/util/quantile`) with Datadog's description of DogStatsD datagrams, collectd (`src/statsd.c`), statsite
+//! (`src/conn_handler.c`, `src/timer.c`) and netdata (`statsd.plugin`). `docs/dialects.md` shows this table to people,
+//! and a test holds each of its cells.
 
 use crate::metric::{Kind, Rate};
 
-/// The least rate of a line that the daemon divides by: a counter's, and a timing's where the daemon keeps a count beside
+/// The least rate by which a daemon divides: that of a counter, and of a timing where the daemon keeps a count beside
 /// the value. A client that sends fewer than one of a million has made a mistake, or wants a counter to overflow.
 const LEAST_DIVISOR: Rate = Rate::one_of(1_000_000);
 
-/// The least rate of a timing where the daemon keeps the value `1 / rate` times. One line of less would hold up the daemon
-/// for as long as a whole batch does, and of one in a billion end it.
+/// The least rate of a timing where the daemon stores the value `1 / rate` times. A line of a lower rate would block
+/// the daemon for as long as a whole batch does, and one of a billionth would crash it.
 const LEAST_MULTIPLIED: Rate = Rate::one_of(1000);
 
-/// Where and how tags are written.
+/// The syntax of tags in a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TagStyle {
-    /// In the name, before its colon; else at the end of the line.
+    /// True if tags follow the name, before its colon; otherwise they end the line.
     pub in_name: bool,
-    /// Before the first tag.
+    /// The text before the first tag.
     pub open: &'static str,
-    /// Between key and value.
+    /// The byte between key and value.
     pub pair: u8,
-    /// After the last tag.
+    /// The text after the last tag.
     pub close: &'static str,
-    /// Whether a tag may do without a value. Where it may not, it gets the value `true`, as Telegraf reads it.
+    /// True if a tag may lack a value. Otherwise it gets the value `true`, as Telegraf reads it.
     pub bare: bool,
-    /// Whether a value may hold colons.
+    /// True if a value may contain colons.
     pub colons: bool,
 }
 
@@ -38,27 +38,27 @@ pub struct TagStyle {
 pub struct Dialect {
     /// Its name on the command line.
     pub name: &'static str,
-    /// How tags are written; without a style they are dropped, those of the server too.
+    /// The syntax of tags. `None` drops all tags, the server's own included.
     pub tags: Option<TagStyle>,
-    /// Whether a sign makes a gauge's value a shift. A negative value then is sent as `0` and a shift; where there are no
-    /// shifts, a negative value is sent as it is, and a shift is refused.
+    /// True if a signed gauge is a shift. A negative value is then sent as `0` and a shift. Otherwise a negative value
+    /// is sent unchanged, and a shift is refused.
     pub shifts: bool,
-    /// Whether a line may hold several values; else they are sent as a line each.
+    /// True if a line may contain several values; otherwise each is sent as a line.
     pub packed: bool,
-    /// What a histogram is sent as.
+    /// The kind in which a histogram is sent.
     pub histogram: Kind,
-    /// What a distribution is sent as.
+    /// The kind in which a distribution is sent.
     pub distribution: Kind,
-    /// Whether the daemon takes negative histograms and distributions. Nobody takes negative timings.
+    /// True if the daemon accepts negative histograms and distributions. No daemon accepts negative timings.
     pub negative_histograms: bool,
-    /// Whether a daemon of this dialect takes a sampled timing, histogram or distribution for `1 / rate` of them, one after
-    /// the other.
+    /// True if a daemon of this dialect adds the value of a sampled timing, histogram or distribution `1 / rate` times,
+    /// one by one.
     pub multiplies: bool,
-    /// Bytes that a name may not hold, since the daemon would take what follows for tags.
+    /// Bytes that a name may not contain, because the daemon would read the text after them as tags.
     pub reserved: &'static [u8],
 }
 
-/// What a tag without a value is given, where it needs one.
+/// The value of a tag without one, where the daemon needs a value.
 pub const PRESENT: &str = "true";
 
 const DOGSTATSD_TAGS: TagStyle =
@@ -68,18 +68,19 @@ const fn in_name(open: &'static str, close: &'static str) -> TagStyle {
     TagStyle { in_name: true, open, pair: b'=', close, bare: false, colons: false }
 }
 
-/// etsy's StatsD, and all who read what it reads.
+/// etsy's StatsD, and the daemons that read the same lines.
 const STATSD: Dialect = Dialect {
     name: "statsd",
-    // It makes `;k=v` of them at the end of the name, as Graphite wants it, where a tag needs a value.
+    // StatsD converts tags to `;k=v` at the end of the name for Graphite, which requires values.
     tags: Some(TagStyle { bare: false, colons: false, ..DOGSTATSD_TAGS }),
     shifts: true,
     packed: false,
-    // It would count them.
+    // StatsD would count them.
     histogram: Kind::Timing,
     distribution: Kind::Timing,
     negative_histograms: false,
-    // It only counts (`timer_counters`), but statsd_exporter reads this dialect too: `multiplyEvents` in `pkg/line/line.go`.
+    // StatsD only counts (`timer_counters`), but statsd_exporter reads this dialect too: `multiplyEvents` in
+    // `pkg/line/line.go`.
     multiplies: true,
     reserved: b"",
 };
@@ -93,14 +94,14 @@ const DATADOG: Dialect = Dialect {
     histogram: Kind::Histogram,
     distribution: Kind::Distribution,
     negative_histograms: true,
-    // A distribution, and a histogram that is copied to one, gets a bin for each 65,535 (`appendSafe` in
-    // `pkg/util/quantile/bin.go`), all of which are made before those past the limit are dropped.
+    // A distribution, and a histogram that is copied to one, gets a bin for each 65,535 samples (`appendSafe` in
+    // `pkg/util/quantile/bin.go`). All bins are made before those beyond the limit are dropped.
     multiplies: true,
     reserved: b"",
 };
 
-/// atlassian's gostatsd: to it a histogram is a timer, and a distribution an error. It keeps a count beside the values
-/// (`SampledCount` in `metric_map.go`).
+/// atlassian's gostatsd, which reads a histogram as a timer, and a distribution as an error. It keeps a count beside
+/// the values (`SampledCount` in `metric_map.go`).
 const GOSTATSD: Dialect = Dialect { name: "gostatsd", distribution: Kind::Histogram, multiplies: false, ..DATADOG };
 
 /// Telegraf with `datadog_extensions`; without its `datadog_distributions` it drops distributions silently.
@@ -117,15 +118,15 @@ const TELEGRAF: Dialect = Dialect {
     reserved: b",",
 };
 
-/// Telegraf as it comes, and statsd_exporter. The latter reads all tags in names, whichever way they are written.
+/// Telegraf by default, and statsd_exporter. The latter reads tags in names in every syntax.
 const INFLUXDB: Dialect = Dialect { name: "influxdb", tags: Some(in_name(",", "")), reserved: b",#[]", ..TELEGRAF };
 
 const LIBRATO: Dialect = Dialect { name: "librato", tags: Some(in_name("#", "")), ..INFLUXDB };
 
 const SIGNALFX: Dialect = Dialect { name: "signalfx", tags: Some(in_name("[", "]")), ..INFLUXDB };
 
-/// collectd and statsite, which drop a line that has tags, and netdata, which does not look at them. A histogram is a
-/// timing to all of them, if they know it. netdata keeps the value of a timing `1 / rate` times, though at most 100
+/// collectd and statsite, which drop a line with tags, and netdata, which ignores tags. All of them that support
+/// histograms read them as timings. netdata stores the value of a timing `1 / rate` times, at most 100
 /// (`statsd_process_histogram_or_timer` in `statsd.c`); the others divide.
 const PLAIN: Dialect = Dialect { name: "plain", tags: None, ..STATSD };
 
@@ -138,8 +139,8 @@ impl Dialect {
         DIALECTS.into_iter().find(|dialect| dialect.name == name)
     }
 
-    /// What daemons of both dialects take: a metric that is read by it is sound for each. A kind that they have different names
-    /// for stays as it is until it is written.
+    /// The dialect of a metric that must be valid in both dialects. A kind that they send in different kinds stays as it is until
+    /// it is written.
     pub(crate) fn common(self, other: &Self) -> Self {
         let same = |one: Kind, two: Kind, neither: Kind| if one == two { one } else { neither };
         Self {
@@ -156,7 +157,7 @@ impl Dialect {
         }
     }
 
-    /// What a metric of `kind` is sent as.
+    /// The kind in which a metric of `kind` is sent.
     pub fn kind(&self, kind: Kind) -> Kind {
         match kind {
             Kind::Histogram => self.histogram,
@@ -165,12 +166,12 @@ impl Dialect {
         }
     }
 
-    /// The least rate of a line of `kind`, as it is sent.
+    /// The least rate of a line of `kind`, the kind as sent.
     pub fn least_rate(&self, kind: Kind) -> Rate {
         if self.multiplied(kind) { LEAST_MULTIPLIED } else { LEAST_DIVISOR }
     }
 
-    /// Whether the daemon takes one sampled line of `kind`, as it is sent, for many.
+    /// True if the daemon stores a sampled value of `kind`, the kind as sent, many times.
     pub fn multiplied(&self, kind: Kind) -> bool {
         self.multiplies && matches!(kind, Kind::Timing | Kind::Histogram | Kind::Distribution)
     }

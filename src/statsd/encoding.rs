@@ -1,4 +1,4 @@
-//! How this server writes lines: its prefix, its dialect, its own tags.
+//! The encoding of lines: prefix, dialect, and the server's own tags.
 
 use thiserror::Error;
 
@@ -6,24 +6,24 @@ use crate::metric::{Kind, MetricError, Name, Number, Prefix, Rate, Tag, Value, c
 use crate::statsd::constant_tags::{ConstantTags, MAX_CONSTANT_TAGS};
 use crate::statsd::dialect::{DIALECTS, Dialect};
 
-/// Why a tag of the server's own cannot be written.
+/// The reason why a tag of the server's own cannot be written.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub enum StyleError {
-    /// There is no value.
+pub enum OwnTagError {
+    /// The value is missing.
     #[error("must be key=value")]
     Pair,
-    /// A character that would have to be cleaned away.
+    /// A character would be cleaned away.
     #[error("must be made of letters, digits and _ - . / in this dialect")]
     Character,
-    /// The key is there already.
+    /// The key exists already.
     #[error("is given twice")]
     Twice,
-    /// More than [`MAX_CONSTANT_TAGS`].
+    /// There are [`MAX_CONSTANT_TAGS`] already.
     #[error("is one tag too many: {MAX_CONSTANT_TAGS} are allowed")]
     TooMany,
 }
 
-/// What is the same for every line of a server.
+/// The properties that all lines of a server share.
 #[derive(Clone, Debug)]
 pub struct Encoding {
     prefix: Prefix,
@@ -40,7 +40,7 @@ impl Default for Encoding {
 }
 
 impl Encoding {
-    /// A style without tags of its own.
+    /// An encoding without own tags.
     pub fn new(prefix: Prefix, dialect: &'static Dialect) -> Self {
         Self { prefix, dialect, tags: ConstantTags::default(), is_mixed: false }
     }
@@ -70,28 +70,28 @@ impl Encoding {
         if self.is_mixed { self.dialect.kind(kind) } else { kind }
     }
 
-    /// Adds a tag to all lines: `key=value`, or `key:value`. A dialect without tags drops it, once it is found to be sound.
-    pub fn add_tag(&mut self, tag: &str) -> Result<(), StyleError> {
-        let style = self.dialect.tags.as_ref();
-        let (key, value) = tag.split_once(['=', ':']).ok_or(StyleError::Pair)?;
+    /// Adds a tag, `key=value` or `key:value`, to all lines. A dialect without tags drops a valid tag.
+    pub fn add_tag(&mut self, tag: &str) -> Result<(), OwnTagError> {
+        let tag_style = self.dialect.tags.as_ref();
+        let (key, value) = tag.split_once(['=', ':']).ok_or(OwnTagError::Pair)?;
         if key.is_empty() || value.is_empty() {
-            return Err(StyleError::Pair);
+            return Err(OwnTagError::Pair);
         }
-        if !is_clean(key, false) || !is_clean(value, style.is_some_and(|style| style.colons)) {
-            return Err(StyleError::Character);
+        if !is_clean(key, false) || !is_clean(value, tag_style.is_some_and(|tags| tags.colons)) {
+            return Err(OwnTagError::Character);
         }
         if self.tags.contains(key.as_bytes()) {
-            return Err(StyleError::Twice);
+            return Err(OwnTagError::Twice);
         }
         if self.tags.count() == MAX_CONSTANT_TAGS {
-            return Err(StyleError::TooMany);
+            return Err(OwnTagError::TooMany);
         }
-        let written = style.map(|style| format!("{key}{}{value}", char::from(style.pair)));
+        let written = tag_style.map(|tags| format!("{key}{}{value}", char::from(tags.pair)));
         self.tags.push(key, written.as_deref());
         Ok(())
     }
 
-    /// What stands before every name.
+    /// The text before every name.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
     }
@@ -101,13 +101,13 @@ impl Encoding {
         self.dialect
     }
 
-    /// The server's own tags as they stand in a line, without what opens and closes them.
+    /// The server's own tags as encoded in a line, without the opening and closing text.
     pub fn tags(&self) -> &str {
         self.tags.written()
     }
 
-    /// Whether a client's tag is to be written: not if the server has one with its key, as it would be written. That is
-    /// worked out in `scratch`.
+    /// True if a client's tag is written: the server has no tag whose key equals the cleaned key, for which `scratch`
+    /// is used.
     pub fn takes(&self, tag: &Tag<'_>, scratch: &mut Vec<u8>) -> bool {
         if self.tags.count() == 0 {
             return true;
@@ -117,7 +117,7 @@ impl Encoding {
         !self.tags.contains(scratch)
     }
 
-    /// Checks a name, for what would forge a line of this dialect too.
+    /// Checks a name, also against the reserved bytes of the dialect.
     pub fn name<'a>(&self, text: &'a str) -> Result<Name<'a>, MetricError> {
         let reserved = self.dialect.reserved;
         if !reserved.is_empty() && text.bytes().any(|b| reserved.contains(&b)) {
@@ -126,7 +126,7 @@ impl Encoding {
         Name::parse(&self.prefix, text)
     }
 
-    /// Checks a number of what is sent as `kind`: a count, a timing, a histogram's or a distribution's value.
+    /// Checks a number that is sent as `kind`: a count, a timing, or a value of a histogram or distribution.
     pub fn number<'a>(&self, kind: Kind, text: &'a str) -> Result<Number<'a>, MetricError> {
         match kind {
             Kind::Timing => Number::parse_unsigned(text, MetricError::Time),
@@ -137,17 +137,17 @@ impl Encoding {
         }
     }
 
-    /// The rate to sample with where a client leaves that to this server: no line has less than the daemon can bear.
+    /// The rate for this server to apply: no line has a lower rate than the daemon can handle.
     pub fn sampling_rate(&self, kind: Kind, rate: Rate) -> Rate {
         rate.raised(self.dialect.least_rate(kind))
     }
 
-    /// Checks the rate of a line of `kind`, as it is sent: the client has sampled.
+    /// Checks the rate that a client has applied to a line of `kind`, the kind as sent.
     pub fn applied_rate(&self, kind: Kind, rate: Rate) -> Result<Rate, MetricError> {
         rate.applied(self.dialect.least_rate(kind))
     }
 
-    /// A gauge's shift, if the daemon has such a thing.
+    /// The shift of a gauge, if the daemon supports shifts.
     pub fn shift<'a>(&self, shift: Number<'a>) -> Result<Value<'a>, MetricError> {
         if self.dialect.shifts { Ok(Value::GaugeShift(shift)) } else { Err(MetricError::ShiftUnsupported) }
     }
@@ -157,31 +157,31 @@ impl Encoding {
 mod tests {
     use super::*;
 
-    fn style(dialect: &str) -> Encoding {
+    fn encoding(dialect: &str) -> Encoding {
         Encoding::new(Prefix::default(), Dialect::find(dialect).expect("a dialect"))
     }
 
     #[test]
     fn own_tags_are_sound_and_single() {
-        let mut style = style("statsd");
-        assert_eq!(style.add_tag("env=prod"), Ok(()));
-        assert_eq!(style.add_tag("dc:eu-1"), Ok(()));
-        assert_eq!(style.tags(), "env:prod,dc:eu-1");
+        let mut encoding = encoding("statsd");
+        assert_eq!(encoding.add_tag("env=prod"), Ok(()));
+        assert_eq!(encoding.add_tag("dc:eu-1"), Ok(()));
+        assert_eq!(encoding.tags(), "env:prod,dc:eu-1");
         for (bad, error) in [
-            ("env", StyleError::Pair),
-            ("env=", StyleError::Pair),
-            ("=prod", StyleError::Pair),
-            ("a=b c", StyleError::Character),
-            ("a=b:c", StyleError::Character),
-            ("a|b=c", StyleError::Character),
-            ("env=test", StyleError::Twice),
+            ("env", OwnTagError::Pair),
+            ("env=", OwnTagError::Pair),
+            ("=prod", OwnTagError::Pair),
+            ("a=b c", OwnTagError::Character),
+            ("a=b:c", OwnTagError::Character),
+            ("a|b=c", OwnTagError::Character),
+            ("env=test", OwnTagError::Twice),
         ] {
-            assert_eq!(style.add_tag(bad), Err(error), "{bad}");
+            assert_eq!(encoding.add_tag(bad), Err(error), "{bad}");
         }
         for i in 2..MAX_CONSTANT_TAGS {
-            assert_eq!(style.add_tag(&format!("k{i}=v")), Ok(()));
+            assert_eq!(encoding.add_tag(&format!("k{i}=v")), Ok(()));
         }
-        assert_eq!(style.add_tag("more=v"), Err(StyleError::TooMany));
+        assert_eq!(encoding.add_tag("more=v"), Err(OwnTagError::TooMany));
     }
 
     #[test]
@@ -192,8 +192,8 @@ mod tests {
             ("librato", "a#env=prod"),
             ("signalfx", "a[env=prod]"),
         ] {
-            assert_eq!(style(dialect).name(bad), Err(MetricError::Name), "{dialect} {bad}");
-            assert!(style("statsd").name(bad).is_ok(), "{bad}");
+            assert_eq!(encoding(dialect).name(bad), Err(MetricError::Name), "{dialect} {bad}");
+            assert!(encoding("statsd").name(bad).is_ok(), "{bad}");
         }
     }
 }

@@ -5,7 +5,7 @@ use form_urlencoded::Serializer;
 
 use super::grammar::{assert_reads_back, assert_unit};
 use super::input::Input;
-use crate::internals::{Encoding, Kind, Members, Param, Params, Unit, multipart, style, urlencoded, write_single};
+use crate::internals::{Encoding, Kind, Members, Param, Params, Unit, encoding, multipart, urlencoded, write_single};
 
 /// Longer than any input, so that no value contains it.
 const BOUNDARY: &str = "boundary-of-the-property-that-no-value-holds";
@@ -13,7 +13,7 @@ const BOUNDARY: &str = "boundary-of-the-property-that-no-value-holds";
 /// The parameters of any form parse back to themselves from a form of either kind, and produce only valid lines.
 pub fn forms(data: &[u8]) {
     let mut input = Input(data);
-    let server = input.style();
+    let server = input.encoding();
     let is_multipart = input.byte() & 1 == 1;
     let body = input.0;
     if is_multipart {
@@ -36,7 +36,7 @@ pub fn forms(data: &[u8]) {
 
 /// Panics if these parameters produce an invalid line of any type.
 fn assert_lines(params: &Params<'_>, server: &Encoding) {
-    let plain = style(server.dialect(), server.prefix().as_str(), &[]);
+    let plain = encoding(server.dialect(), server.prefix().as_str(), &[]);
     for kind in [Kind::Count, Kind::Gauge, Kind::Timing, Kind::Set] {
         for members in [Members::Integers, Members::Any] {
             let Ok(bytes) = write_single(server, kind, "a.b", params, members) else { continue };

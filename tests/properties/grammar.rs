@@ -7,29 +7,29 @@ const FILLER: usize = 10_000;
 
 /// Panics unless `unit` is one line, or the two lines of a negative gauge, which a daemon of this dialect reads
 /// correctly.
-pub(super) fn assert_unit(unit: &Unit, style: &Encoding) {
+pub(super) fn assert_unit(unit: &Unit, encoding: &Encoding) {
     assert!(unit.bytes.len() <= MAX_LINE, "{} bytes", unit.bytes.len());
     let text = std::str::from_utf8(&unit.bytes).expect("lines are UTF-8");
     let lines: Vec<&str> = text.split('\n').collect();
-    let measured: usize = lines.iter().map(|line| assert_line(line, style)).sum();
+    let measured: usize = lines.iter().map(|line| assert_line(line, encoding)).sum();
     match lines[..] {
         [_] => assert_eq!(measured as u64, u64::from(unit.measurements), "{text:?}"),
         [zero, shift] => {
             assert_eq!(unit.measurements, 1, "{text:?}");
             let (name, rest) = zero.split_once(":0|g").unwrap_or_else(|| panic!("{text:?}"));
             let same = shift.strip_prefix(name).and_then(|shift| shift.strip_suffix(rest)).unwrap_or_default();
-            assert!(style.dialect().shifts && same.starts_with(":-") && same.ends_with("|g"), "{text:?}");
+            assert!(encoding.dialect().shifts && same.starts_with(":-") && same.ends_with("|g"), "{text:?}");
         }
         _ => panic!("{text:?}"),
     }
 }
 
 /// Panics unless `line` is `name:value|type[|@rate][|#tags]`; returns its number of values.
-fn assert_line(line: &str, style: &Encoding) -> usize {
+fn assert_line(line: &str, encoding: &Encoding) -> usize {
     assert!(!line.contains(char::is_control), "{line:?}");
-    let dialect = style.dialect();
+    let dialect = encoding.dialect();
     let (name, rest) = line.split_once(':').unwrap_or_else(|| panic!("no value in {line:?}"));
-    assert!(name.len() > style.prefix().as_str().len() && name.starts_with(style.prefix().as_str()), "{line:?}");
+    assert!(name.len() > encoding.prefix().as_str().len() && name.starts_with(encoding.prefix().as_str()), "{line:?}");
     assert!(!name.contains('|'), "{line:?}");
     let mut fields = rest.split('|');
     let values = fields.next().unwrap_or_default();
@@ -66,16 +66,18 @@ fn assert_number(value: &str, kind: &str, line: &str) {
     assert!(kind != "ms" || !value.starts_with('-'), "{line:?}");
 }
 
-/// Panics unless the proxy parses each line of `unit` back to itself. `style` has no own tags, because they would be on
+/// Panics unless the proxy parses each line of `unit` back to itself. `encoding` has no own tags, because they would be on
 /// the line twice.
-pub(super) fn assert_reads_back(unit: &Unit, style: &Encoding) {
+pub(super) fn assert_reads_back(unit: &Unit, encoding: &Encoding) {
     let text = std::str::from_utf8(&unit.bytes).expect("lines are UTF-8");
     for line in text.split('\n') {
-        let bare = line.strip_prefix(style.prefix().as_str()).expect("the prefix comes first");
+        let bare = line.strip_prefix(encoding.prefix().as_str()).expect("the prefix comes first");
         let name = bare.split(':').next().unwrap_or_default();
         // Only the writer makes tags in names, and spaces around a line are dropped.
-        let in_name = style.dialect().tags.is_some_and(|tags| tags.in_name);
-        if (in_name && name.bytes().any(|byte| style.dialect().reserved.contains(&byte))) || bare != bare.trim_ascii() {
+        let in_name = encoding.dialect().tags.is_some_and(|tags| tags.in_name);
+        if (in_name && name.bytes().any(|byte| encoding.dialect().reserved.contains(&byte)))
+            || bare != bare.trim_ascii()
+        {
             continue;
         }
         // If there are several lines, the first one prevents the detection of JSON.
@@ -83,8 +85,8 @@ pub(super) fn assert_reads_back(unit: &Unit, style: &Encoding) {
         if bare.contains("|@") {
             body.resize(body.len() + FILLER, b'\n');
         }
-        let read = read_batch(style, ContentType::Unnamed, &body, 64 * 1024).expect("lines are always read");
+        let read = read_batch(encoding, ContentType::Unnamed, &body, 64 * 1024).expect("lines are always read");
         let last = read.units.last().map(|unit| String::from_utf8_lossy(&unit.bytes).into_owned());
-        assert_eq!(last.as_deref(), Some(line), "read back in {}", style.dialect().name);
+        assert_eq!(last.as_deref(), Some(line), "read back in {}", encoding.dialect().name);
     }
 }

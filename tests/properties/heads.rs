@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{Method, Request, Version};
 
 use super::input::Input;
-use crate::internals::{Coding, ContentType, DIALECTS, Fields, KeptHead, check_head, decode_key, metric_key, style};
+use crate::internals::{Coding, ContentType, DIALECTS, Fields, KeptHead, check_head, decode_key, encoding, metric_key};
 
 /// An accepted head has one meaning for every server, in any order of its fields.
 pub fn heads(data: &[u8]) {
@@ -77,8 +77,8 @@ fn assert_route(head: &Parts) {
     let Some(key) = metric_key(head.uri.path()) else { return };
     let Some(key) = decode_key(key) else { return };
     for dialect in DIALECTS {
-        let style = style(dialect, "", &[]);
-        if let Ok(name) = style.name(&key) {
+        let encoding = encoding(dialect, "", &[]);
+        if let Ok(name) = encoding.name(&key) {
             assert_eq!(name.as_str(), key);
             assert!(!key.is_empty() && !key.contains(|c: char| c.is_control() || matches!(c, ':' | '|')), "{key:?}");
         }

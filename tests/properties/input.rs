@@ -1,6 +1,6 @@
 //! Choices read from the first bytes of a fuzzer's input.
 
-use crate::internals::{DIALECTS, Encoding, style};
+use crate::internals::{DIALECTS, Encoding, encoding};
 
 /// The remaining bytes. After the last one, zeros are read.
 pub(super) struct Input<'a>(pub &'a [u8]);
@@ -19,11 +19,11 @@ impl<'a> Input<'a> {
     }
 
     /// A dialect, with or without a prefix and own tags of the server.
-    pub(super) fn style(&mut self) -> Encoding {
+    pub(super) fn encoding(&mut self) -> Encoding {
         let choice = usize::from(self.byte());
         let prefix = if choice & 8 == 0 { "" } else { "p.q" };
         let tags: &[&str] = if choice & 16 == 0 { &[] } else { &["env=prod", "dc=x"] };
-        style(DIALECTS[choice % DIALECTS.len()], prefix, tags)
+        encoding(DIALECTS[choice % DIALECTS.len()], prefix, tags)
     }
 }
 

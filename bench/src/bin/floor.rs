@@ -1,8 +1,8 @@
-//! The least that a server on epoll can do: accept, read, write a fixed 200. What the proxy costs beyond this is HTTP,
-//! the metric and its datagram.
+//! The minimal server on epoll: accept, read, write a fixed 200. The additional cost of the proxy is HTTP, the metric
+//! and its datagram.
 //!
-//! Nothing is parsed: whatever one read returns counts as one request, which holds for clients that do not pipeline
-//! and whose requests fit a segment. With `--close`, each connection is closed after its first answer.
+//! It parses nothing: each read counts as one request, which is true for clients that do not pipeline and whose
+//! requests fit into a segment. With `--close`, each connection is closed after its first answer.
 
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 /// Events taken from the kernel at once: more than the benchmark has connections.
 const EVENTS: usize = 256;
 
-/// The longest request, in bytes; an edge is reported once, so one read must take it whole.
+/// The longest request, in bytes. Epoll reports an edge once, so one read must receive all of it.
 const MAX_REQUEST: usize = 16 * 1024;
 
 const KEEP: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -46,7 +46,7 @@ fn serve_once(listener: &TcpListener) -> io::Result<()> {
     run(listener, |connection, _, buffer| exchange(connection, CLOSE, buffer).map(|_| false))
 }
 
-/// The loop. `answer` is called when a connection has something to read, and says whether it stays open.
+/// The loop. It calls `answer` for each readable connection; the connection stays open if the result is true.
 fn run(
     listener: &TcpListener,
     answer: impl Fn(&OwnedFd, EventFlags, &mut [u8; MAX_REQUEST]) -> Result<bool, Errno>,
@@ -54,13 +54,13 @@ fn run(
     let queue = epoll::create(CreateFlags::CLOEXEC)?;
     let listening = key(listener);
     epoll::add(&queue, listener, EventData::new_u64(listening as u64), EventFlags::IN)?;
-    // By descriptor: the kernel hands out the lowest that is free.
+    // Indexed by descriptor: the kernel assigns the lowest free one.
     let mut connections: Vec<Option<OwnedFd>> = Vec::new();
     let mut events = Vec::with_capacity(EVENTS);
     let mut buffer = [0; MAX_REQUEST];
     loop {
         match epoll::wait(&queue, spare_capacity(&mut events), None) {
-            // A process that was stopped for a moment is told so; there are no events then.
+            // The process was stopped for a moment; there are no events then.
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -75,7 +75,7 @@ fn run(
                 let flags = event.flags;
                 match answer(connection, flags, &mut buffer) {
                     Ok(true) | Err(Errno::AGAIN) => {}
-                    // A reset ends one connection, not the server.
+                    // A reset closes one connection, and does not end the server.
                     Ok(false) | Err(_) => mem::drop(slot.take()),
                 }
             }
@@ -83,19 +83,19 @@ fn run(
     }
 }
 
-/// Takes one connection, though more may wait: the listener is level-triggered, and the next turn brings the next.
+/// Accepts one connection, even if more wait: the listener is level-triggered, and is reported again in the next turn.
 ///
-/// Asking until there is none would cost more than all the turns it saves: a call that comes back empty-handed has made
-/// a socket and a file first.
+/// Accepting until there is none would cost more than the turns that it saves: a failing accept has created a socket
+/// and a file first.
 fn accept_one(listener: &TcpListener, queue: &OwnedFd, connections: &mut Vec<Option<OwnedFd>>) -> io::Result<()> {
     let connection = match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
         Ok(connection) => connection,
-        // It was there, and is gone.
+        // The connection was closed before it was accepted.
         Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     let key = key(&connection);
-    // Edges: the kernel need not look again at what was read.
+    // Edge-triggered: the kernel does not check the descriptor again after a read.
     let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
     epoll::add(queue, &connection, EventData::new_u64(key as u64), flags)?;
     if connections.len() <= key {
@@ -105,7 +105,7 @@ fn accept_one(listener: &TcpListener, queue: &OwnedFd, connections: &mut Vec<Opt
     Ok(())
 }
 
-/// One read, one answer. False when the peer has closed.
+/// Reads once and answers once. False if the peer has closed.
 fn exchange(connection: &OwnedFd, answer: &[u8], buffer: &mut [u8; MAX_REQUEST]) -> Result<bool, Errno> {
     let (_, read) = recv(connection, buffer.as_mut_slice(), RecvFlags::empty())?;
     if read == 0 {

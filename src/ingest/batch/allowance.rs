@@ -1,27 +1,28 @@
-//! What one batch may cause: bytes of lines, samples at the daemon, rejections.
+//! The bounds of one batch: bytes of lines, samples at the daemon, rejections.
 //!
-//! A body has a cap, but what is made of it has none of its own: a name is written once and its thousand values share it,
-//! the server's tags stand on every line, `1e308` has 309 digits, and a daemon that multiplies makes a thousand timings of
-//! one line. So the bounds are those of the body as a whole.
+//! The cap of a body does not bound its output: a thousand values share one name, the server's tags are on every line,
+//! `1e308` has 309 digits, and a multiplying daemon makes a thousand timings of one line. So these bounds apply to the
+//! output of a whole body.
 
 use crate::metric::{MAX_LINE, Metric, MetricError, Value};
 use crate::statsd::encoding::Encoding;
 
-/// How many times its cap the lines of a batch may be long together, with the server's prefix and tags and a byte between
-/// two: space for a short prefix and some tags on the shortest metrics, and for any on the usual ones.
+/// The lines of a batch, with the server's prefix and tags and a byte between two, may be this many times as long as
+/// its cap. That suffices for a short prefix and some tags on the shortest metrics, and for any on usual ones.
 const EXPANSION: usize = 2;
 
-/// Samples that a batch may stand for where the daemon multiplies: some seven times what a largest batch of timings that
-/// were not sampled comes to.
+/// The most samples that a daemon may make of a batch where it multiplies: about seven times those of the largest batch
+/// of unsampled timings.
 const MAX_SAMPLES: u64 = 1_000_000;
 
-/// Samples for each byte of a body: a line of its own at the least rate has fewer, so packed values have no more.
+/// The most samples for each byte of a body: a separate line at the least rate has fewer, and packed values may not
+/// have more.
 const SAMPLES_PER_BYTE: u64 = 100;
 
-/// Rejections after which nothing more of a batch is looked at: its client does not speak our language.
+/// The number of rejections after which the rest of a batch is not read: its client does not use these formats.
 const MAX_REJECTED: u64 = 1000;
 
-/// What is left of it.
+/// The remaining bytes and samples.
 #[derive(Debug)]
 pub(super) struct Allowance {
     bytes: usize,
@@ -29,16 +30,16 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// What a body of `len` bytes may cause, where a largest one has `cap`.
+    /// The allowance of a body of `len` bytes, where the largest has `cap`.
     pub(super) fn new(len: usize, cap: usize) -> Self {
         Self {
-            // The line that takes the last of it may be longer than what is left.
+            // The last line may be longer than the remaining bytes.
             bytes: (EXPANSION * cap).saturating_sub(MAX_LINE).max(1),
             samples: MAX_SAMPLES.min(SAMPLES_PER_BYTE * len as u64),
         }
     }
 
-    /// Why nothing more is looked at after so many rejections, if so.
+    /// The reason to stop reading after so many rejections, or `None`.
     pub(super) fn end(&self, rejections: u64) -> Option<MetricError> {
         if self.bytes == 0 {
             Some(MetricError::TooManyBytes)
@@ -49,19 +50,19 @@ impl Allowance {
         }
     }
 
-    /// Takes a line of `len` bytes, and what parts it from the next; returns whether anything is left.
+    /// Spends a line of `len` bytes and its separator; returns false if nothing is left.
     #[inline]
     pub(super) fn spend(&mut self, len: usize) -> bool {
         self.bytes = self.bytes.saturating_sub(len + 1);
         self.bytes > 0
     }
 
-    /// Takes the samples that a daemon makes of a metric that its client has sampled.
+    /// Spends the samples that a daemon makes of a metric that its client has sampled.
     #[inline]
-    pub(super) fn spend_samples(&mut self, style: &Encoding, metric: &Metric<'_>) -> Result<(), MetricError> {
+    pub(super) fn spend_samples(&mut self, encoding: &Encoding, metric: &Metric<'_>) -> Result<(), MetricError> {
         if let Value::Sampled(kind, values, rate) = *metric.value()
             && rate.is_sampled()
-            && style.dialect().multiplied(kind)
+            && encoding.dialect().multiplied(kind)
         {
             let samples = u64::from(values.count()) * rate.weight();
             self.samples = self.samples.checked_sub(samples).ok_or(MetricError::TooManySamples)?;

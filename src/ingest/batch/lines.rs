@@ -13,16 +13,16 @@ use crate::metric::{
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line::write_tags;
 
-/// Bytes that the packed values of one line may become where each needs a line of its own: eight times the longest line,
-/// so that one line does not take what the batch may become.
+/// The most bytes of lines for the packed values of one line, where each value needs a separate line: eight times the
+/// longest line, so that one line does not use up the allowance of the batch.
 const MAX_EXPANSION: usize = 64 * 1024;
 
-/// Takes all lines of `text`. An empty one is none.
+/// Reads all lines of `text`; empty lines are skipped.
 pub(super) fn take(text: &[u8], intake: &mut Intake<'_, impl Sink>) {
-    // One look at all of it is cheaper than one for each line.
+    // One check of the whole text is cheaper than one for each line.
     match std::str::from_utf8(text) {
         Ok(text) => take_text(text, intake),
-        // A broken line must not break its neighbours.
+        // An invalid line must not affect its neighbours.
         Err(_) => {
             let mut lines = text.split(|byte| *byte == b'\n');
             while let Some(line) = lines.next() {
@@ -45,7 +45,7 @@ fn take_text(mut text: &str, intake: &mut Intake<'_, impl Sink>) {
             let left = text.as_bytes().split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
             return intake.reject(left.count() as u64, error);
         }
-        if let Some((metric, rest)) = plain_line::read(text, intake.style) {
+        if let Some((metric, rest)) = plain_line::read(text, intake.encoding) {
             intake.accept_sampled(&metric);
             text = rest;
             continue;
@@ -59,7 +59,7 @@ fn take_text(mut text: &str, intake: &mut Intake<'_, impl Sink>) {
     }
 }
 
-/// A line, taken apart.
+/// The fields of a line.
 struct Fields<'a> {
     name: Name<'a>,
     values: &'a str,
@@ -69,32 +69,33 @@ struct Fields<'a> {
 }
 
 fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
-    let mut fields = match Fields::read(line, intake.style) {
+    let mut fields = match Fields::read(line, intake.encoding) {
         Ok(fields) => fields,
         Err(error) => return intake.reject(1, error),
     };
-    // No value has a colon, but several of them have.
+    // A single value has no colon; packed values are separated by colons.
     if !fields.values.contains(':') {
         return fields.take(fields.values, intake);
     }
-    // Each value is a metric of its own, whichever way they are sent.
-    let sent = intake.style.dialect().kind(fields.kind);
-    if intake.style.dialect().packed
+    // Each value counts as a metric, packed or not.
+    let sent = intake.encoding.dialect().kind(fields.kind);
+    if intake.encoding.dialect().packed
         && !matches!(sent, Kind::Gauge | Kind::Set)
         && let Some(values) = plain_values(fields.values)
-        && let Ok(numbers) = Numbers::packed(&values, |text| intake.style.number(sent, text))
+        && let Ok(numbers) = Numbers::packed(&values, |text| intake.encoding.number(sent, text))
     {
         let value = Value::Sampled(sent, numbers, fields.rate);
         return intake.accept_sampled(&Metric::new(fields.name, value, fields.tags));
     }
-    // All lines have the same tags: once written, they cost a copy.
+    // All lines share the tags, which are encoded once and then copied.
     let mut tags = Vec::new();
-    write_tags(&mut tags, intake.style, fields.tags);
+    write_tags(&mut tags, intake.encoding, fields.tags);
     let tags = String::from_utf8_lossy(&tags);
-    if intake.style.writes_tags_early() {
+    if intake.encoding.writes_tags_early() {
         fields.tags = Tags::from_written(&tags);
     }
-    let fixed = line.len() - fields.values.len() + intake.style.prefix().as_str().len() + intake.style.tags().len();
+    let fixed =
+        line.len() - fields.values.len() + intake.encoding.prefix().as_str().len() + intake.encoding.tags().len();
     let mut left = MAX_EXPANSION;
     let mut values = fields.values.split(':');
     while let Some(text) = values.next() {
@@ -106,7 +107,7 @@ fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
     }
 }
 
-/// Packed values without exponents and plus signs, as each leaves by itself. `None` if they are longer than a line may be.
+/// Packed values without exponents and plus signs, as single values are sent. `None` if they are longer than a line.
 fn plain_values(values: &str) -> Option<Cow<'_, str>> {
     if values.len() > MAX_LINE {
         return None;
@@ -123,7 +124,7 @@ fn plain_values(values: &str) -> Option<Cow<'_, str>> {
         if !write_without_exponent(&mut plain, value) {
             plain.push_str(value);
         }
-        // Before anything else than a digit the sign stays, and the number is refused.
+        // The sign stays before any byte but a digit, and the number is then refused.
         if let [b'+', b'0'..=b'9', ..] = plain.as_bytes()[start..] {
             plain.remove(start);
         }
@@ -135,13 +136,13 @@ fn plain_values(values: &str) -> Option<Cow<'_, str>> {
 }
 
 impl<'a> Fields<'a> {
-    fn read(line: &'a str, style: &Encoding) -> Result<Self, MetricError> {
+    fn read(line: &'a str, encoding: &Encoding) -> Result<Self, MetricError> {
         let (name, rest) = split(line, b':').ok_or(MetricError::Line)?;
         let (values, kind) = split(rest, b'|').ok_or(MetricError::Line)?;
         if line.len() - values.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
-        let name = style.name(name)?;
+        let name = encoding.name(name)?;
         // Most lines end with their type.
         if let Some(kind) = Kind::from_type(kind.as_bytes()) {
             return Ok(Self { name, values, kind, rate: Rate::ALL, tags: Tags::NONE });
@@ -150,7 +151,7 @@ impl<'a> Fields<'a> {
         // BuckyClient writes `ms@0.5`, without the bar.
         let (kind, glued) = split(kind, b'@').map_or((kind, None), |(kind, rate)| (kind, Some(rate)));
         let kind = Kind::from_type(kind.as_bytes()).ok_or(MetricError::Kind)?;
-        let applied = |text: &str| style.applied_rate(style.dialect().kind(kind), Rate::parse(text)?);
+        let applied = |text: &str| encoding.applied_rate(encoding.dialect().kind(kind), Rate::parse(text)?);
         let mut rate = glued.map_or(Ok(Rate::ALL), applied)?;
         let mut tags = Tags::NONE;
         while let Some(fields) = rest {
@@ -159,48 +160,48 @@ impl<'a> Fields<'a> {
             match field.as_bytes() {
                 [b'@', ..] => rate = applied(&field[1..])?,
                 [b'#', ..] => tags = Tags::parse(&field[1..])?,
-                // Where the client runs (DogStatsD 1.2 and later): the server's to say, not a stranger's.
+                // The client's container and host (DogStatsD 1.2 and later), which a stranger could forge.
                 [b'c' | b'e', b':', ..] => {}
                 _ if field.starts_with("card:") => {}
-                // Among them `T`, a time in the past: to count it now would be wrong.
+                // Other fields, among them `T`, a time in the past: counting such a value now would be wrong.
                 _ => return Err(MetricError::Line),
             }
         }
         Ok(Self { name, values, kind, rate, tags })
     }
 
-    /// Takes one of the values.
+    /// Forwards one value.
     fn take(&self, text: &str, intake: &mut Intake<'_, impl Sink>) {
         let plain = if self.kind == Kind::Set { Cow::Borrowed(text) } else { without_exponent(text) };
-        match self.value(&plain, intake.style) {
+        match self.value(&plain, intake.encoding) {
             Ok(value) => intake.accept_sampled(&Metric::new(self.name, value, self.tags)),
             Err(error) => intake.reject(1, error),
         }
     }
 
-    /// The value that `text` is in a line of this kind.
-    fn value<'v>(&self, text: &'v str, style: &Encoding) -> Result<Value<'v>, MetricError> {
+    /// Reads `text` as a value of this kind.
+    fn value<'v>(&self, text: &'v str, encoding: &Encoding) -> Result<Value<'v>, MetricError> {
         match self.kind {
             Kind::Gauge => {
                 let number = Number::parse(text, MetricError::Gauge)?;
                 match text.as_bytes().first() {
-                    // A daemon without shifts takes this for a level, and so do its clients.
-                    Some(b'-') if !style.dialect().shifts => Ok(Value::Gauge(number)),
-                    Some(b'+' | b'-') => style.shift(number),
+                    // A daemon without shifts reads this as an absolute value, and its clients mean it so.
+                    Some(b'-') if !encoding.dialect().shifts => Ok(Value::Gauge(number)),
+                    Some(b'+' | b'-') => encoding.shift(number),
                     _ => Ok(Value::Gauge(number)),
                 }
             }
             Kind::Set => Member::parse(text).map(Value::Set),
             kind => {
-                let sent = style.dialect().kind(kind);
-                Ok(Value::Sampled(sent, style.number(sent, text)?.into(), self.rate))
+                let sent = encoding.dialect().kind(kind);
+                Ok(Value::Sampled(sent, encoding.number(sent, text)?.into(), self.rate))
             }
         }
     }
 }
 
 fn split(text: &str, at: u8) -> Option<(&str, &str)> {
-    // Fields are a few bytes long, too short for a search by blocks to be worth its call.
+    // Fields are a few bytes long, too short to pay for the call of a block search.
     let position = text.bytes().position(|byte| byte == at)?;
     Some((&text[..position], &text[position + 1..]))
 }

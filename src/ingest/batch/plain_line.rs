@@ -1,15 +1,15 @@
-//! Reads `name:digits|type` in one pass. Nearly all lines are plain in this sense.
+//! Reads plain lines, `name:digits|type`, in one pass. Nearly all lines are plain.
 //!
-//! Any other line is left to the reader of all lines, which must read plain ones alike: a test compares the two. With that
-//! reader alone a line costs 35 ns, of which this one saves half.
+//! The reader of all lines reads any other line, and must read plain lines alike: a test compares the two. It takes 35
+//! ns for a line, this one half of that.
 
 use crate::metric::{Kind, Member, Metric, Name, Number, Rate, Value};
 use crate::statsd::encoding::Encoding;
 
-/// Reads the first line of `text`; returns its metric and the text behind it. `None` if it is not plain.
-pub(super) fn read<'a>(text: &'a str, style: &Encoding) -> Option<(Metric<'a>, &'a str)> {
-    // Nothing that any dialect reserves is in a plain name.
-    let (name, rest) = Name::scan(style.prefix(), text)?;
+/// Reads the first line of `text`; returns its metric and the text after it. `None` if it is not plain.
+pub(super) fn read<'a>(text: &'a str, encoding: &Encoding) -> Option<(Metric<'a>, &'a str)> {
+    // A plain name contains no byte that a dialect reserves.
+    let (name, rest) = Name::scan(encoding.prefix(), text)?;
     let (number, rest) = Number::scan(rest)?;
     let (kind, len) = match rest.as_bytes() {
         [b'm', b's', ..] => (Kind::Timing, 2),

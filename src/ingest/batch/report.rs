@@ -1,13 +1,13 @@
-//! What became of a batch.
+//! The report on a batch.
 
 use serde::Serialize;
 
 use crate::metric::MetricError;
 
-/// Refusals that are told; more would only say the same again.
+/// The most rejections that a report lists; more would add nothing.
 const MAX_TOLD: usize = 20;
 
-/// How many metrics of a batch were accepted, and why the first of the others were not.
+/// The number of accepted metrics of a batch, and the first rejections with their reasons.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     accepted: u64,
@@ -16,23 +16,23 @@ pub(crate) struct Report {
     rejections: u64,
 }
 
-/// A metric that was not accepted.
+/// A rejected metric.
 #[derive(Debug, Serialize)]
 struct Rejected {
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     index: u64,
     #[serde(serialize_with = "text")]
     error: MetricError,
 }
 
 impl Report {
-    /// Notes that the next `count` metrics were taken.
+    /// Counts the next `count` metrics as accepted.
     #[inline]
     pub(crate) fn accept(&mut self, count: u64) {
         self.accepted += count;
     }
 
-    /// Notes what became of the next `count` metrics, which share it.
+    /// Counts the next `count` metrics as accepted or rejected.
     pub(crate) fn note(&mut self, count: u64, result: Result<(), MetricError>) {
         match result {
             Ok(()) => self.accepted += count,
@@ -45,17 +45,17 @@ impl Report {
         }
     }
 
-    /// Metrics so far.
+    /// The number of metrics so far.
     pub(crate) fn total(&self) -> u64 {
         self.accepted + self.rejections
     }
 
-    /// Metrics so far that were not accepted.
+    /// The number of rejected metrics so far.
     pub(crate) fn rejections(&self) -> u64 {
         self.rejections
     }
 
-    /// Whether there were metrics, and none was accepted.
+    /// True if there were metrics and none was accepted.
     pub(crate) fn is_refusal(&self) -> bool {
         self.accepted == 0 && self.rejections > 0
     }

@@ -17,14 +17,14 @@ const CAP: usize = 1024 * 1024;
 /// Everything that leaves, unit by unit.
 #[derive(Default)]
 struct Sent {
-    style: Encoding,
+    encoding: Encoding,
     units: Vec<String>,
     measurements: u64,
 }
 
 impl Sent {
-    fn new(style: &Encoding) -> Self {
-        Self { style: style.clone(), ..Self::default() }
+    fn new(encoding: &Encoding) -> Self {
+        Self { encoding: encoding.clone(), ..Self::default() }
     }
 
     fn lines(&self) -> Vec<&str> {
@@ -35,7 +35,7 @@ impl Sent {
 impl Sink for Sent {
     fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line = Vec::new();
-        line::write(&mut line, &self.style, metric);
+        line::write(&mut line, &self.encoding, metric);
         if line.len() > MAX_LINE {
             return Err(MetricError::TooLong);
         }
@@ -46,33 +46,33 @@ impl Sink for Sent {
     }
 }
 
-fn run(content_type: ContentType, body: &[u8], style: &Encoding) -> Result<(Sent, Report), BatchError> {
-    run_under(content_type, body, style, CAP)
+fn run(content_type: ContentType, body: &[u8], encoding: &Encoding) -> Result<(Sent, Report), BatchError> {
+    run_under(content_type, body, encoding, CAP)
 }
 
 fn run_under(
     content_type: ContentType,
     body: &[u8],
-    style: &Encoding,
+    encoding: &Encoding,
     cap: usize,
 ) -> Result<(Sent, Report), BatchError> {
-    let mut sent = Sent::new(style);
+    let mut sent = Sent::new(encoding);
     let mut batch = Batch::new(content_type, Bytes::copy_from_slice(body), cap)?;
-    while !batch.advance(style, &mut sent).inspect_err(|_| assert!(sent.units.is_empty()))? {}
+    while !batch.advance(encoding, &mut sent).inspect_err(|_| assert!(sent.units.is_empty()))? {}
     Ok((sent, batch.into_report()))
 }
 
-fn style(dialect: usize, own_tag: bool) -> Encoding {
-    let mut style = Encoding::new("p".parse().expect("a prefix"), DIALECTS[dialect % DIALECTS.len()]);
+fn encoding(dialect: usize, own_tag: bool) -> Encoding {
+    let mut encoding = Encoding::new("p".parse().expect("a prefix"), DIALECTS[dialect % DIALECTS.len()]);
     if own_tag {
-        style.add_tag("env=prod").expect("a tag");
+        encoding.add_tag("env=prod").expect("a tag");
     }
-    style
+    encoding
 }
 
 /// StatsD's grammar, read once more and apart from the reader and the writer: prefix, name, tags, values, type, rate.
-fn assert_valid(line: &str, style: &Encoding) {
-    let dialect = style.dialect();
+fn assert_valid(line: &str, encoding: &Encoding) {
+    let dialect = encoding.dialect();
     assert!(!line.contains(char::is_control), "{line:?}");
     let (head, rest) = line.split_once(':').unwrap_or_else(|| panic!("no value in {line:?}"));
     assert!(head.strip_prefix("p.").is_some_and(|name| !name.is_empty()), "{line:?}");
@@ -93,7 +93,7 @@ fn assert_valid(line: &str, style: &Encoding) {
     }
     if let Some(tags) = rest.first().and_then(|field| field.strip_prefix('#')) {
         assert!(
-            dialect.tags.is_some_and(|style| !style.in_name) && tags.split(',').all(|tag| !tag.is_empty()),
+            dialect.tags.is_some_and(|tags| !tags.in_name) && tags.split(',').all(|tag| !tag.is_empty()),
             "{line:?}"
         );
         rest.remove(0);
@@ -102,9 +102,9 @@ fn assert_valid(line: &str, style: &Encoding) {
 }
 
 /// What holds of every batch that could be read.
-fn assert_sound(sent: &Sent, report: &Report, style: &Encoding) {
+fn assert_sound(sent: &Sent, report: &Report, encoding: &Encoding) {
     for line in sent.lines() {
-        assert_valid(line, style);
+        assert_valid(line, encoding);
     }
     let accepted: u64 = serde_json::from_slice::<serde_json::Value>(&report.to_json()).expect("JSON")["accepted"]
         .as_u64()
@@ -114,7 +114,7 @@ fn assert_sound(sent: &Sent, report: &Report, style: &Encoding) {
     assert!(sent.units.len() as u64 <= accepted);
     for unit in &sent.units {
         let lines: Vec<&str> = unit.split('\n').collect();
-        let is_negative_gauge = || style.dialect().shifts && lines[0].contains(":0|g") && lines[1].contains(":-");
+        let is_negative_gauge = || encoding.dialect().shifts && lines[0].contains(":0|g") && lines[1].contains(":-");
         assert!(lines.len() == 1 || (lines.len() == 2 && is_negative_gauge()), "{unit:?}");
     }
 }
@@ -173,11 +173,11 @@ proptest! {
         dialect in 0..DIALECTS.len(),
         own_tag: bool,
     ) {
-        let style = style(dialect, own_tag);
+        let encoding = encoding(dialect, own_tag);
         // A first line that begins with a bracket would make it JSON.
         let body = format!("first:1|c{end}{}", lines.join(&end));
-        let (sent, report) = run(ContentType::Unnamed, body.as_bytes(), &style).expect("lines are always read");
-        assert_sound(&sent, &report, &style);
+        let (sent, report) = run(ContentType::Unnamed, body.as_bytes(), &encoding).expect("lines are always read");
+        assert_sound(&sent, &report, &encoding);
         let present = || body.split('\n').filter(|line| !line.trim_ascii().is_empty());
         let colons: usize = present().map(|line| line.matches(':').count()).sum();
         prop_assert!(report.total() >= present().count() as u64);
@@ -191,12 +191,12 @@ proptest! {
         kind in 0usize..3,
         dialect in 0..DIALECTS.len(),
     ) {
-        let style = style(dialect, false);
+        let encoding = encoding(dialect, false);
         let at = at.index(body.len() + 1);
         body.splice(at..at, b"\nok.name:1|c\n".iter().copied());
         let content_type = [ContentType::Unnamed, ContentType::Json, ContentType::JsonLines][kind];
-        if let Ok((sent, report)) = run(content_type, &body, &style) {
-            assert_sound(&sent, &report, &style);
+        if let Ok((sent, report)) = run(content_type, &body, &encoding) {
+            assert_sound(&sent, &report, &encoding);
         }
     }
 
@@ -207,16 +207,16 @@ proptest! {
         own_tag: bool,
         padding in prop_oneof![Just(0usize), Just(SLICE)],
     ) {
-        let style = style(dialect, own_tag);
+        let encoding = encoding(dialect, own_tag);
         let space = " ".repeat(padding);
         let array = format!("[{}{space}]", elements.join(" ,\n"));
-        let (sent, report) = run(ContentType::Json, array.as_bytes(), &style).expect("an array");
-        assert_sound(&sent, &report, &style);
+        let (sent, report) = run(ContentType::Json, array.as_bytes(), &encoding).expect("an array");
+        assert_sound(&sent, &report, &encoding);
         prop_assert_eq!(report.total(), elements.len() as u64);
 
         let by_line = elements.iter().map(|element| element.replace('\n', " ")).collect::<Vec<_>>().join("\n");
-        let (line_by_line, line_report) = run(ContentType::JsonLines, by_line.as_bytes(), &style).expect("lines");
-        assert_sound(&line_by_line, &line_report, &style);
+        let (line_by_line, line_report) = run(ContentType::JsonLines, by_line.as_bytes(), &encoding).expect("lines");
+        assert_sound(&line_by_line, &line_report, &encoding);
         prop_assert_eq!(line_by_line.units, sent.units);
         prop_assert_eq!(line_report.to_json(), report.to_json());
     }
@@ -236,14 +236,14 @@ proptest! {
 
     #[test]
     fn a_plain_line_is_read_as_any_other(line in line_text(), prefixed: bool, dialect in 0..DIALECTS.len()) {
-        let style = Encoding::new(if prefixed { "p" } else { "" }.parse().expect("a prefix"), DIALECTS[dialect]);
-        let Some((metric, rest)) = plain_line::read(&line, &style) else { return Ok(()) };
+        let encoding = Encoding::new(if prefixed { "p" } else { "" }.parse().expect("a prefix"), DIALECTS[dialect]);
+        let Some((metric, rest)) = plain_line::read(&line, &encoding) else { return Ok(()) };
         prop_assert_eq!(rest, "");
-        let mut at_once = Sent::new(&style);
+        let mut at_once = Sent::new(&encoding);
         at_once.accept(&metric).expect("a short line");
-        let mut by_fields = Sent::new(&style);
+        let mut by_fields = Sent::new(&encoding);
         // A space at its end is not plain, and is not part of a line either.
-        let (slow, report) = run(ContentType::Unnamed, format!("{line} ").as_bytes(), &style).expect("a line");
+        let (slow, report) = run(ContentType::Unnamed, format!("{line} ").as_bytes(), &encoding).expect("a line");
         prop_assert_eq!(report.total(), 1);
         by_fields.units = slow.units;
         prop_assert_eq!(at_once.units, by_fields.units);
@@ -254,7 +254,7 @@ proptest! {
 fn a_batch_of_many_slices_is_the_same_as_one_of_few() {
     let line = |i: usize| format!("metric.{i}:{i}|c\n");
     let object = |i: usize| format!("{{\"metric\":\"metric.{i}\",\"type\":\"count\",\"value\":{i}}}\n");
-    let style = Encoding::default();
+    let encoding = Encoding::default();
     let expected: Vec<String> = (0..20_000).map(|i| line(i).trim_end().to_owned()).collect();
     let array = format!("[{}]", (0..20_000).map(object).collect::<Vec<_>>().join(","));
     for (content_type, body) in [
@@ -263,7 +263,7 @@ fn a_batch_of_many_slices_is_the_same_as_one_of_few() {
         (ContentType::Json, array),
     ] {
         assert!(body.len() > 4 * SLICE);
-        let (sent, report) = run(content_type, body.as_bytes(), &style).expect("sound");
+        let (sent, report) = run(content_type, body.as_bytes(), &encoding).expect("sound");
         assert_eq!((report.total(), sent.units == expected), (20_000, true), "{content_type:?}");
     }
 }
@@ -271,10 +271,10 @@ fn a_batch_of_many_slices_is_the_same_as_one_of_few() {
 #[test]
 fn packed_values_leave_without_plus_signs() {
     for (dialect, expected) in [("datadog", &["p.a:1:20:-3|c"][..]), ("statsd", &["p.a:1|c", "p.a:20|c", "p.a:-3|c"])] {
-        let style = Encoding::new("p".parse().expect("a prefix"), Dialect::find(dialect).expect("a dialect"));
-        let (sent, _) = run(ContentType::Unnamed, b"a:+1:+2e1:-3|c", &style).expect("a line");
+        let encoding = Encoding::new("p".parse().expect("a prefix"), Dialect::find(dialect).expect("a dialect"));
+        let (sent, _) = run(ContentType::Unnamed, b"a:+1:+2e1:-3|c", &encoding).expect("a line");
         assert_eq!(sent.units, expected, "{dialect}");
-        let (sent, report) = run(ContentType::Unnamed, b"a:++1:1|c", &style).expect("a line");
+        let (sent, report) = run(ContentType::Unnamed, b"a:++1:1|c", &encoding).expect("a line");
         assert_eq!((sent.units, report.rejections()), (vec!["p.a:1|c".to_owned()], 1), "{dialect}");
     }
 }
@@ -300,9 +300,9 @@ fn packed_values_do_not_multiply_a_body_without_end() {
 
 #[test]
 fn packed_values_without_a_daemon_for_them_share_their_tags() {
-    let mut style = Encoding::default();
-    style.add_tag("dc=eu").expect("a tag");
-    let (sent, _) = run(ContentType::Unnamed, b"a:1:2e1|ms|@0.5|#k:v,dc:us,b%\n", &style).expect("lines");
+    let mut encoding = Encoding::default();
+    encoding.add_tag("dc=eu").expect("a tag");
+    let (sent, _) = run(ContentType::Unnamed, b"a:1:2e1|ms|@0.5|#k:v,dc:us,b%\n", &encoding).expect("lines");
     assert_eq!(sent.units, ["a:1|ms|@0.5|#k:v,b_:true,dc:eu", "a:20|ms|@0.5|#k:v,b_:true,dc:eu"]);
     let datadog = Encoding::new(Prefix::default(), Dialect::find("datadog").expect("a dialect"));
     let (sent, _) = run(ContentType::Unnamed, b"a:1e1:2:3E-1|d|@0.5|#k", &datadog).expect("lines");
@@ -327,11 +327,11 @@ fn samples(sent: &Sent) -> f64 {
 #[test]
 fn a_batch_stands_for_no_more_samples_than_its_bytes_and_a_million() {
     for dialect in DIALECTS.into_iter().filter(|dialect| dialect.multiplies) {
-        let style = Encoding::new(Prefix::default(), dialect);
+        let encoding = Encoding::new(Prefix::default(), dialect);
         for line in ["t:1|ms|@0.001\n", "t:1:1:1:1:1:1:1:1|h|@0.001\n", "t:1:1|d|@0.5\n"] {
             for count in [1, 10, 1000, 30_000] {
                 let body = line.repeat(count);
-                let (sent, report) = run(ContentType::Unnamed, body.as_bytes(), &style).expect("lines");
+                let (sent, report) = run(ContentType::Unnamed, body.as_bytes(), &encoding).expect("lines");
                 let samples = samples(&sent).round();
                 let bound = (100 * body.len()).min(1_000_000) as f64;
                 assert!(samples <= bound, "{} {line:?} × {count}: {samples}", dialect.name);
@@ -341,7 +341,8 @@ fn a_batch_stands_for_no_more_samples_than_its_bytes_and_a_million() {
             }
         }
         // Counters are divided by their rates, whatever these are.
-        let (sent, _) = run(ContentType::Unnamed, "c:1|c|@0.000001\n".repeat(1000).as_bytes(), &style).expect("lines");
+        let (sent, _) =
+            run(ContentType::Unnamed, "c:1|c|@0.000001\n".repeat(1000).as_bytes(), &encoding).expect("lines");
         assert_eq!(sent.units.len(), 1000);
     }
 }
@@ -349,13 +350,13 @@ fn a_batch_stands_for_no_more_samples_than_its_bytes_and_a_million() {
 /// Holds what becomes of a body, whatever it is, to its bounds.
 fn assert_bounded(shape: &shapes::Shape, cap: usize) {
     let dialect = Dialect::find(shape.dialect).expect("a dialect");
-    let mut style = Encoding::new(shape.prefix.parse().expect("a prefix"), dialect);
+    let mut encoding = Encoding::new(shape.prefix.parse().expect("a prefix"), dialect);
     for tag in shape.tags {
-        style.add_tag(tag).expect("a tag");
+        encoding.add_tag(tag).expect("a tag");
     }
     assert!(shape.body.len() <= cap && shape.request().len() <= cap + 200, "{}", shape.name);
     let content_type = ContentType::of(Some(shape.content_type.as_bytes()));
-    let Ok((sent, report)) = run_under(content_type, &shape.body, &style, cap) else { return };
+    let Ok((sent, report)) = run_under(content_type, &shape.body, &encoding, cap) else { return };
     let bytes: usize = sent.units.iter().map(|unit| unit.len() + 1).sum();
     assert!(bytes <= 2 * cap, "{}: {bytes} bytes of {cap}", shape.name);
     // Those that are sampled here are not multiplied beyond what came, but for chance.

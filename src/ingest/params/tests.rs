@@ -5,7 +5,7 @@ use crate::statsd::dialect::Dialect;
 
 const KINDS: [Kind; 6] = [Kind::Count, Kind::Gauge, Kind::Timing, Kind::Set, Kind::Histogram, Kind::Distribution];
 
-fn style(dialect: &str) -> Encoding {
+fn encoding(dialect: &str) -> Encoding {
     Encoding::new(Default::default(), Dialect::find(dialect).expect("a dialect"))
 }
 
@@ -30,7 +30,7 @@ fn what_is_absent_has_its_default_or_is_required() {
         (Kind::Distribution, Err(MetricError::Value)),
     ] {
         for members in [Members::Integers, Members::Any] {
-            assert_eq!(none.value(kind, &style("datadog"), members), expected, "{kind:?}");
+            assert_eq!(none.value(kind, &encoding("datadog"), members), expected, "{kind:?}");
         }
     }
     assert_eq!(text(""), Param::Absent);
@@ -48,27 +48,27 @@ fn what_is_no_text_is_the_error_of_its_parameter() {
     ];
     for (kind, error) in KINDS.into_iter().zip(errors) {
         let invalid = all(Param::Invalid);
-        assert_eq!(invalid.value(kind, &style("datadog"), Members::Any), Err(error), "{kind:?}");
+        assert_eq!(invalid.value(kind, &encoding("datadog"), Members::Any), Err(error), "{kind:?}");
         let nonsense = all(text("x|y"));
-        assert_eq!(nonsense.value(kind, &style("datadog"), Members::Any), Err(error), "{kind:?}");
+        assert_eq!(nonsense.value(kind, &encoding("datadog"), Members::Any), Err(error), "{kind:?}");
     }
     let rate = Params { sample_rate: Param::Invalid, ..all(text("1")) };
     for kind in [Kind::Count, Kind::Timing, Kind::Histogram, Kind::Distribution] {
-        assert_eq!(rate.value(kind, &style("datadog"), Members::Any), Err(MetricError::Rate), "{kind:?}");
+        assert_eq!(rate.value(kind, &encoding("datadog"), Members::Any), Err(MetricError::Rate), "{kind:?}");
     }
     // Gauges and sets have no rate, so it is not looked at.
-    assert!(rate.value(Kind::Gauge, &style("statsd"), Members::Any).is_ok());
-    assert!(rate.value(Kind::Set, &style("statsd"), Members::Any).is_ok());
+    assert!(rate.value(Kind::Gauge, &encoding("statsd"), Members::Any).is_ok());
+    assert!(rate.value(Kind::Set, &encoding("statsd"), Members::Any).is_ok());
 }
 
 #[test]
 fn a_shift_wins_over_a_value_where_the_daemon_has_shifts() {
     let params = Params { value: text("7"), shift: text("+3"), ..Params::default() };
     let three = Number::parse("3", MetricError::Shift).expect("a number");
-    assert_eq!(params.value(Kind::Gauge, &style("statsd"), Members::Any), Ok(Value::GaugeShift(three)));
-    assert_eq!(params.value(Kind::Gauge, &style("datadog"), Members::Any), Err(MetricError::ShiftUnsupported));
+    assert_eq!(params.value(Kind::Gauge, &encoding("statsd"), Members::Any), Ok(Value::GaugeShift(three)));
+    assert_eq!(params.value(Kind::Gauge, &encoding("datadog"), Members::Any), Err(MetricError::ShiftUnsupported));
     let shift = Params { shift: text("x"), ..params };
-    assert_eq!(shift.value(Kind::Gauge, &style("datadog"), Members::Any), Err(MetricError::Shift));
+    assert_eq!(shift.value(Kind::Gauge, &encoding("datadog"), Members::Any), Err(MetricError::Shift));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn members_of_a_set_are_integers_or_any_text() {
     ] {
         let params = Params { value: text(member), ..Params::default() };
         for (members, expected) in [(Members::Integers, integers), (Members::Any, any)] {
-            let value = params.value(Kind::Set, &style("statsd"), members);
+            let value = params.value(Kind::Set, &encoding("statsd"), members);
             let sent = value.map(|value| match value {
                 Value::Set(member) => member.as_str().to_owned(),
                 other => panic!("{other:?}"),
@@ -104,7 +104,7 @@ fn kinds_and_rates_are_those_that_the_daemon_takes() {
         ("datadog", Kind::Distribution, Kind::Distribution, "0.001"),
         ("gostatsd", Kind::Distribution, Kind::Histogram, "0.000001"),
     ] {
-        match params.value(kind, &style(dialect), Members::Any) {
+        match params.value(kind, &encoding(dialect), Members::Any) {
             Ok(Value::Sampled(found, numbers, raised)) => {
                 assert_eq!((found, numbers.as_str(), raised.to_string()), (sent, "2.5", rate.to_owned()), "{dialect}");
             }
@@ -126,6 +126,6 @@ fn negative_values_are_taken_where_they_have_a_meaning() {
         ("datadog", Kind::Distribution, true),
         ("datadog", Kind::Timing, false),
     ] {
-        assert_eq!(params.value(kind, &style(dialect), Members::Any).is_ok(), sound, "{dialect} {kind:?}");
+        assert_eq!(params.value(kind, &encoding(dialect), Members::Any).is_ok(), sound, "{dialect} {kind:?}");
     }
 }

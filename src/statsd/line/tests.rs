@@ -5,10 +5,10 @@ use crate::metric::{Member, Number, Numbers};
 use crate::statsd::dialect::DIALECTS;
 use proptest::prelude::*;
 
-fn tagged(style: &Encoding, name: &str, value: Value<'_>, tags: &str) -> String {
-    let name = style.name(name).expect("a sound name");
+fn tagged(encoding: &Encoding, name: &str, value: Value<'_>, tags: &str) -> String {
+    let name = encoding.name(name).expect("a sound name");
     let mut out = Vec::new();
-    write(&mut out, style, &Metric::new(name, value, Tags::parse(tags).expect("few tags")));
+    write(&mut out, encoding, &Metric::new(name, value, Tags::parse(tags).expect("few tags")));
     String::from_utf8(out).expect("a line is UTF-8")
 }
 
@@ -20,7 +20,7 @@ fn n(text: &str) -> Number<'_> {
     Number::parse(text, MetricError::Value).expect("a sound number")
 }
 
-fn style(dialect: &str) -> Encoding {
+fn encoding(dialect: &str) -> Encoding {
     Encoding::new(Default::default(), crate::statsd::dialect::Dialect::find(dialect).expect("a dialect"))
 }
 
@@ -58,15 +58,15 @@ fn tags_are_written_as_the_dialect_has_them() {
         ("signalfx", "a[env=prod,beta=true,t=10_30]:1|c"),
     ] {
         assert_eq!(
-            tagged(&style(dialect), "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags),
+            tagged(&encoding(dialect), "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags),
             expected,
             "{dialect}"
         );
     }
     for dialect in DIALECTS {
-        let style = style(dialect.name);
+        let encoding = encoding(dialect.name);
         assert_eq!(
-            tagged(&style, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), ",:x,="),
+            tagged(&encoding, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), ",:x,="),
             "a:1|c",
             "{}",
             dialect.name
@@ -78,12 +78,12 @@ fn tags_are_written_as_the_dialect_has_them() {
 fn rates_stand_before_tags_and_both_lines_of_a_gauge_have_them() {
     let half = Rate::parse("0.5").expect("a rate");
     assert_eq!(
-        tagged(&style("statsd"), "a", Value::Sampled(Kind::Count, n("1").into(), half), "k:v"),
+        tagged(&encoding("statsd"), "a", Value::Sampled(Kind::Count, n("1").into(), half), "k:v"),
         "a:1|c|@0.5|#k:v"
     );
-    assert_eq!(tagged(&style("statsd"), "g", Value::Gauge(n("-5")), "k:v"), "g:0|g|#k:v\ng:-5|g|#k:v");
-    assert_eq!(tagged(&style("signalfx"), "g", Value::Gauge(n("-5")), "k:v"), "g[k=v]:0|g\ng[k=v]:-5|g");
-    assert_eq!(tagged(&style("datadog"), "g", Value::Gauge(n("-5")), "k:v"), "g:-5|g|#k:v");
+    assert_eq!(tagged(&encoding("statsd"), "g", Value::Gauge(n("-5")), "k:v"), "g:0|g|#k:v\ng:-5|g|#k:v");
+    assert_eq!(tagged(&encoding("signalfx"), "g", Value::Gauge(n("-5")), "k:v"), "g[k=v]:0|g\ng[k=v]:-5|g");
+    assert_eq!(tagged(&encoding("datadog"), "g", Value::Gauge(n("-5")), "k:v"), "g:-5|g|#k:v");
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn the_servers_own_tags_come_last_and_cannot_be_set_by_a_client() {
         ("influxdb", "a,k=v,env=prod,dc=x:1|c", "a,env=prod,dc=x:1|c"),
         ("signalfx", "a[k=v,env=prod,dc=x]:1|c", "a[env=prod,dc=x]:1|c"),
     ] {
-        let mut style = style(dialect);
-        style.add_tag("env=prod").expect("a tag");
-        style.add_tag("dc=x").expect("a tag");
-        let write = |tags| tagged(&style, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags);
+        let mut encoding = encoding(dialect);
+        encoding.add_tag("env=prod").expect("a tag");
+        encoding.add_tag("dc=x").expect("a tag");
+        let write = |tags| tagged(&encoding, "a", Value::Sampled(Kind::Count, n("1").into(), Rate::ALL), tags);
         assert_eq!(write("k:v,env:evil, env =evil"), expected);
         assert_eq!(write(""), alone);
         assert_eq!(write("env:evil"), alone);
@@ -132,8 +132,8 @@ proptest! {
         value in "[+-]?[0-9]{1,9}(\\.[0-9]{1,6})?",
         rate in 0.001f64..1.0,
     ) {
-        let style = Encoding::default();
-        let Ok(name) = style.name(&text) else { return Ok(()) };
+        let encoding = Encoding::default();
+        let Ok(name) = encoding.name(&text) else { return Ok(()) };
         let rate = Rate::parse(&rate.to_string()).expect("a rate in range");
         let number = n(&value);
         let double: f64 = value.parse().expect("a decimal");
@@ -146,7 +146,7 @@ proptest! {
             (Value::Sampled(Kind::Distribution, number.into(), rate), "d"),
         ] {
             let mut out = Vec::new();
-            write(&mut out, &style, &Metric::new(name, value, Tags::NONE));
+            write(&mut out, &encoding, &Metric::new(name, value, Tags::NONE));
             let sent = String::from_utf8(out).expect("a line is UTF-8");
             let lines: Vec<&str> = sent.split('\n').collect();
             if matches!(value, Value::Gauge(v) if v.is_negative()) {
