@@ -1,5 +1,6 @@
 //! Datagrams to the wire: the queue of each worker, its pacing, and the path to StatsD.
 
+pub(crate) mod acknowledged;
 pub(crate) mod address;
 pub(crate) mod backoff;
 pub(crate) mod in_flight;

@@ -161,7 +161,7 @@ fn each_address_has_its_transport_dialect_and_packet_size() {
     let names: Vec<&str> = config.upstream.addresses.iter().map(|address| address.name.as_str()).collect();
     assert_eq!(names, ["udp://a:8125", "unix:///b", "tcp://c:1"]);
     let sizes: Vec<usize> = config.upstream.addresses.iter().map(|address| address.packet_size).collect();
-    assert_eq!(sizes, [1432, 8192, 8192]);
+    assert_eq!(sizes, [1432, 8192, 1432]);
     let dialects: Vec<&str> = config.encodings.iter().map(|encoding| encoding.dialect().name).collect();
     assert_eq!(dialects, ["statsd", "statsd", "datadog"]);
     assert!(config.encodings.iter().all(|encoding| encoding.tags() == "k:v" && encoding.prefix().as_str() == "p."));
@@ -171,9 +171,9 @@ fn each_address_has_its_transport_dialect_and_packet_size() {
 
 #[test]
 fn a_packet_size_that_is_given_holds_for_all_datagrams() {
-    let config = config(&["--statsd-address=udp://a,unix:///b,tcp://c", "--statsd-packet-size=1432"]).expect("sound");
+    let config = config(&["--statsd-address=udp://a,unix:///b,tcp://c", "--statsd-packet-size=512"]).expect("sound");
     let sizes: Vec<usize> = config.upstream.addresses.iter().map(|address| address.packet_size).collect();
-    assert_eq!(sizes, [1432, 1432, 8192]);
+    assert_eq!(sizes, [512, 512, 1432]);
 }
 
 #[test]

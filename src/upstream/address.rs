@@ -44,8 +44,9 @@ impl Location {
     /// The size of its datagrams where none was set, in bytes.
     pub(crate) fn default_packet_size(&self) -> usize {
         match self {
-            Self::Udp(_) => DEFAULT_PACKET_SIZE,
-            Self::UnixDatagram(_) | Self::Tcp(_) | Self::UnixStream(_) => LOCAL_PACKET_SIZE,
+            Self::UnixDatagram(_) => LOCAL_PACKET_SIZE,
+            // A packet of a connection that breaks in the middle of it is maybe lost as a whole.
+            Self::Udp(_) | Self::Tcp(_) | Self::UnixStream(_) => DEFAULT_PACKET_SIZE,
         }
     }
 

@@ -8,8 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::GetStruct;
 use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
@@ -18,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::statsd::packer::Packer;
+use crate::upstream::acknowledged::acknowledged_bytes;
 use crate::upstream::unconfirmed::Unconfirmed;
 
 /// How long a connection may take to be made: two repetitions of a lost SYN, after one and three seconds.
@@ -50,22 +49,6 @@ const ACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes read at once of what a daemon says, which nobody asked for.
 const SCRAP: usize = 4096;
-
-/// The beginning of Linux's `tcp_info`, up to what the peer has acknowledged, which is there from Linux 4.1.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Acknowledged {
-    bytes: [u8; 8],
-    counters: [u32; 24],
-    rates: [u64; 2],
-    bytes_acked: u64,
-}
-
-/// Asks for [`Acknowledged`].
-#[derive(Clone, Copy)]
-struct TcpInfo;
-
-nix::getsockopt_impl!(TcpInfo, libc::IPPROTO_TCP, libc::TCP_INFO, Acknowledged, GetStruct<Acknowledged>);
 
 /// Where a connection goes.
 #[derive(Clone, Copy, Debug)]
@@ -335,10 +318,8 @@ impl StreamSender {
         Doubt { metrics, is_oldest_cut: self.begun.get() > 0 }
     }
 
-    /// How many bytes the peer's host has acknowledged; `None` where the kernel does not say. It says so after the end, too.
+    /// How many bytes the peer's host has acknowledged; `None` where the kernel does not say.
     fn acknowledged(&self) -> Option<u64> {
-        let info = getsockopt(&*self.socket.borrow(), TcpInfo).ok()?;
-        // The SYN counts as one.
-        Some(info.bytes_acked.saturating_sub(1))
+        acknowledged_bytes(&*self.socket.borrow())
     }
 }
