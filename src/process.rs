@@ -95,7 +95,7 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
         config.upstream.addresses = vec![Address::udp(endpoint)];
     }
     // The limit on open files may allow fewer connections. The start line shows the number in use.
-    config.server.max_connections = server::places(&config);
+    config.server.max_connections = server::max_connections(&config);
     if let Some(warning) = config.exposure(http) {
         warn!("{warning}");
     }

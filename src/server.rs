@@ -1,4 +1,4 @@
-//! Workers, the accept loop, and the end of both.
+//! Starts the workers and the accept loop, and ends both.
 
 mod acceptor;
 pub(crate) mod memory;
@@ -34,12 +34,13 @@ use crate::upstream::address::Address;
 use crate::upstream::outage::Outage;
 use crate::upstream::resolver::{self, Target};
 
-/// How long a shutdown may take, from the signal to the exit: half of what Kubernetes and systemd grant at the least.
+/// The longest duration of a shutdown, from the signal to the exit: half of the least that Docker, Kubernetes and systemd
+/// grant by default.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// File descriptors that are not connections: standard streams, the log's, listener, signals and their event queue, a
-/// look-up, the demo's; for each worker its event queue (twice), its waker and its end of the signals; and for each StatsD of
-/// a worker two sockets.
+/// File descriptors other than connections: standard streams, log, listener, signals and their event queue, a name look-up,
+/// the demo; for each worker its event queue (twice), its waker and its end of the signals; and for each StatsD of a worker
+/// two sockets.
 const RESERVED_FILES: u64 = 20;
 const RESERVED_FILES_PER_WORKER: u64 = 4;
 const RESERVED_FILES_PER_DAEMON: u64 = 2;
@@ -47,24 +48,24 @@ const RESERVED_FILES_PER_DAEMON: u64 = 2;
 /// Why the server cannot run.
 #[derive(Debug, Error)]
 pub(crate) enum ServeError {
-    /// A worker's event loop or thread cannot be made.
+    /// The event loop or the thread of a worker cannot be created.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
-    /// A part that is needed has ended.
+    /// A task or thread that the server needs has ended.
     #[error("the {0} ended, and nothing can be served without it: the log says above why; start the server again")]
     Ended(&'static str),
 }
 
-/// What all threads of the process share.
+/// The state that all threads of the process share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Process {
-    /// What became of metrics, requests and log lines.
+    /// Counters of metrics, requests and log lines.
     pub counters: Arc<Counters>,
-    /// Notices the end of what must not end.
+    /// Notices the end of tasks and threads that must not end.
     pub supervisor: Supervisor,
 }
 
-/// Serves `listener` until `shutdown` ends, or a part that is needed; then drains.
+/// Serves `listener` until `shutdown` or a part that the server needs ends, then drains.
 ///
 /// Worker 0 runs on the calling thread, with the accept loop; each other worker has a thread of its own.
 pub(crate) fn serve(
@@ -93,29 +94,30 @@ pub(crate) fn serve(
             supervisor: supervisor.clone(),
             lifecycle: Arc::clone(&lifecycle),
             inbox,
-            // The accept loop's last moments come before.
+            // The accept loop ends before the workers drain.
             drain: DRAIN - 2 * LAST_ACCEPTS,
         });
     }
     let main_runtime = runtime().map_err(ServeError::Worker)?;
     let own = worker_configs.remove(0);
     let threads = start_threads(worker_configs, &supervisor).map_err(ServeError::Worker)?;
-    let acceptor = Acceptor { workers, places: places(&config), lifecycle, supervisor: supervisor.clone() };
+    let acceptor =
+        Acceptor { workers, max_connections: max_connections(&config), lifecycle, supervisor: supervisor.clone() };
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
         let resolvers: Vec<AbortHandle> = watched.into_iter().map(|daemon| daemon.watch(&supervisor)).collect();
-        // When the accept loop ends it drops the workers' inboxes, and they drain.
+        // When the accept loop ends, it drops the senders of the workers' inboxes, and the workers drain.
         supervisor.spawn("accept loop", acceptor.run(listener, shutdown));
         if let Err(error) = work(own).await {
             supervisor.report("worker", &error.to_string());
         }
-        // Off this thread, whose accept loop tells the others to drain. The supervisor knows who did not end well.
+        // On another thread, since this one runs the accept loop. The supervisor has noted each thread that failed.
         let joined = spawn_blocking(move || threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count());
         let _ = joined.await;
         resolvers.iter().for_each(AbortHandle::abort);
         Ok(())
     });
-    // A name look-up under way must not hold the exit up.
+    // A pending name look-up must not delay the exit.
     main_runtime.shutdown_background();
     daemons.iter().for_each(|daemon| daemon.outage.finish());
     summary.finish();
@@ -173,7 +175,7 @@ fn start_threads(
     threads.collect()
 }
 
-/// Runs a worker as a task: what wakes the runtime's root future costs a system call each time, a task's waking none.
+/// Runs a worker as a task: each wake of the runtime's root future costs a system call, that of a task none.
 async fn work(worker_config: WorkerConfig) -> io::Result<()> {
     Ok(spawn_local(Worker::run(worker_config)).await?)
 }
@@ -182,8 +184,8 @@ fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(Default::default())
 }
 
-/// How many connections may be served at once: what was asked for, or what the limit on open files leaves.
-pub(crate) fn places(config: &Config) -> usize {
+/// The most connections that are served at once: `--http-max-connections`, or fewer if the limit on open files requires it.
+pub(crate) fn max_connections(config: &Config) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
         let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };

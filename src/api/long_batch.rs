@@ -119,14 +119,14 @@ pub(crate) fn take(
         return begin(context, Work::Body(content_type, body), limits);
     }
     let mut batch = Batch::new(content_type, body.bytes.clone(), limits.cap)?;
-    if body.bytes.len() <= SLICE && batch.advance(&context.encoding, &mut &**context)? {
+    if body.bytes.len() <= SLICE && context.advance(&mut batch)? {
         return Ok(FirstSlice::Done(batch.into_report()));
     }
     begin(context, Work::Batch(batch, body), limits)
 }
 
 fn begin(context: &Rc<Context>, mut work: Work, limits: &Limits) -> Result<FirstSlice, Refusal> {
-    let under_way = UnderWay::begin(context, limits.watch.share())?;
+    let under_way = UnderWay::begin(context, limits.activity.share())?;
     let (Work::Body(_, body) | Work::Batch(_, body)) = &mut work;
     body.keep(limits)?;
     Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, work, limits.cap)))))
@@ -169,7 +169,7 @@ async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refu
     };
     loop {
         yield_now().await;
-        if batch.advance(&context.encoding, &mut &**context)? {
+        if context.advance(&mut batch)? {
             return Ok(batch.into_report());
         }
     }

@@ -185,7 +185,7 @@ fn ingest(
 
 /// Leaves the body of a request that its head has refused, or returns it to be swallowed.
 fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool) -> Option<Collect> {
-    let activity = Rc::clone(&limits.watch);
+    let activity = Rc::clone(&limits.activity);
     if body.is_http2() && matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
         activity.note_oversized_head();
     }
@@ -206,7 +206,7 @@ fn swallow(collect: &mut Collect, activity: &Activity, log: &mut RequestLog) {
 
 /// What bounds the body of a request of which `head` bytes are kept.
 fn limits(context: &Context, activity: &Rc<Activity>, cap: usize, head: usize) -> Limits {
-    Limits { cap, watch: Rc::clone(activity), budget: context.budget.clone(), head }
+    Limits { cap, activity: Rc::clone(activity), budget: context.budget.clone(), head }
 }
 
 /// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.

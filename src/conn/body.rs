@@ -79,7 +79,7 @@ pub(crate) struct Limits {
     /// The most bytes, as they come and inflated.
     pub(crate) cap: usize,
     /// Its connection.
-    pub(crate) watch: Rc<Activity>,
+    pub(crate) activity: Rc<Activity>,
     /// The memory for it.
     pub(crate) budget: Budget,
     /// Bytes that are held of the request's head while the body comes.
@@ -138,7 +138,7 @@ impl Body {
         }
         let holding = match self.holding.take() {
             Some(holding) => holding,
-            None => limits.budget.hold(limits.watch.share(), limits.head)?,
+            None => limits.budget.hold(limits.activity.share(), limits.head)?,
         };
         holding.finish()?;
         holding.replaced_by(self.bytes.len())?;
@@ -261,7 +261,7 @@ impl Collect {
     /// Counts the request as unfinished from now on.
     fn hold(&mut self) -> Result<&Holding, NoSpace> {
         if self.holding.is_none() {
-            self.holding = Some(self.limits.budget.hold(self.limits.watch.share(), self.limits.head)?);
+            self.holding = Some(self.limits.budget.hold(self.limits.activity.share(), self.limits.head)?);
         }
         self.holding.as_ref().ok_or(NoSpace)
     }
@@ -277,7 +277,7 @@ impl Collect {
     }
 
     fn finish(&mut self) -> Result<Body, BodyError> {
-        self.limits.watch.end_body();
+        self.limits.activity.end_body();
         let holding = self.holding.take();
         let bytes = match &holding {
             // What came in one piece is still where it came.
@@ -301,7 +301,7 @@ impl Collect {
         if self.holding.as_ref().is_some_and(|holding| holding.is_refused(cx)) {
             return Poll::Ready(BodyError::Crowded);
         }
-        let guard = self.guard.get_or_insert_with(|| self.limits.watch.deadlines().watch_body(self.body.since()));
+        let guard = self.guard.get_or_insert_with(|| self.limits.activity.deadlines().watch_body(self.body.since()));
         if guard.expired(cx) { Poll::Ready(BodyError::Timeout) } else { Poll::Pending }
     }
 }

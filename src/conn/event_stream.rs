@@ -57,9 +57,9 @@ impl Body for AnswerBody {
 pub struct OpenRequest(Rc<Activity>);
 
 impl OpenRequest {
-    /// A request of the connection that `watch` is about, which was begun.
-    pub(crate) fn new(watch: Rc<Activity>) -> Self {
-        Self(watch)
+    /// A request of the connection that `activity` is about, which was begun.
+    pub(crate) fn new(activity: Rc<Activity>) -> Self {
+        Self(activity)
     }
 }
 

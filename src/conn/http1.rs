@@ -80,27 +80,27 @@ enum Turn<T> {
 }
 
 /// Serves HTTP/1.1 until either side closes.
-pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http1: Rc<Http1<A>>, watch: Rc<Activity>) {
-    let mut metered = Metered::new(transport, Rc::clone(&watch));
+pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http1: Rc<Http1<A>>, activity: Rc<Activity>) {
+    let mut metered = Metered::new(transport, Rc::clone(&activity));
     loop {
-        let Some(first) = asleep(&mut metered, &watch).await else { return };
+        let Some(first) = asleep(&mut metered, &activity).await else { return };
         metered.unread(first);
         // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no space for it.
-        match Box::pin(awake(metered, &http1, &watch)).await {
+        match Box::pin(awake(metered, &http1, &activity)).await {
             Turn::Sleep(back) => metered = back,
-            Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), watch)).await,
+            Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), activity)).await,
             Turn::Close(_, false) | Turn::Gone => return,
         }
     }
 }
 
 /// Waits for the first bytes of a head. `None` when there will be none.
-async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Activity) -> Option<Bytes> {
+async fn asleep<T: Transport>(metered: &mut Metered<T>, activity: &Activity) -> Option<Bytes> {
     if let Some(leftover) = metered.take_unread() {
         return Some(leftover);
     }
     poll_fn(|cx| {
-        if watch.directive(cx) == Some(Directive::Close) {
+        if activity.directive(cx) == Some(Directive::Close) {
             return Poll::Ready(None);
         }
         let mut scrap = [0; FIRST_READ];
@@ -113,48 +113,52 @@ async fn asleep<T: Transport>(metered: &mut Metered<T>, watch: &Activity) -> Opt
     .await
 }
 
-async fn awake<T: Transport, A: Application>(metered: Metered<T>, http1: &Http1<A>, watch: &Rc<Activity>) -> Turn<T> {
-    let service = http1.application.service(watch);
-    let handler = Handler { service, activity: Rc::clone(watch), date: Rc::clone(&http1.date) };
+async fn awake<T: Transport, A: Application>(
+    metered: Metered<T>,
+    http1: &Http1<A>,
+    activity: &Rc<Activity>,
+) -> Turn<T> {
+    let service = http1.application.service(activity);
+    let handler = Handler { service, activity: Rc::clone(activity), date: Rc::clone(&http1.date) };
     let mut connection = http1.builder.serve_connection(TokioIo::new(metered), handler);
-    watch.wake();
-    let result = poll_fn(|cx| match watch.directive(cx) {
+    activity.wake();
+    let result = poll_fn(|cx| match activity.directive(cx) {
         Some(Directive::Close | Directive::GoAway) => Poll::Ready(None),
         // With hyper's shutdown, not without: it is what waits until the last answer is flushed.
         _ => match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if watch.may_sleep() => Poll::Ready(None),
+            Poll::Pending if activity.may_sleep() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         },
     })
     .await;
-    let sleep = watch.may_sleep();
-    watch.fall_asleep();
+    let sleep = activity.may_sleep();
+    activity.fall_asleep();
     let parts = connection.into_parts();
     let mut metered = parts.io.into_inner();
     match result {
         None if sleep => {
             // Half a head that came with the last request begins its deadline now.
             if !parts.read_buf.is_empty() {
-                watch.begin_head();
+                activity.begin_head();
             }
             metered.unread(parts.read_buf);
             Turn::Sleep(metered)
         }
         None => Turn::Gone,
         Some(Ok(())) => {
-            let linger = watch.wants_linger() || !parts.read_buf.is_empty() || metered.has_unread();
+            let linger = activity.wants_linger() || !parts.read_buf.is_empty() || metered.has_unread();
             Turn::Close(metered, linger)
         }
         Some(Err(error)) => {
             debug!("HTTP/1.1 connection ended: {error}");
             if error.is_parse_too_large() {
-                http1.application.note_refused_head(watch, RefusedHead::TooLarge);
+                http1.application.note_refused_head(activity, RefusedHead::TooLarge);
             } else if error.is_parse() {
-                http1.application.note_refused_head(watch, RefusedHead::Malformed);
+                http1.application.note_refused_head(activity, RefusedHead::Malformed);
             }
             // A head that was refused has been answered; the peer may still be sending the rest.
-            if error.is_parse() || watch.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
+            if error.is_parse() || activity.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
         }
     }
 }

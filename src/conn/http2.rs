@@ -75,28 +75,28 @@ impl<A: Application> Http2<A> {
     }
 
     /// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
-    fn note_undelivered(&self, watch: &Activity) {
-        let undelivered = watch.take_undelivered_heads();
+    fn note_undelivered(&self, activity: &Activity) {
+        let undelivered = activity.take_undelivered_heads();
         // Heads after a GOAWAY are ignored.
-        if watch.goes_away() {
+        if activity.goes_away() {
             return;
         }
         for _ in 0..undelivered {
-            watch.note_oversized_head();
-            self.application.note_refused_head(watch, RefusedHead::TooLarge);
+            activity.note_oversized_head();
+            self.application.note_refused_head(activity, RefusedHead::TooLarge);
         }
     }
 }
 
 /// Serves HTTP/2 until either side closes.
-pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<Http2<A>>, watch: Rc<Activity>) {
-    watch.multiplex();
-    let frames = FrameMeter::new(Rc::clone(watch.deadlines()));
-    let metered = Metered::new(transport, Rc::clone(&watch)).with_frames(frames);
+pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<Http2<A>>, activity: Rc<Activity>) {
+    activity.multiplex();
+    let frames = FrameMeter::new(Rc::clone(activity.deadlines()));
+    let metered = Metered::new(transport, Rc::clone(&activity)).with_frames(frames);
     let mut handshake = Box::pin(http2.builder.handshake::<_, Bytes>(metered));
     let mut goes_away = false;
     let connection = poll_fn(|cx| {
-        match watch.directive(cx) {
+        match activity.directive(cx) {
             Some(Directive::Close) => return Poll::Ready(None),
             Some(Directive::GoAway) => goes_away = true,
             Some(Directive::Sleep) | None => {}
@@ -113,12 +113,12 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<
     // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
     let mut serving = Box::new(Serving {
         connection,
-        service: http2.application.service(&watch),
+        service: http2.application.service(&activity),
         keep_alive,
         incomplete: None,
         closing: false,
     });
-    poll_fn(|cx| serving.poll(&http2, &watch, cx)).await;
+    poll_fn(|cx| serving.poll(&http2, &activity, cx)).await;
 }
 
 /// A connection after its handshake.
@@ -134,8 +134,8 @@ struct Serving<T, S> {
 
 impl<T: Transport, S: RequestService> Serving<T, S> {
     /// Drives the connection, and begins each request.
-    fn poll<A: Application>(&mut self, http2: &Http2<A>, watch: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
-        match watch.directive(cx) {
+    fn poll<A: Application>(&mut self, http2: &Http2<A>, activity: &Rc<Activity>, cx: &mut Context<'_>) -> Poll<()> {
+        match activity.directive(cx) {
             Some(Directive::Close) => return Poll::Ready(()),
             Some(Directive::GoAway) => self.connection.graceful_shutdown(),
             Some(Directive::Sleep) | None => {}
@@ -143,25 +143,25 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
         if self.keep_alive.poll_lost(cx).is_ready() {
             return Poll::Ready(());
         }
-        let exhausted = watch.share().is_exhausted(watch.served_requests(), cx);
+        let exhausted = activity.share().is_exhausted(activity.served_requests(), cx);
         loop {
             let accepted = self.connection.poll_accept(cx);
             if accepted.is_pending() {
                 if !self.closing {
-                    http2.note_undelivered(watch);
+                    http2.note_undelivered(activity);
                 }
-                let most = MAX_OVERSIZED_HEADS.max(watch.served_requests());
-                if (exhausted || watch.oversized_heads() > most) && !self.closing {
+                let most = MAX_OVERSIZED_HEADS.max(activity.served_requests());
+                if (exhausted || activity.oversized_heads() > most) && !self.closing {
                     // Only now: the answers to what was refused are on their way.
                     self.close();
                     continue;
                 }
-                if watch.accept_frames() {
+                if activity.accept_frames() {
                     // The tasks of the requests so far come first, and of those that were refused to make space for them.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                ready!(self.poll_incomplete(&http2.budget, watch, cx));
+                ready!(self.poll_incomplete(&http2.budget, activity, cx));
                 if self.closing {
                     return Poll::Ready(());
                 }
@@ -170,8 +170,8 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
             }
             match ready!(accepted) {
                 Some(Ok((request, respond))) => {
-                    watch.note_delivered_head();
-                    begin(request, respond, &self.service, &http2.budget, watch, cx);
+                    activity.note_delivered_head();
+                    begin(request, respond, &self.service, &http2.budget, activity, cx);
                 }
                 Some(Err(error)) => {
                     debug!("HTTP/2 connection ended: {error}");
@@ -183,8 +183,8 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
     }
 
     /// Counts the bytes of a partial frame in the budget. Ready if others need the memory.
-    fn poll_incomplete(&mut self, budget: &Budget, watch: &Activity, cx: &mut Context<'_>) -> Poll<()> {
-        let size = watch.incomplete().map_or(0, |incomplete| match incomplete {
+    fn poll_incomplete(&mut self, budget: &Budget, activity: &Activity, cx: &mut Context<'_>) -> Poll<()> {
+        let size = activity.incomplete().map_or(0, |incomplete| match incomplete {
             Incomplete { head: true, .. } => DECODED_HEAD,
             Incomplete { bytes, .. } => bytes,
         });
@@ -194,7 +194,7 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
         }
         let held = match &self.incomplete {
             Some(holding) => holding.resize_partial_frame(size),
-            None => budget.hold_partial_frame(watch.share(), size).map(|holding| self.incomplete = Some(holding)),
+            None => budget.hold_partial_frame(activity.share(), size).map(|holding| self.incomplete = Some(holding)),
         };
         let is_refused = self.incomplete.as_ref().is_some_and(|holding| holding.is_refused(cx));
         if held.is_err() || is_refused { Poll::Ready(()) } else { Poll::Pending }

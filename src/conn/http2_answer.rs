@@ -45,8 +45,8 @@ impl Unsent {
     /// # Errors
     ///
     /// The peer has reset the stream, has not taken a piece in the time for writing, or others need the memory.
-    pub(crate) async fn send(mut self: Box<Self>, budget: &Budget, watch: Rc<Activity>) -> Result<(), h2::Error> {
-        let _under_way = watch.continue_request();
+    pub(crate) async fn send(mut self: Box<Self>, budget: &Budget, activity: Rc<Activity>) -> Result<(), h2::Error> {
+        let _under_way = activity.continue_request();
         loop {
             let piece = poll_fn(|cx| {
                 if let Poll::Ready(piece) = Pin::new(&mut self.body).poll_frame(cx) {
@@ -58,7 +58,7 @@ impl Unsent {
             let Some(Ok(frame)) = piece else { return self.stream.send_data(Bytes::new(), true) };
             let Ok(data) = frame.into_data() else { continue };
             let ends = self.body.is_end_stream();
-            self.send_piece(data, ends, budget, &watch).await?;
+            self.send_piece(data, ends, budget, &activity).await?;
             if ends {
                 return Ok(());
             }
@@ -70,7 +70,7 @@ impl Unsent {
         mut data: Bytes,
         ends: bool,
         budget: &Budget,
-        watch: &Rc<Activity>,
+        activity: &Rc<Activity>,
     ) -> Result<(), h2::Error> {
         let (mut waiting, mut sent) = (None, 0);
         while !data.is_empty() {
@@ -81,10 +81,10 @@ impl Unsent {
                 }
                 if waiting.is_none() {
                     // Without memory for it the stream is reset: its peer is the one that does not read.
-                    let Ok(holding) = budget.hold(watch.share(), data.len()) else {
+                    let Ok(holding) = budget.hold(activity.share(), data.len()) else {
                         return Poll::Ready(Err(Reason::ENHANCE_YOUR_CALM.into()));
                     };
-                    waiting = Some((watch.deadlines().watch_answer(), holding));
+                    waiting = Some((activity.deadlines().watch_answer(), holding));
                 }
                 let is_late =
                     waiting.as_ref().is_some_and(|(guard, holding)| guard.expired(cx) || holding.is_refused(cx));

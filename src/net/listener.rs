@@ -3,38 +3,39 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
-/// Connections that the kernel holds until they are accepted; it caps this at `net.core.somaxconn`, 4096 by default.
-const BACKLOG: i32 = 4096;
+/// The most connections that the kernel queues until they are accepted. The kernel caps this at `net.core.somaxconn`, 4096 by
+/// default.
+const BACKLOG_CONNECTIONS: i32 = 4096;
 
-/// The kernel's send buffer of a connection, in bytes (it doubles this for its own book-keeping). Answers are under
-/// 1 KiB; left to itself the kernel lets a peer that never reads pile up megabytes of them.
-const SEND_BUFFER: usize = 64 * 1024;
+/// The size of the kernel's send buffer of a connection, in bytes (the kernel doubles it for its own book-keeping). Answers
+/// have less than 1 KiB. With the kernel's default a peer that never reads can pile up megabytes of them.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Why there is nothing to accept from.
+/// Why the listening socket cannot be opened.
 #[derive(Debug, Error)]
 pub(crate) enum ListenError {
-    /// `--http-host` is no address, and no name of one.
+    /// `--http-host` is neither an address nor a name that resolves to one.
     #[error("--http-host {host:?} cannot be resolved")]
     Resolve {
-        /// As given.
+        /// The value of `--http-host`.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
     /// The address cannot be bound.
     #[error("cannot listen on {address}{}", advice(.source))]
     Bind {
-        /// Host and port.
+        /// Address and port.
         address: SocketAddr,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -50,7 +51,11 @@ fn advice(error: &io::Error) -> impl fmt::Display {
     }
 }
 
-/// Opens the socket. An empty host and `::` are any address, IPv6 and IPv4 alike.
+/// Opens the socket. An empty host and `::` mean any address, of IPv6 and of IPv4.
+///
+/// # Errors
+///
+/// The host does not resolve, or its first address cannot be bound.
 pub(crate) fn bind(host: &str, port: u16) -> Result<TcpListener, ListenError> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if bare.is_empty() || bare.parse() == Ok(Ipv6Addr::UNSPECIFIED) {
@@ -83,89 +88,86 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Past connections in TIME_WAIT do not keep a restart from its port; another listener does.
+    // Connections in TIME_WAIT do not keep a restarted server from its port. Another listener does.
     socket.set_reuse_address(true)?;
     if address == SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())) {
         socket.set_only_v6(false)?;
     }
-    // Both are inherited by what is accepted. Answers are whole writes, and must not wait for an acknowledgement.
+    // Accepted connections inherit both. An answer is a single write, which must not wait for an acknowledgement.
     socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG_CONNECTIONS)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
 /// A listener in a worker's event loop.
 ///
-/// tokio's own accepts until there is none, and an accept that comes back empty-handed is dear: the kernel makes a
-/// socket and a file before it looks. This one asks first whether anybody waits. To tokio it is a stream, which here is
-/// no more than a descriptor that becomes readable.
+/// tokio's own accepts until there is no connection left, and an accept that finds none is expensive: the kernel makes a
+/// socket and a file before it looks. This one first polls for a connection.
 #[derive(Debug)]
-pub(crate) struct Listener(tokio::net::TcpStream);
+pub(crate) struct Listener(AsyncFd<TcpListener>);
 
 impl Listener {
     /// Registers a listener with the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot watch the socket.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor may change; a TcpListener keeps the one that it owns"
+    )]
     pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        tokio::net::TcpStream::from_std(TcpStream::from(OwnedFd::from(listener))).map(Self)
+        AsyncFd::with_interest(listener, Interest::READABLE).map(Self)
     }
 
-    /// True if a connection waits to be accepted.
-    pub(crate) fn is_waited_at(&self) -> bool {
-        self.look().is_ok()
+    /// True if the backlog has a connection.
+    pub(crate) fn has_pending(&self) -> bool {
+        poll_pending(self.0.get_ref()).is_ok()
     }
 
-    /// Waits until a connection waits to be accepted.
-    pub(crate) async fn has_waiting(&self) -> io::Result<()> {
-        loop {
-            self.0.readable().await?;
-            match self.0.try_io(Interest::READABLE, || self.look()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-        }
+    /// Waits until the backlog has a connection.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses to poll the socket.
+    pub(crate) async fn pending(&self) -> io::Result<()> {
+        self.0.async_io(Interest::READABLE, poll_pending).await
     }
 
     /// Waits for a connection. The stream is non-blocking, and registered with no runtime.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2).
     pub(crate) async fn accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
-        loop {
-            self.0.readable().await?;
-            match self.0.try_io(Interest::READABLE, || self.try_accept()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                accepted => return accepted,
-            }
-        }
+        self.0.async_io(Interest::READABLE, accept_pending).await
     }
 
-    /// A connection that is there already, or `WouldBlock`.
+    /// Accepts a connection of the backlog.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if the backlog is empty, and those of accept(2).
     pub(crate) fn try_accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
-        self.look()?;
-        let (stream, peer) = acceptfrom_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-        // A peer that came over IPv4 to a socket of both families is known by its IPv4 address.
-        let peer = peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()));
-        Ok((stream.into(), peer))
-    }
-
-    /// `WouldBlock` if no connection waits.
-    fn look(&self) -> io::Result<()> {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now))? {
-            0 => Err(io::ErrorKind::WouldBlock.into()),
-            _ => Ok(()),
-        }
+        accept_pending(self.0.get_ref())
     }
 
     /// Makes the kernel ignore new connection attempts, while those that have begun still complete.
     ///
-    /// A listener that is closed resets what waits in its backlog, and between the last accept and the close there is
-    /// always a moment in which a connection can slip in. With this the backlog can be emptied first; a client that
-    /// comes later tries again in a second, when the port is closed, or open in a new process.
+    /// A listener that is closed resets the connections in its backlog, and a connection can always enter the backlog
+    /// between the last accept and the close. After this call the backlog can be emptied first. A client that comes later
+    /// repeats its attempt a second later, when the port is closed, or opened by a new process.
     ///
-    /// Where the kernel lets only root attach a filter, a backlog of none does nearly as well: the first connection
-    /// that waits keeps others out.
+    /// If the kernel lets only root attach a filter, the backlog is set to 0, which does nearly as well: the first
+    /// connection in it keeps others out.
+    ///
+    /// # Errors
+    ///
+    /// The kernel takes neither the filter nor the backlog.
     pub(crate) fn refuse_new(&self) -> io::Result<()> {
         // Classic BPF over the TCP header: load the flags, keep SYN and ACK, drop the segment if only SYN is set.
         let program = [
@@ -175,7 +177,25 @@ impl Listener {
             SockFilter::new(0x06, 0, 0, 0),
             SockFilter::new(0x06, 0, 0, u32::MAX),
         ];
-        let socket = SockRef::from(&self.0);
+        let socket = SockRef::from(self.0.get_ref());
         socket.attach_filter(&program).or_else(|_| socket.listen(0))
+    }
+}
+
+fn accept_pending(listener: &TcpListener) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+    poll_pending(listener)?;
+    let (stream, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    // The peer of an IPv4 connection to a socket of both families has its IPv4 address.
+    let peer = peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+    Ok((stream.into(), peer))
+}
+
+/// `WouldBlock` if the backlog is empty.
+fn poll_pending(listener: &TcpListener) -> io::Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&now))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The accept loop: permits, and which worker gets a connection.
+//! The accept loop: permits for connections, and the choice of a worker for each.
 
 use std::cell::Cell;
 use std::io;
@@ -19,29 +19,29 @@ use crate::server::supervisor::Supervisor;
 use crate::server::worker::{Accepted, ConnectionPermit, Message};
 use crate::telemetry::throttle::Throttle;
 
-/// How long half-open connections have to complete once new ones are refused: a round trip to the far side of the world.
+/// How long half-open connections may take to complete once new ones are refused: the longest round trip on Earth.
 pub(super) const LAST_ACCEPTS: Duration = Duration::from_millis(200);
 
-/// How long to wait when the process or the system is out of file descriptors: the listener stays readable, and
-/// without a pause the loop would take a core.
+/// The pause when the process or the system is out of file descriptors: the listener stays readable, and the loop would take
+/// a core without it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long connections may wait to be accepted, in a row, before those that are served have no grace any more.
+/// How long connections wait to be accepted, without interruption, before the grace of those that are served ends.
 const CROWDED_PATIENCE: Duration = Duration::from_millis(300);
 
-/// How often the workers are asked to close a connection while others wait to be accepted: the first pause, which doubles,
-/// and the longest. A look at 10,000 connections takes 0.1 ms or so.
+/// The pause between two demands on the workers to close a connection while others wait to be accepted: the first, which
+/// doubles, and the longest. A worker takes some 0.1 ms to look at 10,000 connections.
 const CROWDED_RETRY: Duration = Duration::from_millis(2);
 const CROWDED_RETRY_MAX: Duration = Duration::from_millis(32);
 
-/// How often the workers are asked so, 0.16 s in all, before connections that were served may go although others were not.
-/// Nearly all of those had their grace by then; their worker may be busy.
-const UNSERVED_LOOKS: u32 = 8;
+/// The number of demands, 0.16 s in all, after which connections that were served may be closed although others were not
+/// served. By then the grace of nearly all of these has ended; their worker may be busy.
+const UNSERVED_DEMANDS: u32 = 8;
 
 /// One worker as the accept loop sees it.
 pub(super) struct WorkerHandle {
     sender: mpsc::UnboundedSender<Message>,
-    /// Connections that it serves.
+    /// The number of connections that it serves.
     load: Arc<AtomicUsize>,
     /// False once a message could not be sent to it.
     alive: Cell<bool>,
@@ -54,7 +54,7 @@ impl WorkerHandle {
     }
 }
 
-/// Says to the workers that all places are taken, until it is dropped.
+/// Tells the workers that all permits are taken, until it is dropped.
 struct StandingDemand<'a>(&'a Lifecycle);
 
 impl<'a> StandingDemand<'a> {
@@ -71,33 +71,33 @@ impl Drop for StandingDemand<'_> {
     }
 }
 
-/// The accept loop: a place first, then a connection, then the worker with the fewest.
+/// The accept loop: takes a permit, then a connection, and gives it to the worker with the fewest.
 pub(super) struct Acceptor {
     /// All workers.
     pub(super) workers: Vec<WorkerHandle>,
-    /// Connections that may be served at once.
-    pub(super) places: usize,
-    /// What all workers are told.
+    /// The most connections that are served at once.
+    pub(super) max_connections: usize,
+    /// The state that all workers share.
     pub(super) lifecycle: Arc<Lifecycle>,
-    /// Notices the end of what must not end.
+    /// Notices the end of tasks that must not end.
     pub(super) supervisor: Supervisor,
 }
 
 impl Acceptor {
-    /// Accepts until `shutdown` ends, then what is in the backlog.
+    /// Accepts until `shutdown` ends, then empties the backlog.
     pub(super) async fn run(self, listener: Listener, shutdown: impl Future<Output = ()>) {
-        let places = Arc::new(Semaphore::new(self.places));
+        let permits = Arc::new(Semaphore::new(self.max_connections));
         tokio::select! {
             () = shutdown => {}
             () = self.supervisor.failed() => {}
-            () = self.accept_all(&listener, &places) => self.supervisor.report("accept loop", "returned"),
+            () = self.accept_all(&listener, &permits) => self.supervisor.report("accept loop", "returned"),
         }
         if let Err(error) = listener.refuse_new() {
-            warn!("connections that begin in this very moment may be reset: {error}");
+            warn!("connections that begin at this moment may be reset: {error}");
         }
         self.lifecycle.closing.store(true, Ordering::Relaxed);
         sleep(LAST_ACCEPTS).await;
-        while let Ok(permit) = Arc::clone(&places).try_acquire_owned() {
+        while let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
             match listener.try_accept() {
                 Ok((stream, peer)) => self.admit(permit, stream, peer),
                 Err(error) if is_about_one_connection(&error) => {}
@@ -106,26 +106,28 @@ impl Acceptor {
         }
     }
 
-    async fn accept_all(&self, listener: &Listener, places: &Arc<Semaphore>) {
+    async fn accept_all(&self, listener: &Listener, permits: &Arc<Semaphore>) {
         let full = Throttle::default();
         let failures = Throttle::default();
         let mut crowded_since = None;
         loop {
-            let permit = if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
+            let permit = if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
                 crowded_since = None;
                 permit
             } else {
-                if !listener.is_waited_at() {
+                if !listener.has_pending() {
                     crowded_since = None;
                 }
-                if let Err(error) = listener.has_waiting().await {
+                if let Err(error) = listener.pending().await {
                     failures.note(1, |times| warn!("cannot accept connections ({times} times): {error}"));
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
-                full.note(1, |_| warn!("all {} places are taken: further connections wait", self.places));
+                full.note(1, |_| {
+                    warn!("the limit of {} connections is reached: further ones wait", self.max_connections);
+                });
                 let since = *crowded_since.get_or_insert_with(Instant::now);
-                match self.wait_for_place(places, since).await {
+                match self.wait_for_permit(permits, since).await {
                     Ok(permit) => permit,
                     // Nobody closes the semaphore.
                     Err(_) => return,
@@ -142,30 +144,30 @@ impl Acceptor {
         }
     }
 
-    /// Waits for a place, which the workers are asked to make. Others have waited since `since`.
-    async fn wait_for_place(
+    /// Waits for a permit, and demands of the workers to close a connection for it. Others have waited since `since`.
+    async fn wait_for_permit(
         &self,
-        places: &Arc<Semaphore>,
+        permits: &Arc<Semaphore>,
         since: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         let _demand = StandingDemand::new(&self.lifecycle);
-        let mut permit = pin!(Arc::clone(places).acquire_owned());
+        let mut permit = pin!(Arc::clone(permits).acquire_owned());
         let mut pause = CROWDED_RETRY;
-        let mut looks = 0;
+        let mut demands = 0;
         loop {
             let urgent = since.elapsed() >= CROWDED_PATIENCE;
-            self.lifecycle.demand.set(Pressure { urgent, served_too: looks >= UNSERVED_LOOKS });
+            self.lifecycle.demand.set(Pressure { urgent, served_too: demands >= UNSERVED_DEMANDS });
             for worker in &self.workers {
                 // A worker that has ended has no connections to close.
                 let _ = worker.sender.send(Message::MakeSpace);
             }
-            // Again and again: a connection that was to close may take its time.
+            // Repeated, since a connection that was told to close may take its time.
             tokio::select! {
                 permit = &mut permit => return permit,
                 () = sleep(pause) => {}
             }
             pause = CROWDED_RETRY_MAX.min(2 * pause);
-            looks += 1;
+            demands += 1;
         }
     }
 
@@ -174,9 +176,9 @@ impl Acceptor {
         let alive = self.workers.iter().filter(|worker| worker.alive.get());
         let Some(worker) = alive.min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
         worker.load.fetch_add(1, Ordering::Relaxed);
-        let place = ConnectionPermit { _permit: permit, load: Arc::clone(&worker.load) };
+        let permit = ConnectionPermit { _permit: permit, load: Arc::clone(&worker.load) };
         self.lifecycle.demand.add_unserved();
-        if worker.sender.send(Message::Serve(Accepted { stream, peer, place })).is_err() {
+        if worker.sender.send(Message::Serve(Accepted { stream, peer, permit })).is_err() {
             // Only a panic ends a worker early. The others drain.
             worker.alive.set(false);
             self.lifecycle.demand.remove_unserved();

@@ -1,5 +1,5 @@
-//! Signals, on a thread of their own, so that a busy worker does not hold them up: the first that asks for the end begins a
-//! drain, the second ends the process at once, and no other that a tool may send ends it at all.
+//! Handles signals on a thread of its own, so that a busy worker does not delay them. The first signal to stop begins a
+//! drain, the second ends the process at once. No other signal that a tool may send ends it.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,69 +16,73 @@ use crate::server::supervisor::Supervisor;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::log::Log;
 
-/// The exit code of a process that a signal ended, as shells count it, for SIGINT.
+/// The exit code that shells give to a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// What a signal makes the process do.
+/// The reaction to a signal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Action {
-    /// Finish what has begun, and end; the second time, end at once.
+    /// Finish the requests that have begun, then exit. Exit at once the second time.
     Drain,
     /// Log the counters.
     Count,
-    /// Log that it came.
+    /// Log the signal with this text.
     Tell(&'static str),
-    /// Nothing. The signal comes with an error of a system call, which says the same.
+    /// None. The signal is accompanied by an error of a system call, which is handled where it occurs.
     Nothing,
 }
 
-/// What is caught. The numbers are those of Linux (signal(7)); all that is not here keeps its default, which is to be ignored
-/// (CHLD, CONT, URG, WINCH; PIPE by Rust's start-up), to stop or go on (TSTP, TTIN, TTOU), or to end the process because
-/// it is broken (SEGV, ABRT) or was told in a way that no tool is known to use (real-time signals but one).
+/// The signals that are caught. The numbers are those of Linux (signal(7)). Each other signal keeps its default: it is ignored
+/// (CHLD, CONT, URG, WINCH; PIPE by Rust's start-up), stops or continues the process (TSTP, TTIN, TTOU), or ends it because
+/// the process is broken (SEGV, ABRT) or because a signal came that no known tool sends (real-time signals but one).
 const SIGNALS: [(i32, &str, Action); 13] = [
     (15, "SIGTERM", Action::Drain),
     (2, "SIGINT", Action::Drain),
-    // nginx and php-fpm drain by it, so images have it as their stop signal.
+    // nginx and php-fpm drain on it, so container images use it as their stop signal.
     (3, "SIGQUIT", Action::Drain),
-    // A time limit of whoever started the process: alarm(2) outlives execve(2), `timeout -s ALRM`, `ulimit -St`.
+    // A time limit of the parent: alarm(2) outlives execve(2), `timeout -s ALRM`, `ulimit -St`.
     (14, "SIGALRM", Action::Drain),
     (24, "SIGXCPU", Action::Drain),
-    // LXC stops a container by the first; one whose image is made for systemd is stopped by the second.
+    // LXC stops a container with the first, and one whose image is made for systemd with the second.
     (30, "SIGPWR", Action::Drain),
     (37, "SIGRTMIN+3", Action::Drain),
     (10, "SIGUSR1", Action::Count),
     // certbot and logrotate send it, and a terminal that is closed.
     (1, "SIGHUP", Action::Tell("nothing is reloaded: for new settings or certificates, restart")),
-    // nginx replaces its binary by it; other daemons reopen their logs.
+    // nginx replaces its binary on it; other daemons reopen their logs.
     (12, "SIGUSR2", Action::Tell("ignored")),
-    // Timers of a profiler, which outlive execve(2) too.
+    // Timers of a profiler; they outlive execve(2) too.
     (26, "SIGVTALRM", Action::Nothing),
     (27, "SIGPROF", Action::Nothing),
-    // A log file over `ulimit -f`: the write fails with EFBIG.
+    // A log file larger than `ulimit -f`: the write fails with EFBIG.
     (25, "SIGXFSZ", Action::Nothing),
 ];
 
-/// Asks for the end, from the signals' thread.
+/// Carries the request to stop from the thread of signals to the server.
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     asked: Notify,
-    /// Whether there may be something to drain.
+    /// True if there may be connections to drain.
     listening: AtomicBool,
 }
 
 impl Shutdown {
-    /// From now on a signal drains. Before, it ends the process at once: nothing has been accepted.
+    /// Notes that connections may come: a signal to stop drains from now on. Before, it ends the process at once.
     pub(crate) fn listening(&self) {
         self.listening.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for the first signal that asks for the end.
+    /// Waits for the first signal to stop.
     pub(crate) async fn asked(&self) {
         self.asked.notified().await;
     }
 }
 
 /// Catches signals from now on, and handles them until the process ends.
+///
+/// # Errors
+///
+/// The event loop, the thread or a handler cannot be created.
 pub(crate) fn handle_signals(
     log: &Log,
     counters: &Arc<Counters>,
@@ -108,7 +112,7 @@ impl Signals {
         caught.collect::<io::Result<_>>().map(Self)
     }
 
-    /// The next signal. Several of one kind may come as one.
+    /// Waits for the next signal. Several of one kind may be merged into one.
     async fn next(&mut self) -> io::Result<(&'static str, Action)> {
         poll_fn(|cx| {
             for (signal, name, action) in &mut self.0 {
@@ -132,7 +136,7 @@ struct Handler {
 }
 
 impl Handler {
-    /// Handles signals until they cannot be received any more, which is an error.
+    /// Handles signals. Returns only if they cannot be received any more, which is an error.
     async fn run(mut self, mut signals: Signals) -> io::Result<()> {
         loop {
             let (name, action) = signals.next().await?;

@@ -1,5 +1,5 @@
-//! Tasks and threads that the server cannot do without. When one of them ends, the process says so, drains, and exits with
-//! an error, so that whoever runs it starts it anew: half a server that looks alive is worse than none.
+//! Watches the tasks and threads that the server needs. When one of them ends, the process logs it, drains and exits with an
+//! error, so that its service manager restarts it: half a server that looks alive is worse than none.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_local};
 use tracing::error;
 
-/// Notes the first task that ended, and tells the accept loop, which begins the drain.
+/// Notes the first task or thread that ended, and tells the accept loop, which begins the drain.
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor(Arc<watch::Sender<Option<&'static str>>>);
 
@@ -50,7 +50,7 @@ impl Supervisor {
         name: &'static str,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        // What the work shares with others is either never looked at again, or atomic.
+        // State that the work shares with others is either atomic, or not used after a panic.
         let result: Result<_, Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(work));
         match result {
             Ok(Ok(done)) => Ok(done),
@@ -65,7 +65,7 @@ impl Supervisor {
         }
     }
 
-    /// Notes that `name` has ended, which it should not have.
+    /// Notes that `name` has ended although it must not, and logs `how`.
     pub(crate) fn report(&self, name: &'static str, how: &str) {
         error!(
             "the {name} has ended ({how}): draining, then the process ends with an error; this is a bug, please report it"
@@ -73,13 +73,13 @@ impl Supervisor {
         self.0.send_if_modified(|failed| failed.replace(name).is_none());
     }
 
-    /// Waits until something has ended.
+    /// Waits until one of them has ended.
     pub(crate) async fn failed(&self) {
         // The sender lives as long as this does.
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// What ended, if anything did.
+    /// The name of the first that ended; `None` if all run.
     pub(crate) fn failure(&self) -> Option<&'static str> {
         *self.0.borrow()
     }

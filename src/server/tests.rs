@@ -1,4 +1,4 @@
-//! Parts of the server that must not end: when one does, the process drains, and says so.
+//! Parts of the server that must not end: when one does, the process drains, and logs it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,7 +12,7 @@ use crate::config::arguments::CommandLine;
 use crate::server::{self, Process, ServeError};
 use crate::telemetry::log::{Format, Log};
 
-/// How long anything may take.
+/// The longest wait for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to the proxy.
@@ -62,7 +62,7 @@ impl Receiver {
     }
 }
 
-/// Serves in this process, where the accept loop can be given a fault: it waits for `shutdown`.
+/// Serves in this process, where the accept loop can be made to fail: it waits for `shutdown`.
 fn serve(receiver: &Receiver, shutdown: impl Future<Output = ()> + Send + 'static) -> (Client, ServeResult) {
     let flags = [
         "--http-port=0".to_owned(),
@@ -102,7 +102,7 @@ fn the_end_of_the_accept_loop_drains_and_is_an_error() {
 }
 
 #[test]
-fn an_end_that_was_asked_for_is_none() {
+fn a_requested_shutdown_is_no_error() {
     let receiver = Receiver::new();
     let (asked, ask) = tokio::sync::oneshot::channel::<()>();
     let (mut client, served) = serve(&receiver, async {
@@ -116,7 +116,7 @@ fn an_end_that_was_asked_for_is_none() {
     assert_eq!(receiver.next(), "a:1|c");
 }
 
-/// Set for the process in which [`a_process_that_panics`] does so.
+/// Set for the process in which [`a_process_that_panics`] panics.
 const PANICS: &str = "LOG_OF_PANICS";
 
 /// Not a test of its own: the next one runs it in another process, since how a panic is reported is the whole process's.
@@ -158,7 +158,7 @@ fn a_panic_is_a_log_line_and_counted() {
 }
 
 #[test]
-fn a_panic_needs_nobody_who_reads_of_it() {
+fn a_panic_needs_no_reader_of_the_log() {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
     assert!(that_panics().stderr(writer).status().expect("this binary runs").success());

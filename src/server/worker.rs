@@ -1,5 +1,5 @@
-//! One core's share of the work: its connections, its clock, its socket to StatsD. Nothing on a request's way is
-//! shared with another worker.
+//! One core's share of the work: its connections, its clock, its socket to StatsD. A request touches nothing that another
+//! worker uses.
 
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
@@ -42,21 +42,21 @@ use crate::upstream::outage::Outage;
 use crate::upstream::queue::Upstream;
 use crate::upstream::resolver::Target;
 
-/// How long connections have to end once they were all told to, at the end of a shutdown.
+/// How long connections may take to end after all were told to, at the end of a shutdown.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
-/// Ticks between two times at which freed memory is given back to the system: a second.
+/// The interval at which freed memory is returned to the system, in ticks: a second.
 const MEMORY_TICKS: u32 = 10;
 
-/// A connection that was accepted, on its way to a worker.
+/// An accepted connection that a worker is to serve.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    /// Non-blocking, and registered with no runtime yet.
+    /// Non-blocking, and not registered with a runtime yet.
     pub stream: std::net::TcpStream,
-    /// Where it comes from.
+    /// The remote address.
     pub peer: Option<SocketAddr>,
-    /// Its place among the connections served at once.
-    pub place: ConnectionPermit,
+    /// Counts it among the connections served at once.
+    pub permit: ConnectionPermit,
 }
 
 /// What the accept loop sends to a worker.
@@ -64,16 +64,16 @@ pub(crate) struct Accepted {
 pub(crate) enum Message {
     /// Serve a connection.
     Serve(Accepted),
-    /// Others wait to be accepted: see [`Deadlines::make_space`].
+    /// Close a connection if others still wait to be accepted: see [`Deadlines::make_space`].
     MakeSpace,
 }
 
-/// A place among the connections served at once, given back when dropped.
+/// The permit of one connection, which returns when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
-    /// Of all workers.
+    /// Counts against the limit of the process.
     pub(crate) _permit: OwnedSemaphorePermit,
-    /// Of the worker that serves it.
+    /// The number of connections of the worker that serves it.
     pub load: Arc<AtomicUsize>,
 }
 
@@ -106,25 +106,25 @@ impl Daemon {
     }
 }
 
-/// What a worker is made of; it can be sent to the worker's thread.
+/// The parts of a worker. It is sent to the worker's thread.
 pub(crate) struct WorkerConfig {
     /// The configuration.
     pub config: Arc<Config>,
     /// TLS; `None` serves plain HTTP.
     pub tls: Option<Tls>,
-    /// What the demo shows, if there is one.
+    /// The demo's page; `None` without `--demo`.
     pub site: Option<Site>,
     /// The StatsD daemons, one at least.
     pub daemons: Vec<Daemon>,
-    /// The process's refusals.
+    /// The refused requests of the process.
     pub summary: Arc<RefusalSummary>,
     /// Notices the end of the worker's tasks.
     pub supervisor: Supervisor,
-    /// What the accept loop has to say.
+    /// The state that the accept loop sets.
     pub lifecycle: Arc<Lifecycle>,
-    /// Connections to serve, and demands to close some; a shutdown begins when it ends.
+    /// Connections to serve, and demands to close some. The shutdown begins when it ends.
     pub inbox: mpsc::UnboundedReceiver<Message>,
-    /// How long a shutdown may take.
+    /// The longest duration of a shutdown.
     pub drain: Duration,
 }
 
@@ -179,7 +179,7 @@ impl Worker {
             match message {
                 Message::Serve(accepted) => worker.connect(accepted),
                 Message::MakeSpace if worker.context.deadlines.is_space_demanded() => {
-                    // Connections that came with the last messages take a look at what their peers have sent first.
+                    // New connections first read what their peers have sent.
                     yield_now().await;
                     worker.context.deadlines.make_space();
                 }
@@ -237,32 +237,32 @@ impl Worker {
 
     /// Serves one connection in a task of its own.
     fn connect(self: &Rc<Self>, accepted: Accepted) {
-        let Accepted { stream, peer, place } = accepted;
+        let Accepted { stream, peer, permit } = accepted;
         let stream = Socket::new(stream);
         let guard = self.context.deadlines.watch_connection();
         guard.activity().set_peer(peer);
         if let Some(tls) = self.context.policy.get().tls.clone() {
             let worker = Rc::clone(self);
             spawn_local(async move {
-                let _place = place;
+                let _permit = permit;
                 worker.serve_tls(&tls, stream, guard.activity()).await;
                 drop(guard);
             });
         } else {
             let http1 = Rc::clone(&self.http1);
             spawn_local(async move {
-                let _place = place;
+                let _permit = permit;
                 http1::serve(stream, http1, Rc::clone(guard.activity())).await;
                 drop(guard);
             });
         }
     }
 
-    async fn serve_tls(self: &Rc<Self>, tls: &Tls, stream: Socket, watch: &Rc<Activity>) {
-        let watch = Rc::clone(watch);
-        match Box::pin(handshake(tls.acceptor(), stream, &watch)).await {
-            Some((stream, Negotiated::Http2)) => Box::pin(http2::serve(stream, Rc::clone(&self.http2), watch)).await,
-            Some((stream, Negotiated::Http1)) => http1::serve(Box::new(stream), Rc::clone(&self.http1), watch).await,
+    async fn serve_tls(self: &Rc<Self>, tls: &Tls, stream: Socket, activity: &Rc<Activity>) {
+        let activity = Rc::clone(activity);
+        match Box::pin(handshake(tls.acceptor(), stream, &activity)).await {
+            Some((stream, Negotiated::Http2)) => Box::pin(http2::serve(stream, Rc::clone(&self.http2), activity)).await,
+            Some((stream, Negotiated::Http1)) => http1::serve(Box::new(stream), Rc::clone(&self.http1), activity).await,
             None => {}
         }
     }
@@ -272,10 +272,10 @@ impl Worker {
         if timeout_at(deadline, self.context.deadlines.drained()).await.is_err() {
             warn!("{} connections cut at the end of the shutdown", self.context.deadlines.connections());
             self.context.deadlines.close_all();
-            // Whoever does not end now ends with the process.
+            // Connections that do not end now end with the process.
             let _ = timeout_at(Instant::now() + LAST_MOMENT, self.context.deadlines.drained()).await;
         }
-        // Those whose clients have left.
+        // Long batches of clients that have left.
         if timeout_at(deadline, self.context.turns.drained()).await.is_err() {
             warn!("{} long batches cut at the end of the shutdown", self.context.turns.under_way());
         }

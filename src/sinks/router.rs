@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::metric::{Accepted, MAX_LINE, Metric, MetricError};
+use crate::metric::{Accepted, MAX_LINE, Metric, MetricError, Sink};
 use crate::sinks::shard::Shards;
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
@@ -18,9 +18,17 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Writes the line of `metric` into the queue.
+    fn push(&self, line: &[u8], count: u32) {
+        // Its length was checked when it was written.
+        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
+    }
+}
+
+impl Sink for &Outlet {
+    /// Writes the line into the queue.
+    // A tenth of a line's instructions: the reader of plain lines has seen already what the writer asks for.
     #[inline(always)]
-    fn write(&self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let mut line_bytes = 0;
         self.upstream.push(metric.value().count(), |out| {
             let start = out.len();
@@ -28,11 +36,6 @@ impl Outlet {
             line_bytes = out.len() - start;
         })?;
         Ok(Accepted { line_bytes })
-    }
-
-    fn push(&self, line: &[u8], count: u32) {
-        // Its length was checked when it was written.
-        let _ = self.upstream.push(count, |out| out.extend_from_slice(line));
     }
 }
 
@@ -94,34 +97,24 @@ impl Router {
         std::iter::once(&self.first).chain(self.several.iter().flat_map(|several| &several.others))
     }
 
-    /// Hands a metric to the daemons that are to have it.
-    ///
-    /// # Errors
-    ///
-    /// Its line is too long. No daemon has it then.
-    // For its one user, whose reader of plain lines has seen already what the writer asks for.
-    #[inline(always)]
-    pub(crate) fn send(&self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
-        match &self.several {
-            None => self.first.write(metric),
-            Some(several) => self.spread(several, metric),
-        }
+    /// The daemon, if there is only one.
+    pub(crate) fn only(&self) -> Option<&Outlet> {
+        self.several.is_none().then_some(&self.first)
     }
 
-    #[inline(never)]
     fn spread(&self, several: &Several, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
         let name = metric.name().as_str();
         match &several.spread {
-            Spread::Shard(shards) => self.outlet(several, shards.choose(name)).write(metric),
+            Spread::Shard(shards) => self.outlet(several, shards.choose(name)).accept(metric),
             Spread::Failover(shards) => {
                 let outlet = |index| self.outlet(several, index);
                 let own = shards.choose(name);
                 // Only a metric of the daemon that is away can find out whether it is back.
                 if outlet(own).upstream.is_away() && !outlet(own).upstream.takes_probe() {
                     let other = shards.choose_among(name, |index| !outlet(index).upstream.is_away());
-                    return outlet(other).write(metric);
+                    return outlet(other).accept(metric);
                 }
-                outlet(own).write(metric)
+                outlet(own).accept(metric)
             }
             Spread::Mirror(copies) => self.mirror(copies, metric),
         }
@@ -154,5 +147,16 @@ impl Router {
             outlet.push(&lines[start..ends[writer]], metric.value().count());
         }
         Ok(Accepted { line_bytes: longest })
+    }
+}
+
+impl Sink for &Router {
+    /// Hands the metric to the daemons that are to have it. If its line is too long, no daemon has it.
+    #[inline]
+    fn accept(&mut self, metric: &Metric<'_>) -> Result<Accepted, MetricError> {
+        match &self.several {
+            None => (&self.first).accept(metric),
+            Some(several) => self.spread(several, metric),
+        }
     }
 }

@@ -289,7 +289,7 @@ fn http2_floods_are_cut_off() {
 }
 
 #[test]
-fn http2_drains_with_goodbye() {
+fn http2_drains_with_goaway() {
     let mut https = Https::start(&[]);
     let mut client = https.http2();
     client.write_all(&frame(1, 5, 1, REQUEST)).expect("a request");

@@ -15,7 +15,7 @@ use crate::support::receiver::Receiver;
 const CROWD: usize = 300;
 
 /// Memory limit of the proxy, in KiB. All bodies decompressed would be 300 MiB.
-const MOST: u64 = 100 * 1024;
+const MAX_MEMORY_KIB: u64 = 100 * 1024;
 
 fn batch(body: &[u8]) -> Vec<u8> {
     let head = format!(
@@ -53,7 +53,7 @@ fn small_bodies_that_inflate_do_not_fill_the_memory() {
     }
     let peak = proxy.peak_memory_kib();
     println!("{CROWD} requests of {} bytes, peak {peak} KiB", request.len());
-    assert!(peak < MOST, "{peak} KiB");
+    assert!(peak < MAX_MEMORY_KIB, "{peak} KiB");
     proxy.expect(post("/count/last", "value=1"), 200);
 }
 

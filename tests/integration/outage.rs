@@ -236,10 +236,10 @@ fn a_packet_size_over_the_mtu_loses_nothing() {
 
 /// Sends 3150 metrics through a filter that rejects some datagrams in the chain `IN` or `OUT`, checks that those
 /// counted as sent were received, and returns the numbers of refused and dropped ones.
-fn rejected(way: &str) -> Option<(u64, u64)> {
+fn rejected(chain: &str) -> Option<(u64, u64)> {
     let network = Network::new()?;
     let receiver = Receiver::new();
-    network.run(&format!("iptables -A {way}PUT -p udp -m statistic --mode nth --every 3 --packet 0 -j REJECT"));
+    network.run(&format!("iptables -A {chain}PUT -p udp -m statistic --mode nth --every 3 --packet 0 -j REJECT"));
     let mut proxy = Proxy::start(&receiver, &[]);
     let mut client = Client::connect(proxy.address);
     let batch = lines(1000);

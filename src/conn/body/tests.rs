@@ -95,10 +95,10 @@ fn collect(bytes: Vec<u8>, coding: Coding, cap: usize, then: Then) -> (Result<Ve
     let result = RefCell::new(None);
     serve(bytes, then, async |body| {
         let guard = deadlines.watch_connection();
-        let watch = Rc::clone(guard.activity());
-        watch.received();
-        watch.begin_request();
-        let limits = Limits { cap, watch, budget: Budget::new(CAP, 1), head: 0 };
+        let activity = Rc::clone(guard.activity());
+        activity.received();
+        activity.begin_request();
+        let limits = Limits { cap, activity, budget: Budget::new(CAP, 1), head: 0 };
         let mut collect = Collect::new(body, coding, limits);
         let body = poll_fn(|cx| {
             let poll = collect.poll(cx);

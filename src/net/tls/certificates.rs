@@ -127,7 +127,7 @@ pub(crate) enum TlsError {
          its issuers, each before its own issuer's",
         .path.display()
     )]
-    Order {
+    LeafNotFirst {
         /// The file.
         path: PathBuf,
         /// Which one, from 1.
@@ -255,7 +255,7 @@ fn check_pair(files: &TlsFiles, chain: &[CertificateDer<'_>], key: &PrivateKeyDe
         return Ok(());
     }
     match chain.iter().position(|certificate| is_for(certificate, &public)) {
-        Some(index) => Err(TlsError::Order { path: files.cert.clone(), number: index + 1 }),
+        Some(index) => Err(TlsError::LeafNotFirst { path: files.cert.clone(), number: index + 1 }),
         None => {
             leaf?;
             Err(TlsError::Mismatch { key: files.key.clone(), cert: files.cert.clone() })

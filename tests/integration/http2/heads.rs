@@ -16,7 +16,7 @@ const CROWD: usize = 600;
 const STREAMS: u32 = 64;
 
 /// The most memory that the proxy may take, in KiB.
-const MOST: u64 = 120 * 1024;
+const MAX_MEMORY_KIB: u64 = 120 * 1024;
 
 /// Fields that are added to the dynamic table once, with incremental indexing (RFC 7541 section 6.2.1).
 fn indexing(names: usize) -> Vec<u8> {
@@ -62,10 +62,10 @@ fn assert_survives(name: &str, bytes: &[u8]) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     let peak = https.proxy.peak_memory_kib();
     println!("{name}: {} bytes sent, peak {peak} KiB", bytes.len() * CROWD);
-    assert!(peak < MOST, "{name}: {peak} KiB");
+    assert!(peak < MAX_MEMORY_KIB, "{name}: {peak} KiB");
     drop(crowd);
     let end = Instant::now() + PATIENCE;
-    while https.proxy.memory_kib() > MOST / 2 {
+    while https.proxy.memory_kib() > MAX_MEMORY_KIB / 2 {
         assert!(Instant::now() < end, "{name}: {} KiB stay", https.proxy.memory_kib());
         let answer = crate::https::one_request(&mut good, &post("/count/beside", ""));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");

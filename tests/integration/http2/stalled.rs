@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Memory limit of the proxy with 600 connections, in KiB: they take 45 MiB before they have sent anything.
-const MOST: u64 = 80 * 1024;
+const MAX_MEMORY_KIB: u64 = 80 * 1024;
 
 /// `GET`, `https`, a path and an authority.
 fn get(path: &str) -> Vec<u8> {
@@ -95,7 +95,7 @@ fn answers_that_are_not_read_do_not_fill_the_memory() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     let peak = https.proxy.peak_memory_kib();
     println!("{} bytes on each of {} connections, peak {peak} KiB", requests.len(), crowd.len());
-    assert!(peak < MOST, "{peak} KiB");
+    assert!(peak < MAX_MEMORY_KIB, "{peak} KiB");
 }
 
 #[test]

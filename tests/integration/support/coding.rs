@@ -34,7 +34,7 @@ pub fn gzip_bomb(mebibytes: u32) -> Vec<u8> {
     let mut blocks = Vec::with_capacity(8192);
     let mut compress = Compress::new(Compression::best(), false);
     compress.compress_vec(&zeros, &mut blocks, FlushCompress::Full).expect("zeros compress");
-    assert_eq!(compress.total_in(), zeros.len() as u64, "all went in, and there was room for what came out");
+    assert_eq!(compress.total_in(), zeros.len() as u64, "all input was taken, and the output fits");
     let mut one = Crc::new();
     one.update(&zeros);
     let mut crc = Crc::new();
