@@ -188,9 +188,14 @@ impl Activity {
 
     /// The transport took nothing, or not all.
     pub fn blocked(&self) {
-        if self.stuck_since.get().is_none() {
+        if !self.is_blocked() {
             self.stuck_since.set(Some(self.deadlines.now()));
         }
+    }
+
+    /// True while the transport holds back what was written, since the peer does not read it.
+    pub fn is_blocked(&self) -> bool {
+        self.stuck_since.get().is_some()
     }
 
     /// HTTP state is held from now on: briefly if it is the first request in a long time.
@@ -208,7 +213,7 @@ impl Activity {
         !http1.is_last
             && http1.buffers == Buffers::Brief
             && http1.phase == Phase::Idle { is_whole: true }
-            && self.stuck_since.get().is_none()
+            && !self.is_blocked()
     }
 
     /// HTTP state is no longer held.

@@ -45,7 +45,7 @@ const LEAVING_PART: usize = 8;
 /// Requests of one connection that are refused to make space before the connection itself is closed, if it has had fewer served:
 /// the tables of an HTTP/2 connection stay as large as they once were. A proxy in front, which carries the requests of many,
 /// has more served.
-const MAX_REFUSED: u32 = 16;
+pub(crate) const MAX_REFUSED: u32 = 16;
 
 /// The memory for the unfinished requests of one worker.
 #[derive(Clone, Debug)]
@@ -82,6 +82,11 @@ impl ConnectionShare {
     pub(crate) fn is_exhausted(&self, served: u32, cx: &Context<'_>) -> bool {
         self.wake.set(cx);
         self.refused.get() >= MAX_REFUSED.max(served)
+    }
+
+    /// How many requests of the connection were refused to make space.
+    pub(crate) fn refused(&self) -> u32 {
+        self.refused.get()
     }
 
     fn note_refused(&self) {

@@ -17,7 +17,7 @@ use tracing::debug;
 
 use self::keep_alive::KeepAlive;
 use crate::conn::activity::{Activity, Directive};
-use crate::conn::budget::{Budget, Holding};
+use crate::conn::budget::{Budget, Holding, MAX_REFUSED};
 use crate::conn::frames::{FrameMeter, Incomplete};
 use crate::conn::http1::MAX_BUFFER;
 use crate::conn::metered::{Metered, Transport};
@@ -101,6 +101,7 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<
         service: http2.application.service(&activity),
         keep_alive,
         incomplete: None,
+        refused_before: None,
         closing: false,
     });
     poll_fn(|cx| serving.poll(&http2, &activity, cx)).await;
@@ -113,6 +114,8 @@ struct Serving<T, S> {
     keep_alive: KeepAlive,
     /// What is held of the budget for a partial frame.
     incomplete: Option<Holding>,
+    /// While the peer does not read: how many requests had been refused to make space before.
+    refused_before: Option<u32>,
     /// It was told to close at once.
     closing: bool,
 }
@@ -128,11 +131,16 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
         if self.keep_alive.poll_lost(cx).is_ready() {
             return Poll::Ready(());
         }
+        let was_blocked = activity.is_blocked();
         let exhausted = activity.share().is_exhausted(activity.served_requests(), cx);
         loop {
             let accepted = self.connection.poll_accept(cx);
             if accepted.is_pending() {
-                if !self.closing {
+                if self.keeps_answers(activity) {
+                    return Poll::Ready(());
+                }
+                // While the peer does not read, h2 has not decoded all that was read.
+                if !self.closing && !was_blocked && !activity.is_blocked() {
                     http2.note_undelivered(activity);
                 }
                 let most = MAX_OVERSIZED_HEADS.max(activity.served_requests());
@@ -165,6 +173,17 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
                 None => return Poll::Ready(()),
             }
         }
+    }
+
+    /// True if so many requests were refused to make space while the peer does not read that their answers take the memory
+    /// in turn: h2 keeps what the transport does not take. Then the connection ends without a GOAWAY, which would wait too.
+    fn keeps_answers(&mut self, activity: &Activity) -> bool {
+        if !activity.is_blocked() {
+            self.refused_before = None;
+            return false;
+        }
+        let refused = activity.share().refused();
+        refused - *self.refused_before.get_or_insert(refused) >= MAX_REFUSED
     }
 
     /// Counts the bytes of a partial frame in the budget. Ready if others need the memory.

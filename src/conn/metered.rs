@@ -67,12 +67,14 @@ pub(crate) struct Metered<T> {
     leftover: Bytes,
     activity: Rc<Activity>,
     frames: Option<FrameMeter>,
+    /// A read waits until the peer has taken what was written.
+    awaits_flush: bool,
 }
 
 impl<T: Transport> Metered<T> {
     /// Notes what passes through `transport` in `activity`.
     pub(crate) fn new(transport: T, activity: Rc<Activity>) -> Self {
-        Self { transport, leftover: Bytes::new(), activity, frames: None }
+        Self { transport, leftover: Bytes::new(), activity, frames: None, awaits_flush: false }
     }
 
     /// Counts HTTP/2 frames too.
@@ -129,6 +131,11 @@ impl<T: Transport> AsyncRead for Metered<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        // More requests would have more answers, and h2 keeps those that the transport does not take.
+        if this.frames.is_some() && this.activity.is_blocked() {
+            this.awaits_flush = true;
+            return Poll::Pending;
+        }
         // Whoever takes up what was read polls again then.
         if this.activity.holds_frames() {
             return Poll::Pending;
@@ -173,7 +180,13 @@ impl<T: Transport> AsyncWrite for Metered<T> {
         match result {
             // TLS takes what is written into a buffer of its own: only the flush tells whether the peer took it.
             Poll::Pending => this.activity.blocked(),
-            Poll::Ready(Ok(())) => this.activity.flushed(),
+            Poll::Ready(Ok(())) => {
+                this.activity.flushed();
+                if std::mem::take(&mut this.awaits_flush) {
+                    // Nothing else polls the read again.
+                    cx.waker().wake_by_ref();
+                }
+            }
             Poll::Ready(Err(_)) => {}
         }
         result

@@ -1,5 +1,6 @@
 //! HTTP/2 requests that are never completed, or are refused.
 
+mod blocked;
 mod crowd;
 mod foreign_lines;
 mod heads;
@@ -22,6 +23,11 @@ const END_HEADERS: u8 = 4;
 /// `:method POST`, `:scheme https`, `:path` and `:authority`, in HPACK (RFC 7541) without the dynamic table.
 pub fn post_to(path: &str) -> Vec<u8> {
     [b"\x83\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat()
+}
+
+/// `GET`, `https`, a path and an authority.
+fn get(path: &str) -> Vec<u8> {
+    [b"\x82\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat()
 }
 
 /// A field whose name is in the static table, not indexed (RFC 7541 section 6.2.2).

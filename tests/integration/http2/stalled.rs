@@ -5,17 +5,10 @@ use std::io::Write;
 use crate::https::{Https, TlsClient, frame, is_closed};
 use crate::support::client::post;
 
-use super::{
-    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, field, literal, next_frame, open, post_to, text,
-};
+use super::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, field, get, next_frame, open, post_to, text};
 
 /// Memory limit of the proxy with 600 connections, in KiB: they take 45 MiB before they have sent anything.
 const MAX_MEMORY_KIB: u64 = 80 * 1024;
-
-/// `GET`, `https`, a path and an authority.
-fn get(path: &str) -> Vec<u8> {
-    [b"\x82\x87", &literal(4, path)[..], &literal(1, "localhost")[..]].concat()
-}
 
 /// A connection whose settings let the proxy send no byte of a body (SETTINGS_INITIAL_WINDOW_SIZE 0, RFC 9113 section
 /// 6.5.2).
