@@ -1,16 +1,19 @@
 //! A request body, collected under a cap, a deadline, and a budget that all unfinished requests of a worker share.
 
+mod error;
+
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::conn::activity::Activity;
 use crate::conn::budget::{Budget, Holding, NoSpace};
 use crate::conn::deadlines::BodyGuard;
-use crate::conn::inflate::{Coding, Inflate, InflateError};
+use crate::conn::inflate::{Coding, Inflate};
 use crate::conn::request_body::{BodyBroken, RequestBody};
+
+pub(crate) use crate::conn::body::error::BodyError;
 
 /// Pieces in which any body may come, however short: more than a form has bytes that is sent by hand.
 const FREE_PIECES: usize = 4096;
@@ -22,51 +25,6 @@ const BYTES_A_PIECE: usize = 32;
 /// Bytes of a compressed body at which its beginning is inflated to look at its size, and forgotten: a gigabyte of zeros is
 /// then refused before most of it has come.
 const PROBED_AT: usize = 16 * 1024;
-
-/// Why there is no body to read.
-#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub(crate) enum BodyError {
-    /// It is longer than the cap, as it comes or inflated.
-    #[error("Request body too large")]
-    TooLarge,
-    /// It is compressed in more blocks than any compressor makes.
-    #[error("Request body too large")]
-    TooManyBlocks,
-    /// It did not arrive in time.
-    #[error("Request body not received in time")]
-    Timeout,
-    /// Its framing is wrong.
-    #[error("Malformed request body")]
-    Broken,
-    /// The peer left, or gave the request up. Nobody may read the answer.
-    #[error("Malformed request body")]
-    Left,
-    /// It came in more pieces than any client has a reason for.
-    #[error("Request body in too many pieces")]
-    Fragmented,
-    /// It is not what its Content-Encoding says.
-    #[error("Malformed compressed body")]
-    Encoding,
-    /// Other requests use up the memory for bodies.
-    #[error("Too many requests under way")]
-    Crowded,
-}
-
-impl From<InflateError> for BodyError {
-    fn from(error: InflateError) -> Self {
-        match error {
-            InflateError::TooLarge => Self::TooLarge,
-            InflateError::TooManyBlocks => Self::TooManyBlocks,
-            InflateError::Broken => Self::Encoding,
-        }
-    }
-}
-
-impl From<NoSpace> for BodyError {
-    fn from(_: NoSpace) -> Self {
-        Self::Crowded
-    }
-}
 
 /// Refuses a body whose announced length is over the cap, before any of it is read.
 pub(crate) fn check_length(body: &RequestBody, cap: usize) -> Result<(), BodyError> {

@@ -3,46 +3,31 @@
 //! h2 speaks the protocol and enforces its limits. hyper's server on top of it is not used, since it has no way to answer
 //! `Expect: 100-continue`, and resets the stream of each request that is refused before its body has come.
 
-use std::cell::Cell;
-use std::convert::Infallible;
+mod keep_alive;
+mod stream;
+
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use h2::server::{self, Connection, SendResponse};
-use h2::{Ping, PingPong, Reason, RecvStream};
-use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap};
-use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
-use tokio::task::spawn_local;
-use tokio::time::{Instant, Sleep, sleep};
+use h2::Reason;
+use h2::server::{self, Connection};
 use tracing::debug;
 
+use self::keep_alive::KeepAlive;
 use crate::conn::activity::{Activity, Directive};
 use crate::conn::budget::{Budget, Holding};
-use crate::conn::date;
-use crate::conn::event_stream::AnswerBody;
 use crate::conn::frames::{FrameMeter, Incomplete};
 use crate::conn::http1::MAX_BUFFER;
-use crate::conn::http2_answer::Unsent;
 use crate::conn::metered::{Metered, Transport};
-use crate::conn::request_body::RequestBody;
-use crate::conn::service::{self, Answer, Application, RefusedHead, RequestService};
+use crate::conn::service::{Application, RefusedHead, RequestService};
 
 /// Requests that one connection may have under way: more than any page needs at once.
 const MAX_STREAMS: u32 = 64;
 
 /// Flow-control window, for a stream and for a connection, in bytes: a body of the default cap in one go.
 const FLOW_WINDOW_BYTES: u32 = 64 * 1024;
-
-/// How often a peer is asked whether it is still there.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How long a peer may take to answer a ping.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Heads larger than they may be that a connection may send, or as many as it had requests served: a proxy in front passes
 /// those of others on. Each costs as much as a dozen requests.
@@ -171,7 +156,7 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
             match ready!(accepted) {
                 Some(Ok((request, respond))) => {
                     activity.note_delivered_head();
-                    begin(request, respond, &self.service, &http2.budget, activity, cx);
+                    stream::begin(request, respond, &self.service, &http2.budget, activity, cx);
                 }
                 Some(Err(error)) => {
                     debug!("HTTP/2 connection ended: {error}");
@@ -204,125 +189,5 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
     fn close(&mut self) {
         self.closing = true;
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-    }
-}
-
-/// Hands a request to its service, and takes the steps that need no more of its body here, so that its head is dropped before
-/// the next one is read; the rest in a task of its own.
-fn begin<S: RequestService>(
-    request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
-    service: &S,
-    budget: &Budget,
-    activity: &Rc<Activity>,
-    cx: &mut Context<'_>,
-) {
-    let since = activity.begin_request();
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let is_wanted = request.headers().contains_key(EXPECT).then(Rc::default);
-    let is_head = request.method() == Method::HEAD;
-    let request = request.map(|stream| RequestBody::http2(stream, announced, is_wanted.clone(), since));
-    let answer = Box::pin(service::serve(service, request, activity, None));
-    let mut stream = Stream { answer, respond, is_head, is_wanted };
-    let (budget, activity) = (budget.clone(), Rc::clone(activity));
-    match Pin::new(&mut stream).poll(cx) {
-        Poll::Ready(Ok(None)) => {}
-        Poll::Ready(sent) => {
-            // The request is done: only its answer waits.
-            drop(stream);
-            spawn_local(async move { finish(sent, budget, activity).await });
-        }
-        Poll::Pending => {
-            spawn_local(async move { finish(stream.await, budget, activity).await });
-        }
-    }
-}
-
-/// Sends what is left of an answer.
-async fn finish(sent: Result<Option<Box<Unsent>>, h2::Error>, budget: Budget, activity: Rc<Activity>) {
-    let sent = match sent {
-        Ok(Some(unsent)) => Box::pin(unsent.send(&budget, activity)).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = sent {
-        debug!("HTTP/2 stream ended: {error}");
-    }
-}
-
-/// A request until its answer begins. Written out, since an async function would keep space for each of its steps, in each
-/// of the requests that wait for a body.
-struct Stream<F> {
-    answer: Pin<Box<F>>,
-    respond: SendResponse<Bytes>,
-    is_head: bool,
-    /// Set once `100 Continue` is due, if the client waits for it.
-    is_wanted: Option<Rc<Cell<bool>>>,
-}
-
-impl<F: Future<Output = Result<Answer, Infallible>>> Future for Stream<F> {
-    /// What is left to send of the answer, if anything is; `None` too if the peer has reset the stream.
-    type Output = Result<Option<Box<Unsent>>, h2::Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(answer) = self.answer.as_mut().poll(cx) else {
-            if self.is_wanted.as_ref().is_some_and(|is_wanted| is_wanted.take()) {
-                let mut leave = Response::new(());
-                *leave.status_mut() = StatusCode::CONTINUE;
-                // An error means that the peer has reset the stream, which is found next.
-                let _ = self.respond.send_informational(leave);
-            }
-            return self.respond.poll_reset(cx).map(|reset| reset.map(|_| None));
-        };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
-        let (mut head, body) = answer.into_parts();
-        describe(&mut head.headers, &body);
-        let is_empty = self.is_head || body.is_end_stream();
-        let stream = self.respond.send_response(Response::from_parts(head, ()), is_empty)?;
-        Poll::Ready(if is_empty { Ok(None) } else { Unsent::begin(body, stream) })
-    }
-}
-
-/// Adds the headers that hyper adds on HTTP/1.1.
-fn describe(headers: &mut HeaderMap, body: &AnswerBody) {
-    date::write_now(headers);
-    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
-        headers.insert(CONTENT_LENGTH, length.into());
-    }
-}
-
-/// Asks a quiet peer again and again whether it is still there.
-struct KeepAlive {
-    pings: Option<PingPong>,
-    awaits_pong: bool,
-    /// Until the next ping, or until the answer to the last one is late.
-    timer: Pin<Box<Sleep>>,
-}
-
-impl KeepAlive {
-    fn new(pings: Option<PingPong>) -> Self {
-        Self { pings, awaits_pong: false, timer: Box::pin(sleep(PING_INTERVAL)) }
-    }
-
-    /// Ready when a ping was not answered in time.
-    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(pings) = &mut self.pings else { return Poll::Pending };
-        if self.awaits_pong && pings.poll_pong(cx).is_ready() {
-            self.awaits_pong = false;
-            self.timer.as_mut().reset(Instant::now() + PING_INTERVAL);
-        }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            if self.awaits_pong {
-                return Poll::Ready(());
-            }
-            // An error means that the connection ends, which its next poll tells.
-            self.awaits_pong = pings.send_ping(Ping::opaque()).is_ok() && pings.poll_pong(cx).is_pending();
-            let wait = if self.awaits_pong { PING_TIMEOUT } else { PING_INTERVAL };
-            self.timer.as_mut().reset(Instant::now() + wait);
-        }
-        Poll::Pending
     }
 }

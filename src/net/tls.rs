@@ -10,6 +10,8 @@ use rustls::crypto::aws_lc_rs;
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
+use crate::net::tls::certificates::validity;
+
 pub(crate) use crate::net::tls::certificates::TlsError;
 
 /// Files with the certificate chain and its key.
@@ -29,7 +31,7 @@ impl Tls {
     /// Reads the files: TLS 1.2 and 1.3, with HTTP/2 preferred. What is odd about the certificates is logged.
     pub(crate) fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let (chain, key) = certificates::load(files)?;
-        for warning in certificates::warnings(&files.cert, &chain, certificates::now()) {
+        for warning in validity::warnings(&files.cert, &chain, validity::now()) {
             warn!("{warning}");
         }
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -1,7 +1,7 @@
 //! Slow peers: each is closed within its deadline, and does not affect other requests.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -106,6 +106,33 @@ fn half_a_request_pipelined_behind_another_has_a_deadline() {
     proxy.assert_sent(&receiver, &["a:1|c"]);
 }
 
+/// Sends good requests until `stop`, on one connection and on new ones. Returns their number.
+fn serve_good_requests(address: SocketAddr, stop: &AtomicBool) -> u64 {
+    let mut client = Client::connect(address);
+    let mut served = 0;
+    while !stop.load(Ordering::Relaxed) {
+        assert_eq!(client.send(post("/count/good", "")).answer().status, 200);
+        let mut fresh = Client::connect(address);
+        assert_eq!(fresh.send(post("/count/good", "")).answer().status, 200);
+        served += 2;
+    }
+    served
+}
+
+/// Sends `request` until the buffers of both sides are full, and never reads an answer.
+fn fill_without_reading(stream: &mut TcpStream, request: &str) {
+    let _ = socket2::SockRef::from(&*stream).set_recv_buffer_size(4096);
+    stream.set_nonblocking(true).expect("a socket can be non-blocking");
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        match stream.write(request.as_bytes()) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("writing: {error}"),
+        }
+    }
+}
+
 #[test]
 fn many_slow_peers_do_not_affect_others() {
     // Both processes need a file descriptor for each connection.
@@ -124,17 +151,7 @@ fn many_slow_peers_do_not_affect_others() {
     let stop = Arc::new(AtomicBool::new(false));
     let good = std::thread::spawn({
         let (stop, address) = (Arc::clone(&stop), proxy.address);
-        move || {
-            let mut client = Client::connect(address);
-            let mut served = 0;
-            while !stop.load(Ordering::Relaxed) {
-                assert_eq!(client.send(post("/count/good", "")).answer().status, 200);
-                let mut fresh = Client::connect(address);
-                assert_eq!(fresh.send(post("/count/good", "")).answer().status, 200);
-                served += 2;
-            }
-            served
-        }
+        move || serve_good_requests(address, &stop)
     });
     let mut crowd = Vec::new();
     for _ in 0..5000 / scale {
@@ -149,17 +166,7 @@ fn many_slow_peers_do_not_affect_others() {
     let request = "GET /nothing HTTP/1.1\r\nHost: localhost\r\nOrigin: https://shop.example\r\n\r\n".repeat(50);
     for _ in 0..200 / scale {
         let mut stream = connect();
-        let _ = socket2::SockRef::from(&stream).set_recv_buffer_size(4096);
-        stream.set_nonblocking(true).expect("a socket can be non-blocking");
-        // Until the buffers of both sides are full: the peer never reads.
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            match stream.write(request.as_bytes()) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("writing: {error}"),
-            }
-        }
+        fill_without_reading(&mut stream, &request);
         crowd.push(stream);
     }
     let memory = proxy.memory_kib();

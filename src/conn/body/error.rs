@@ -1,0 +1,51 @@
+//! Why a body cannot be read.
+
+use thiserror::Error;
+
+use crate::conn::budget::NoSpace;
+use crate::conn::inflate::InflateError;
+
+/// Why there is no body to read.
+#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
+pub(crate) enum BodyError {
+    /// It is longer than the cap, as it comes or inflated.
+    #[error("Request body too large")]
+    TooLarge,
+    /// It is compressed in more blocks than any compressor makes.
+    #[error("Request body too large")]
+    TooManyBlocks,
+    /// It did not arrive in time.
+    #[error("Request body not received in time")]
+    Timeout,
+    /// Its framing is wrong.
+    #[error("Malformed request body")]
+    Broken,
+    /// The peer left, or gave the request up. Nobody may read the answer.
+    #[error("Malformed request body")]
+    Left,
+    /// It came in more pieces than any client has a reason for.
+    #[error("Request body in too many pieces")]
+    Fragmented,
+    /// It is not what its Content-Encoding says.
+    #[error("Malformed compressed body")]
+    Encoding,
+    /// Other requests use up the memory for bodies.
+    #[error("Too many requests under way")]
+    Crowded,
+}
+
+impl From<InflateError> for BodyError {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::TooLarge => Self::TooLarge,
+            InflateError::TooManyBlocks => Self::TooManyBlocks,
+            InflateError::Broken => Self::Encoding,
+        }
+    }
+}
+
+impl From<NoSpace> for BodyError {
+    fn from(_: NoSpace) -> Self {
+        Self::Crowded
+    }
+}

@@ -1,0 +1,122 @@
+//! The memory that one unfinished request holds, and its body while it comes.
+
+use std::rc::Rc;
+use std::task::Context;
+
+use crate::conn::budget::{Budget, Entry, NoSpace, PROGRESS};
+
+/// The memory that one request holds; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    pub(super) budget: Budget,
+    pub(super) entry: Rc<Entry>,
+}
+
+impl Holding {
+    /// True if the request was refused to make space for others: its body is gone. Else the task of `cx` is woken when
+    /// that happens.
+    pub(crate) fn is_refused(&self, cx: &Context<'_>) -> bool {
+        self.entry.wake.set(cx);
+        self.entry.refused.get()
+    }
+
+    /// Adds a piece of the body, which is expected to have `length` bytes in all.
+    pub(crate) fn append(&self, piece: &[u8], length: usize) -> Result<(), NoSpace> {
+        if self.entry.refused.get() {
+            return Err(NoSpace);
+        }
+        let mut content = self.entry.content.borrow_mut();
+        if content.capacity() - content.len() < piece.len() {
+            // Twice as much each time, so that little is moved, but not more than is expected.
+            let needed = content.len() + piece.len();
+            let capacity = needed.max(length.min(2 * content.capacity()));
+            let additional = capacity - content.len();
+            content.reserve_exact(additional);
+        }
+        content.extend_from_slice(piece);
+        drop(content);
+        self.note_progress(piece.len());
+        self.resize()
+    }
+
+    /// So many bytes of the body have come.
+    pub(crate) fn note_progress(&self, bytes: usize) {
+        let (ledger, entry) = (&*self.budget.0, &self.entry);
+        entry.progress.set(entry.progress.get() + bytes);
+        let is_unfinished = || ledger.unfinished.borrow().contains_key(&entry.number.get());
+        if entry.progress.get() >= PROGRESS && is_unfinished() {
+            entry.progress.set(0);
+            ledger.forget(entry);
+            ledger.put_last(entry);
+        }
+    }
+
+    /// Looks at what came so far.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.entry.content.borrow())
+    }
+
+    /// Takes the body out, which came whole. It counts until the holding is dropped, and the request is not refused for
+    /// others any more.
+    pub(crate) fn finish(&self) -> Result<Vec<u8>, NoSpace> {
+        if self.entry.refused.get() {
+            return Err(NoSpace);
+        }
+        self.budget.0.forget(&self.entry);
+        Ok(self.entry.content.take())
+    }
+
+    /// From now on the body takes `size` bytes, which lie elsewhere: it was replaced by another form of it.
+    pub(crate) fn replaced_by(&self, size: usize) -> Result<(), NoSpace> {
+        if self.entry.refused.get() {
+            return Err(NoSpace);
+        }
+        self.set(self.entry.elsewhere + size)
+    }
+
+    /// From now on the partial frame takes `size` bytes.
+    pub(crate) fn resize_partial_frame(&self, size: usize) -> Result<(), NoSpace> {
+        if self.entry.refused.get() {
+            return Err(NoSpace);
+        }
+        let before = self.entry.size.get();
+        // Fewer are of another frame.
+        self.note_progress(if size < before { PROGRESS } else { size - before });
+        self.set(size)
+    }
+
+    pub(super) fn resize(&self) -> Result<(), NoSpace> {
+        let capacity = self.entry.content.borrow().capacity();
+        self.set(self.entry.elsewhere + capacity)
+    }
+
+    fn set(&self, size: usize) -> Result<(), NoSpace> {
+        let (ledger, entry) = (&*self.budget.0, &*self.entry);
+        ledger.set_size(entry, size);
+        while entry.share.held.get() > ledger.per_connection {
+            if !ledger.refuse_first(&entry.share.unfinished, entry) {
+                return Err(NoSpace);
+            }
+        }
+        while ledger.held.get() > ledger.total {
+            if !ledger.refuse_first(&ledger.unfinished, entry) {
+                return Err(NoSpace);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let (ledger, entry) = (&*self.budget.0, &*self.entry);
+        if entry.refused.get() {
+            ledger.leaving.set(ledger.leaving.get() - entry.size.get());
+            // Only now: the answer comes before the connection is closed.
+            entry.note_refused();
+        } else {
+            ledger.forget(entry);
+            ledger.set_size(entry, 0);
+        }
+    }
+}
