@@ -89,6 +89,10 @@ impl Body {
     }
 
     /// Holds memory of the budget from now on, for a body that is not used at once.
+    ///
+    /// # Errors
+    ///
+    /// The budget has no space for it, or too much of it waits already.
     pub(crate) fn keep(&mut self, limits: &Limits) -> Result<(), BodyError> {
         if self.coding != Coding::Identity {
             // It may be a few bytes of a large buffer.
@@ -100,6 +104,7 @@ impl Body {
         };
         holding.finish()?;
         holding.replaced_by(self.bytes.len())?;
+        holding.wait()?;
         self.holding = Some(holding);
         Ok(())
     }

@@ -1,19 +1,22 @@
 //! The memory that the unfinished requests of one worker may hold: what is kept of their heads, and their bodies.
 //!
 //! Without this bound, connections that each begin a request and never end it would fill the memory: 10,000 batches of
-//! which the last byte is missing would be 10 GB. When the budget is used up, the request that has been idle longest is refused,
-//! not the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot shut others out. One
-//! connection may hold a small share of the memory; past it, one of its own requests is refused.
+//! which the last byte is missing would be 10 GB. When the budget is used up, a request is refused that has been idle for long,
+//! not the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot shut others out. See
+//! [`candidates`]. One connection may hold a small share of the memory; past it, one of its own requests is refused.
 //!
 //! A request over HTTP/1.1 that came in one piece is not counted: it is served before anything else is read.
 
+mod candidates;
 mod holding;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::Context;
+use std::time::Instant;
 
+use crate::conn::budget::candidates::Candidates;
 use crate::conn::wake_slot::WakeSlot;
 
 pub(crate) use crate::conn::budget::holding::Holding;
@@ -38,6 +41,10 @@ const REQUEST_OVERHEAD: usize = 3 * 1024;
 /// Bytes of a body that reset its idle time: a slow upload goes on for seconds beside a crowd of requests that only begin.
 const PROGRESS: usize = 1024;
 
+/// The part of the total that whole batches which wait for their turn leave to others. Without it, clients that send batches faster
+/// than they are taken would fill all of the memory with what cannot be refused any more, and each slow upload would be.
+const UNFINISHED_PART: usize = 4;
+
 /// The part of the total that refused requests may hold until their tasks have run. Past it newcomers are refused, since
 /// memory that is not free yet cannot be given to them.
 const LEAVING_PART: usize = 8;
@@ -59,8 +66,8 @@ struct Ledger {
     /// Bytes that refused requests hold until their tasks have run.
     leaving: Cell<usize>,
     next: Cell<u64>,
-    /// Requests that may be refused for others; first the one that has been idle longest. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
-    unfinished: RefCell<BTreeMap<u64, Rc<Entry>>>,
+    /// Requests that may be refused for others. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
+    unfinished: RefCell<Candidates>,
 }
 
 /// What one connection holds of the budget.
@@ -72,7 +79,7 @@ pub struct ConnectionShare {
     /// Its batches that wait for a turn, or have one.
     pub(crate) long_batches: Cell<usize>,
     wake: WakeSlot,
-    /// As in [`Ledger`], of this connection.
+    /// Requests that may be refused for others of this connection; first the one that has been idle longest.
     unfinished: RefCell<BTreeMap<u64, Rc<Entry>>>,
 }
 
@@ -106,6 +113,10 @@ impl ConnectionShare {
 struct Entry {
     /// Its place in the order; higher with each [`PROGRESS`].
     number: Cell<u64>,
+    /// When it got this place.
+    since: Cell<Instant>,
+    /// Its class among the [`Candidates`], while it may be refused for others.
+    class: Cell<Option<usize>>,
     /// Bytes since then.
     progress: Cell<usize>,
     size: Cell<usize>,
@@ -121,6 +132,11 @@ struct Entry {
 impl Entry {
     fn counts_in_share(&self) -> bool {
         self.kind != Kind::PartialFrame
+    }
+
+    /// Bytes that its connection holds.
+    fn held_by_connection(&self) -> usize {
+        self.share.held.get() + if self.counts_in_share() { 0 } else { self.size.get() }
     }
 
     fn note_refused(&self) {
@@ -170,6 +186,8 @@ impl Budget {
     fn hold_as(&self, share: &Rc<ConnectionShare>, head: usize, kind: Kind) -> Result<Holding, NoSpace> {
         let entry = Rc::new(Entry {
             number: Cell::new(0),
+            since: Cell::new(Instant::now()),
+            class: Cell::new(None),
             progress: Cell::new(0),
             size: Cell::new(0),
             elsewhere: if kind == Kind::PartialFrame { head } else { head + REQUEST_OVERHEAD },
@@ -179,6 +197,7 @@ impl Budget {
             wake: WakeSlot::default(),
             share: Rc::clone(share),
         });
+        self.0.set_size(&entry, entry.elsewhere);
         self.0.put_last(&entry);
         let holding = Holding { budget: self.clone(), entry };
         if self.0.leaving.get() > self.0.total / LEAVING_PART {
@@ -201,14 +220,23 @@ impl Budget {
 }
 
 impl Ledger {
-    /// Refuses the first of `requests` that is not `but`. False if there is none.
-    fn refuse_first(&self, requests: &RefCell<BTreeMap<u64, Rc<Entry>>>, but: &Entry) -> bool {
-        let first = requests.borrow().values().find(|entry| entry.number != but.number).cloned();
-        let Some(entry) = first else { return false };
-        self.forget(&entry);
+    /// Refuses a request of any connection for `but`. False if there is none.
+    fn refuse_any(&self, but: &Entry) -> bool {
+        let chosen = self.unfinished.borrow().choose(but, Instant::now()).cloned();
+        chosen.is_some_and(|entry| self.refuse(&entry))
+    }
+
+    /// Refuses the request of the connection of `but` that has been idle longest, for `but`. False if there is none.
+    fn refuse_of_connection(&self, but: &Entry) -> bool {
+        let first = but.share.unfinished.borrow().values().find(|entry| entry.number != but.number).cloned();
+        first.is_some_and(|entry| self.refuse(&entry))
+    }
+
+    fn refuse(&self, entry: &Entry) -> bool {
+        self.forget(entry);
         // Of what came there is nothing left; the rest goes when its task runs.
         let content = entry.content.take().capacity();
-        self.set_size(&entry, entry.size.get().saturating_sub(content));
+        self.set_size(entry, entry.size.get().saturating_sub(content));
         self.leaving.set(self.leaving.get() + entry.size.get());
         self.held.set(self.held.get() - entry.size.get());
         if entry.counts_in_share() {
@@ -224,7 +252,8 @@ impl Ledger {
         let number = self.next.get();
         self.next.set(number + 1);
         entry.number.set(number);
-        self.unfinished.borrow_mut().insert(number, Rc::clone(entry));
+        entry.progress.set(0);
+        self.unfinished.borrow_mut().insert(entry);
         if entry.counts_in_share() {
             entry.share.unfinished.borrow_mut().insert(number, Rc::clone(entry));
         }
@@ -232,7 +261,7 @@ impl Ledger {
 
     /// From now on `entry` is not refused for others.
     fn forget(&self, entry: &Entry) {
-        self.unfinished.borrow_mut().remove(&entry.number.get());
+        self.unfinished.borrow_mut().remove(entry);
         entry.share.unfinished.borrow_mut().remove(&entry.number.get());
     }
 
@@ -242,6 +271,7 @@ impl Ledger {
         if entry.counts_in_share() {
             entry.share.held.set(entry.share.held.get() - before + size);
         }
+        self.unfinished.borrow_mut().note_size(entry, before);
     }
 }
 

@@ -51,3 +51,41 @@ fn unfinished_batches_of_many_clients_do_not_fill_the_memory() {
     assert_eq!(late.send(&head).send(&most).send("\n").answer().status, 200);
     proxy.assert_sent(&receiver, &["good:1|c"]);
 }
+
+/// Uploads of a megabyte that are sent fast, and are begun again before they are whole.
+const FAST: usize = 48;
+
+/// The rounds of a slow upload. In each of them each fast one sends 16 times as much.
+const ROUNDS: usize = 100;
+
+#[test]
+fn a_slow_upload_survives_fast_ones_that_fill_the_memory() {
+    let receiver = Receiver::new();
+    let mut proxy = Proxy::start(&receiver, &["--http-timeout-read=60"]);
+    let address = proxy.address;
+    let head = |length: usize| format!("POST /batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+    let begin = |first: usize| {
+        let mut client = Client::connect(address);
+        client.send(head(BATCH)).send("\n".repeat(first));
+        (client, BATCH - first)
+    };
+    // Of different lengths, so that they don't all end together.
+    let mut fast: Vec<(Client, usize)> = (0..FAST).map(|i| begin(BATCH / 2 + i * BATCH / 2 / FAST)).collect();
+    let mut slow = Client::connect(address);
+    slow.send(head(ROUNDS * 1024));
+    let piece = "\n".repeat(16 * 1024);
+    for _ in 0..ROUNDS {
+        slow.send("\n".repeat(1024));
+        for upload in &mut fast {
+            if upload.1 <= piece.len() {
+                *upload = begin(1024);
+            } else {
+                upload.0.send(&piece);
+                upload.1 -= piece.len();
+            }
+        }
+    }
+    assert_eq!(slow.answer().status, 200);
+    assert!(proxy.stop().success());
+    assert!(proxy.seen.iter().any(|line| line.contains("crowded")), "the memory was full: {:?}", proxy.seen);
+}

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::task::Context;
 
-use crate::conn::budget::{Budget, Entry, NoSpace, PROGRESS};
+use crate::conn::budget::{Budget, Entry, NoSpace, PROGRESS, UNFINISHED_PART};
 
 /// The memory that one request holds; given back when dropped.
 #[derive(Debug)]
@@ -43,9 +43,8 @@ impl Holding {
     pub(crate) fn note_progress(&self, bytes: usize) {
         let (ledger, entry) = (&*self.budget.0, &self.entry);
         entry.progress.set(entry.progress.get() + bytes);
-        let is_unfinished = || ledger.unfinished.borrow().contains_key(&entry.number.get());
-        if entry.progress.get() >= PROGRESS && is_unfinished() {
-            entry.progress.set(0);
+        let is_unfinished = entry.class.get().is_some();
+        if entry.progress.get() >= PROGRESS && is_unfinished {
             ledger.forget(entry);
             ledger.put_last(entry);
         }
@@ -64,6 +63,17 @@ impl Holding {
         }
         self.budget.0.forget(&self.entry);
         Ok(self.entry.content.take())
+    }
+
+    /// From now on the body, which came whole, waits for its turn.
+    ///
+    /// # Errors
+    ///
+    /// Bodies that came whole take so much of the budget that little is left for those that are still coming.
+    pub(crate) fn wait(&self) -> Result<(), NoSpace> {
+        let ledger = &*self.budget.0;
+        let whole = ledger.held.get() - ledger.unfinished.borrow().bytes();
+        if whole > ledger.total - ledger.total / UNFINISHED_PART { Err(NoSpace) } else { Ok(()) }
     }
 
     /// From now on the body takes `size` bytes, which lie elsewhere: it was replaced by another form of it.
@@ -94,12 +104,12 @@ impl Holding {
         let (ledger, entry) = (&*self.budget.0, &*self.entry);
         ledger.set_size(entry, size);
         while entry.share.held.get() > ledger.per_connection {
-            if !ledger.refuse_first(&entry.share.unfinished, entry) {
+            if !ledger.refuse_of_connection(entry) {
                 return Err(NoSpace);
             }
         }
         while ledger.held.get() > ledger.total {
-            if !ledger.refuse_first(&ledger.unfinished, entry) {
+            if !ledger.refuse_any(entry) {
                 return Err(NoSpace);
             }
         }

@@ -157,3 +157,97 @@ fn unfinished_heads_count_too() {
     assert_eq!(holdings.last().map(|(i, _)| *i), Some(64 * 600 - 1));
     assert_eq!(holdings.len(), PROCESS_TOTAL / (100 * 110 + REQUEST_OVERHEAD));
 }
+
+/// Adds a piece to the upload of `connection`, or begins it again if it was refused or is whole.
+fn go_on(budget: &Budget, upload: &mut Option<Holding>, piece: usize, whole: usize) -> bool {
+    let current = upload.take_if(|holding| !refused(holding) && holding.look(<[u8]>::len) < whole);
+    let was_refused = upload.take().is_some_and(|holding| refused(&holding));
+    let holding = current.unwrap_or_else(|| budget.hold(&share(), 100).expect("others make space"));
+    if holding.append(&vec![b'x'; piece], BODY).is_ok() {
+        *upload = Some(holding);
+    }
+    was_refused
+}
+
+#[test]
+fn a_slow_upload_survives_a_crowd_of_fast_large_ones() {
+    let budget = Budget::new(BODY, 1);
+    let mut crowd: Vec<Option<Holding>> = (0..60).map(|_| None).collect();
+    let mut slow = None;
+    let mut crowd_refused = 0;
+    for _ in 0..600 {
+        assert!(!go_on(&budget, &mut slow, PROGRESS, 60 * PROGRESS), "{crowd_refused} of the crowd refused");
+        // Each of them progresses eight times as fast.
+        for upload in &mut crowd {
+            crowd_refused += usize::from(go_on(&budget, upload, 8 * PROGRESS, BODY));
+        }
+    }
+    assert!(crowd_refused > 0);
+}
+
+#[test]
+fn a_large_upload_that_pauses_survives_a_crowd_of_small_ones() {
+    let budget = Budget::new(BODY, 1);
+    let mut crowd: Vec<Option<Holding>> = (0..2400).map(|_| None).collect();
+    let (mut large, mut crowd_refused) = (None, 0);
+    for round in 0..80 {
+        // In each fourth round all others progress, and it does not.
+        if round % 4 != 3 {
+            assert!(!go_on(&budget, &mut large, BODY / 8, BODY), "round {round}");
+        }
+        for upload in &mut crowd {
+            crowd_refused += usize::from(go_on(&budget, upload, PROGRESS, 24 * PROGRESS));
+        }
+    }
+    assert!(crowd_refused > 0);
+}
+
+#[test]
+fn what_has_been_idle_for_long_goes_before_what_fills_the_memory() {
+    let budget = Budget::new(BODY, 1);
+    let lies = budget.hold(&share(), 100).expect("space");
+    let large = budget.hold(&share(), 100).expect("space");
+    large.append(&vec![b'x'; BODY], BODY).expect("space");
+    let newcomer = budget.hold(&share(), 100).expect("space");
+    let chosen = |now| budget.0.unfinished.borrow().choose(&newcomer.entry, now).map(|entry| entry.number.get());
+    let now = Instant::now();
+    assert_eq!(chosen(now), Some(large.entry.number.get()));
+    assert_eq!(chosen(now + candidates::STALE), Some(lies.entry.number.get()));
+}
+
+#[test]
+fn one_that_fills_the_memory_alone_is_refused_itself() {
+    let budget = Budget::new(BODY, 1);
+    let whole: Vec<Holding> = (0..PROCESS_TOTAL / BODY - 1)
+        .map(|_| {
+            let holding = budget.hold(&share(), 0).expect("space");
+            holding.append(&vec![b'x'; BODY], BODY).expect("space");
+            holding.finish().expect("not refused");
+            holding
+        })
+        .collect();
+    let small = budget.hold(&share(), 100).expect("space");
+    let large = budget.hold(&share(), 100).expect("space");
+    assert!(large.append(&vec![b'x'; BODY], BODY).is_err());
+    assert!(!refused(&small));
+    drop(whole);
+}
+
+#[test]
+fn whole_bodies_that_wait_leave_a_quarter_to_others() {
+    let budget = Budget::new(BODY, 1);
+    let mut waiting = Vec::new();
+    let refused_one = loop {
+        let holding = budget.hold(&share(), 0).expect("space");
+        holding.append(&vec![b'x'; BODY], BODY).expect("space");
+        holding.finish().expect("not refused");
+        if holding.wait().is_err() {
+            break holding;
+        }
+        waiting.push(holding);
+    };
+    // One less than a quarter: each holds more than its body.
+    assert_eq!(waiting.len(), 3 * PROCESS_TOTAL / BODY / UNFINISHED_PART - 1);
+    waiting.pop();
+    refused_one.wait().expect("another one is gone");
+}
