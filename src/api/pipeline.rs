@@ -79,7 +79,11 @@ pub(crate) fn respond(
         Ok(Admitted::Body { want, cap, coding }) => {
             Next::Receive(want, Collect::new(body, coding, limits(&context, &activity, cap, head.size())))
         }
-        Ok(Admitted::Answered(answer)) => Next::Answer(Some(answer)),
+        Ok(Admitted::Answered(answer)) if body.is_complete() => Next::Answer(Some(answer), None),
+        Ok(Admitted::Answered(answer)) => {
+            let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
+            Next::Answer(Some(answer), leave_body(limits, body, awaits_continue).map(Box::new))
+        }
         Err(refusal) => {
             let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
             let body = refuse_body(limits, &refusal, body, awaits_continue);
@@ -90,7 +94,12 @@ pub(crate) fn respond(
     // `next` is borrowed: what is moved out of a future's captures has space in it twice.
     async move {
         let done = match &mut next {
-            Next::Answer(answer) => answer.take().map(Done::Answered).ok_or(Refusal::Internal),
+            Next::Answer(answer, body) => {
+                if let Some(collect) = body {
+                    swallow(collect, &activity, &mut log);
+                }
+                answer.take().map(Done::Answered).ok_or(Refusal::Internal)
+            }
             Next::Refuse(refusal, body) => {
                 if let Some(collect) = body {
                     swallow(collect, &activity, &mut log);
@@ -130,8 +139,9 @@ fn answer(head: &KeptHead, done: Result<Done, Refusal>) -> Answer {
 
 /// What is left to do after the head.
 enum Next {
-    /// Nothing but to answer.
-    Answer(Option<Answer>),
+    /// To swallow what has come of a body that was not asked for, if there is one, and to answer. In a box, since few requests
+    /// of this kind have a body.
+    Answer(Option<Answer>, Option<Box<Collect>>),
     /// To swallow what has come of the body, if any is wanted, and to refuse. hyper hands the body over after the call.
     Refuse(Option<Refusal>, Option<Collect>),
     /// To receive the body.
@@ -185,12 +195,16 @@ fn ingest(
 
 /// Leaves the body of a request that its head has refused, or returns it to be swallowed.
 fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool) -> Option<Collect> {
-    let activity = Rc::clone(&limits.activity);
     if body.is_http2() && matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
-        activity.note_oversized_head();
+        limits.activity.note_oversized_head();
     }
-    if body.is_http2() || body.is_complete() || refusal.closes() || awaits_continue {
-        leave(body, &activity, &limits.budget);
+    leave_body(limits, body, refusal.closes() || awaits_continue)
+}
+
+/// Leaves a body that is not wanted, or returns it to be swallowed, unless it is to be left `at_once`.
+fn leave_body(limits: Limits, body: RequestBody, at_once: bool) -> Option<Collect> {
+    if body.is_http2() || body.is_complete() || at_once {
+        leave(body, &limits.activity, &limits.budget);
         return None;
     }
     Some(Collect::new(body, Coding::Identity, limits))

@@ -1,8 +1,8 @@
-//! The body of a refused HTTP/2 request, taken in and thrown away.
+//! The body of an HTTP/2 request that is answered without it, taken in and thrown away.
 //!
 //! A server that answers before it has the whole body, and then drops it, ends the stream with RST_STREAM. RFC 9113
 //! section 8.1 allows that, but curl 7.88 then shows no answer, Java's HttpClient never returns, and httpx raises an error.
-//! So a refused body is read to its end, up to a limit and for a time, and the stream ends as any other.
+//! So such a body is read to its end, up to a limit and for a time, and the stream ends as any other.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::conn::budget::{Budget, ConnectionShare};
 use crate::conn::deadlines::Deadlines;
 use crate::conn::request_body::RequestBody;
 
-/// The most bytes of a refused body that are read: the flow-control window of a stream, so that a client that has sent
+/// The most bytes of an unwanted body that are read: the flow-control window of a stream, so that a client that has sent
 /// all it may is not reset, and one that goes on is.
 pub(crate) const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 

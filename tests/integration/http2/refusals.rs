@@ -71,6 +71,33 @@ fn a_refused_body_is_discarded_and_the_stream_is_not_reset() {
 }
 
 #[test]
+fn a_body_that_no_one_asked_for_is_discarded_and_the_stream_is_not_reset() {
+    let https = Https::start(&[SECRET]);
+    let length = include_bytes!("../../../client/dist/statsd-http-proxy-client.min.js").len();
+    for (method, path, status, bytes) in [
+        ("GET", "/heartbeat", 200, 2),
+        ("HEAD", "/heartbeat", 200, 0),
+        ("GET", "/client.js", 200, length),
+        ("OPTIONS", "/count/a", 204, 0),
+        ("OPTIONS", "*", 204, 0),
+    ] {
+        // `:status 200` and `:status 204` are in the static table (RFC 7541 appendix A).
+        let status = if status == 200 { 0x88 } else { 0x89 };
+        let head = [&literal(2, method)[..], b"\x87", &literal(4, path), &literal(1, "localhost")].concat();
+        for expectation in [vec![], field("expect", "100-continue")] {
+            let mut client = https.http2();
+            client.write_all(&open(1, &[head.clone(), expectation].concat())).expect("the head is taken");
+            let frames = answer(&mut client, 1);
+            assert_eq!((frames[0].payload[0], body(&frames).len()), (status, bytes), "{method} {path}: {frames:?}");
+            assert!(frames.iter().all(|frame| frame.kind != RST_STREAM), "{method} {path}: {frames:?}");
+            let mut after = Windows::new(1).send(&mut client, FIRST_WINDOW, true);
+            after.extend(until_pong(&mut client));
+            assert!(after.iter().all(|frame| ![RST_STREAM, GOAWAY].contains(&frame.kind)), "{after:?}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_body_is_discarded_up_to_a_limit() {
     let https = Https::start(&[SECRET]);
     let mut client = https.http2();
@@ -169,10 +196,11 @@ fn a_head_that_http1_would_refuse_is_refused_here_too() {
 fn curl_shows_every_refusal() {
     let https = Https::start(&[SECRET]);
     let files = tempfile::tempdir().expect("a temporary directory");
-    for (length, path, text) in [
-        (20_000, "/batch", "Token not specified"),
-        (60_000, "/count/a", "Token not specified"),
-        (60_000, "/nope", "404 page not found"),
+    for (length, method, path, text) in [
+        (20_000, "POST", "/batch", "Token not specified\n"),
+        (60_000, "POST", "/count/a", "Token not specified\n"),
+        (60_000, "POST", "/nope", "404 page not found\n"),
+        (60_000, "GET", "/heartbeat", "OK"),
     ] {
         let data = files.path().join("body");
         std::fs::write(&data, "x".repeat(length)).expect("a file");
@@ -180,13 +208,13 @@ fn curl_shows_every_refusal() {
             for round in 0..10 {
                 let output = Command::new("curl")
                     .args(["--silent", "--show-error", "--insecure", "--http2", "--max-time", "20"])
-                    .args(["--header", expect, "--data-binary", &format!("@{}", data.display())])
+                    .args(["--request", method, "--header", expect, "--data-binary", &format!("@{}", data.display())])
                     .args(["--write-out", "%{http_version}"])
                     .arg(format!("https://{}{path}", https.proxy.address))
                     .output()
                     .expect("curl runs");
                 let shown = String::from_utf8_lossy(&output.stdout);
-                assert_eq!(shown, format!("{text}\n2"), "{length} bytes, {expect}, round {round}: {output:?}");
+                assert_eq!(shown, format!("{text}2"), "{method} {length} bytes, {expect}, round {round}: {output:?}");
             }
         }
     }
