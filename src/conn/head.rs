@@ -15,7 +15,12 @@ const MAX_HEAD: usize = 8 * 1024;
 
 /// The most header fields that a head may have: hyper's bound for HTTP/1.1, which h2 does not have. Each takes some 110 bytes
 /// in memory, and one byte of an HTTP/2 head names it.
+/// `Cookie` counts once.
 const MAX_FIELDS: usize = 100;
+
+/// The most `Cookie` fields: over HTTP/2 browsers send each cookie in a field of its own (RFC 9113 section 8.2.3), and keep up to
+/// 180 for a site. They are dropped with the rest of the head, before the next one is read.
+const MAX_COOKIE_FIELDS: usize = 256;
 
 /// The bytes of most hosts, which need no closer look. As a table, since each byte of each `Host` is looked up.
 static PLAIN_HOST: [bool; 256] = {
@@ -49,7 +54,7 @@ pub enum HeadError {
     /// The head is longer than it may be, cookies aside (RFC 6585 section 5).
     #[error("Request head too large")]
     TooLarge,
-    /// The head has more than [`MAX_FIELDS`] fields (RFC 6585 section 5).
+    /// The head has more than [`MAX_FIELDS`] or [`MAX_COOKIE_FIELDS`] (RFC 6585 section 5).
     #[error("Too many request header fields")]
     TooManyFields,
     /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
@@ -59,7 +64,8 @@ pub enum HeadError {
 
 /// Checks what hyper does not. `fields` are those of `head`.
 pub fn check(head: &Parts, fields: &Fields<'_>) -> Result<(), HeadError> {
-    if head.headers.len() > MAX_FIELDS {
+    let with_one_cookie = head.headers.len() - fields.cookies.saturating_sub(1);
+    if with_one_cookie > MAX_FIELDS || fields.cookies > MAX_COOKIE_FIELDS {
         return Err(HeadError::TooManyFields);
     }
     if head.version < Version::HTTP_2 {

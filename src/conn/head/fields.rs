@@ -54,6 +54,8 @@ pub struct Fields<'h> {
     pub expects: bool,
     /// True if there is an `Expect` other than `100-continue`.
     pub expects_other: bool,
+    /// How many fields are `Cookie`.
+    pub cookies: usize,
     /// The bytes of all field lines but those of `Cookie`.
     pub bytes: usize,
 }
@@ -65,6 +67,7 @@ impl<'h> Fields<'h> {
         for (name, value) in headers {
             // Of known names one byte is compared.
             if *name == COOKIE {
+                fields.cookies += 1;
                 continue;
             } else if *name == HOST {
                 fields.host.add(value);
@@ -101,11 +104,12 @@ mod tests {
 
     #[test]
     fn fields_are_found_and_cookies_are_not_counted() {
-        let headers = map(&[(HOST, "h"), (COOKIE, "a=b"), (CONTENT_TYPE, "text/plain")]);
+        let headers = map(&[(HOST, "h"), (COOKIE, "a=b"), (CONTENT_TYPE, "text/plain"), (COOKIE, "c=d")]);
         let fields = Fields::of(&headers);
         assert_eq!(fields.host.single(), Ok(Some(&HeaderValue::from_static("h"))));
         assert_eq!(fields.content_type.first(), Some(&HeaderValue::from_static("text/plain")));
         assert_eq!((fields.origin.single(), fields.expects), (Ok(None), false));
+        assert_eq!(fields.cookies, 2);
         assert_eq!(fields.bytes, "host: h\r\ncontent-type: text/plain\r\n".len());
     }
 

@@ -134,6 +134,29 @@ fn more_than_100_fields_get_431_on_both_protocols() {
 }
 
 #[test]
+fn cookies_in_fields_of_their_own_count_as_one_field() {
+    let https = Https::start(&[]);
+    let mut client = https.http2();
+    let fields = |count: usize| (0..count).flat_map(|i| field(&format!("x{i}"), "1")).collect::<Vec<u8>>();
+    let cookies = |count: usize| (0..count).flat_map(|i| field("cookie", &format!("c{i}=1"))).collect::<Vec<u8>>();
+    let cases = [(0, 101, true), (99, 256, true), (100, 0, true), (100, 2, false), (0, 257, false), (0, 1, true)];
+    for (i, (others, crumbs, is_served)) in cases.into_iter().enumerate() {
+        let stream = 2 * i as u32 + 1;
+        // Cookies stand between the others, and after them.
+        let head = [post_to("/count/a"), cookies(crumbs / 2), fields(others), cookies(crumbs - crumbs / 2)].concat();
+        client.write_all(&frame(HEADERS, END_HEADERS | 1, stream, &head)).expect("the head is taken");
+        let answer = loop {
+            let frame = next_frame(&mut client).expect("an answer");
+            if frame.stream == stream && frame.kind == HEADERS {
+                break frame;
+            }
+        };
+        assert_eq!(answer.payload[0] == 0x88, is_served, "{others} fields, {crumbs} cookies: {answer:?}");
+    }
+    https.assert_sent(&["a:1|c"; 4]);
+}
+
+#[test]
 fn a_connection_with_many_oversized_heads_is_closed() {
     let https = Https::start(&[]);
     let mut client = https.http2();
