@@ -14,7 +14,7 @@ use crate::api::routes::{Route, Routes};
 
 use crate::conn::deadlines::Deadlines;
 use crate::conn::deadlines::Timeouts;
-use crate::ingest::batch::Batch;
+use crate::ingest::batch::{Batch, Report, reference};
 use crate::metric::{Accepted, Metric, Sink, Tags};
 use crate::statsd::line;
 
@@ -55,7 +55,7 @@ pub struct Unit {
 }
 
 /// The result of a batch.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub struct Outcome {
     /// The lines to send, in order.
     pub units: Vec<Unit>,
@@ -63,6 +63,15 @@ pub struct Outcome {
     pub accepted: u64,
     /// Measurements that were rejected.
     pub rejected: u64,
+    /// The report, as the client gets it.
+    pub report: String,
+}
+
+impl Outcome {
+    fn new(units: Vec<Unit>, report: &Report) -> Self {
+        let (accepted, rejected) = (report.total() - report.rejections(), report.rejections());
+        Self { units, accepted, rejected, report: String::from_utf8_lossy(&report.to_json()).into_owned() }
+    }
 }
 
 /// A sink that collects its lines.
@@ -114,9 +123,19 @@ pub fn read_batch(
         .advance(encoding, &mut kept)
         .inspect_err(|_| assert!(kept.units.is_empty(), "lines before an error"))?
     {}
-    let report = batch.into_report();
-    let rejected = report.rejections();
-    Ok(Outcome { units: kept.units, accepted: report.total() - rejected, rejected })
+    Ok(Outcome::new(kept.units, &batch.into_report()))
+}
+
+/// Reads a batch of JSON as [`read_batch`] must, with serde_json alone. `None` if it is not JSON.
+pub fn read_batch_by_serde_json(
+    encoding: &Encoding,
+    content_type: ContentType,
+    body: &[u8],
+    cap: usize,
+) -> Option<Result<Outcome, BatchError>> {
+    let mut kept = Kept { encoding, units: Vec::new() };
+    let report = reference::read(encoding, content_type, body, cap, &mut kept)?;
+    Some(report.map(|report| Outcome::new(kept.units, &report)))
 }
 
 /// A sink that packs its lines into datagrams, as a worker's queue does.

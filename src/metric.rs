@@ -127,15 +127,15 @@ impl Kind {
     }
 
     /// Reads the word or the letters that JSON clients write.
-    pub fn from_name(text: &str) -> Option<Self> {
+    pub fn from_name(text: &[u8]) -> Option<Self> {
         Some(match text {
-            "count" | "counter" => Self::Count,
-            "gauge" => Self::Gauge,
-            "timing" | "timer" => Self::Timing,
-            "set" => Self::Set,
-            "histogram" => Self::Histogram,
-            "distribution" => Self::Distribution,
-            letters => return Self::from_type(letters.as_bytes()),
+            b"count" | b"counter" => Self::Count,
+            b"gauge" => Self::Gauge,
+            b"timing" | b"timer" => Self::Timing,
+            b"set" => Self::Set,
+            b"histogram" => Self::Histogram,
+            b"distribution" => Self::Distribution,
+            letters => return Self::from_type(letters),
         })
     }
 }

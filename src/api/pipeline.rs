@@ -32,7 +32,7 @@ use crate::conn::service::Answer;
 use crate::ingest::batch::{BatchError, Report};
 use crate::ingest::content_type::ContentType;
 use crate::ingest::form;
-use crate::ingest::json::Object;
+use crate::ingest::json::{Fields as _, Object};
 use crate::ingest::params::Members;
 use crate::metric::{Kind, Metric, Tags, TagsWriter};
 

@@ -3,25 +3,48 @@
 //! Nothing that is well-formed JSON fails here: what has the wrong type is an invalid parameter of its metric, and so
 //! takes no other metric with it. Numbers are taken as the digits that came, without a float in between.
 
+mod plain_object;
+mod scan;
 mod tags;
 mod text;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::ingest::json::tags::TagsVisitor;
 use crate::ingest::json::text::Text;
 use crate::ingest::params::{Param, Params};
 use crate::metric::{Kind, MetricError, Tags, TagsWriter, without_exponent};
 
-/// Bytes of an object in most arrays, at the least: a capacity by it does not have to grow.
-const USUAL_OBJECT: usize = 48;
+pub(crate) use plain_object::{PlainFields, PlainObject};
 
-/// A member's value, unread.
-type Member<'a> = Option<&'a RawValue>;
+/// What an object says of its metric.
+pub(crate) trait Fields<'a> {
+    /// The name, as it came.
+    fn name(&self) -> Result<&str, MetricError>;
+
+    /// The kind: `type`, or as it is called by some, `metric_type`.
+    fn kind(&self) -> Result<Kind, MetricError>;
+
+    /// The parameters of a metric of `kind`.
+    fn params(&self, kind: Kind) -> Params<'a>;
+
+    /// The text of `value`, if that is known to be all that was given of the parameters.
+    #[inline]
+    fn only_value(&self) -> Option<&'a str> {
+        None
+    }
+
+    /// The tags, written to `writer` if they did not come as one piece of text.
+    fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
+    where
+        'a: 't;
+}
+
+/// The JSON text of a member's value.
+type Member<'a> = Option<&'a str>;
 
 /// The members of an object that are of use here; of several with one name the last counts.
 #[derive(Debug, Default)]
@@ -36,59 +59,58 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The name, as it came.
-    pub(crate) fn name(&self) -> Result<&str, MetricError> {
-        self.metric.text(MetricError::Name)?.ok_or(MetricError::Name)
-    }
-
-    /// The kind: `type`, or as it is called by some, `metric_type`.
-    pub(crate) fn kind(&self) -> Result<Kind, MetricError> {
-        self.kind.text(MetricError::Kind)?.and_then(Kind::from_name).ok_or(MetricError::Kind)
-    }
-
-    /// The parameters of a metric of `kind`. A duration may be called `value` too.
-    pub(crate) fn params(&self, kind: Kind) -> Params<'a> {
-        let (value, time) = match (kind, param(self.time)) {
-            (Kind::Timing, Param::Absent) => (Param::Absent, param(self.value)),
-            (Kind::Timing, time) => (Param::Absent, time),
-            (_, time) => (param(self.value), time),
-        };
-        Params { value, sample_rate: param(self.sample_rate), shift: param(self.shift), time }
-    }
-
-    /// The tags, written to `writer` if they did not come as one piece of text.
-    pub(crate) fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
-    where
-        'a: 't,
-    {
-        let Some(raw) = self.tags else { return Ok(Tags::NONE) };
-        match raw.get().as_bytes().first() {
-            Some(b'n') => Ok(Tags::NONE),
-            Some(b'"') => match string(raw) {
-                Some(Cow::Borrowed(text)) => Tags::parse(text),
-                Some(Cow::Owned(text)) => {
-                    *writer = TagsWriter::from(text);
-                    Tags::parse(writer.as_str())
-                }
-                None => Err(MetricError::Tags),
-            },
-            _ => {
-                let mut json = serde_json::Deserializer::from_str(raw.get());
-                json.deserialize_any(TagsVisitor(writer)).map_err(|_| MetricError::Tags)?;
-                Tags::parse(writer.as_str())
-            }
-        }
+    /// Reads the object at `offset` of `body`. `None` if it is none.
+    pub(crate) fn at(body: &'a [u8], offset: usize) -> Option<Self> {
+        value_at(body, offset).map(|(object, _)| object)
     }
 }
 
-/// A parameter from a string or a number; `null` is an absent one.
-fn param(member: Member<'_>) -> Param<'_> {
-    let Some(raw) = member else { return Param::Absent };
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'"') => string(raw).map_or(Param::Invalid, Param::new),
-        Some(b'-' | b'0'..=b'9') if !has_exponent(text) => Param::Text(Cow::Borrowed(text)),
-        Some(b'-' | b'0'..=b'9') => match without_exponent(text) {
+/// The value at `offset` of `body`, and where it ends. `None` if it is malformed or of another type.
+pub(crate) fn value_at<'a, T: Deserialize<'a>>(body: &'a [u8], offset: usize) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_slice(&body[offset..]).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    Some((value, offset + values.byte_offset()))
+}
+
+impl<'a> Fields<'a> for Object<'a> {
+    fn name(&self) -> Result<&str, MetricError> {
+        self.metric.text(MetricError::Name)?.ok_or(MetricError::Name)
+    }
+
+    fn kind(&self) -> Result<Kind, MetricError> {
+        self.kind.text(MetricError::Kind)?.and_then(|text| Kind::from_name(text.as_bytes())).ok_or(MetricError::Kind)
+    }
+
+    fn params(&self, kind: Kind) -> Params<'a> {
+        let [value, time, shift, sample_rate] =
+            [self.value, self.time, self.shift, self.sample_rate].map(|json| json.map_or(Param::Absent, param));
+        params(kind, value, time, shift, sample_rate)
+    }
+
+    fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
+    where
+        'a: 't,
+    {
+        self.tags.map_or(Ok(Tags::NONE), |json| tags::read(json, writer))
+    }
+}
+
+/// The parameters of a metric of `kind`. A duration may be called `value` too.
+#[inline]
+fn params<'a>(kind: Kind, value: Param<'a>, time: Param<'a>, shift: Param<'a>, sample_rate: Param<'a>) -> Params<'a> {
+    match (kind, time) {
+        (Kind::Timing, Param::Absent) => Params { time: value, value: Param::Absent, sample_rate, shift },
+        (Kind::Timing, time) => Params { time, value: Param::Absent, sample_rate, shift },
+        (_, time) => Params { time, value, sample_rate, shift },
+    }
+}
+
+/// A parameter from the JSON text of a string or a number; `null` is an absent one.
+fn param(json: &str) -> Param<'_> {
+    match json.as_bytes().first() {
+        Some(b'"') => string(json).map_or(Param::Invalid, Param::new),
+        Some(b'-' | b'0'..=b'9') if !has_exponent(json) => Param::Text(Cow::Borrowed(json)),
+        Some(b'-' | b'0'..=b'9') => match without_exponent(json) {
             Cow::Owned(plain) => Param::Text(Cow::Owned(plain)),
             // Beyond the range of a double.
             Cow::Borrowed(_) => Param::Invalid,
@@ -104,45 +126,9 @@ fn has_exponent(number: &str) -> bool {
 }
 
 /// The text of a JSON string; `None` if it is none, or holds half a surrogate pair.
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(raw.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
-}
-
-/// The objects of the array that `text` is, or the single object. `None` if it is malformed, holds anything else, or more
-/// than `limit` objects.
-pub(crate) fn objects(text: &str, limit: usize) -> Option<Vec<Object<'_>>> {
-    let mut objects = Vec::with_capacity(limit.min(1 + text.len() / USUAL_OBJECT));
-    let mut json = serde_json::Deserializer::from_str(text);
-    let read = match text.trim_ascii_start().starts_with('{') {
-        true => Object::deserialize(&mut json).map(|object| objects.push(object)),
-        false => json.deserialize_seq(Objects { objects: &mut objects, limit }),
-    };
-    (read.is_ok() && json.end().is_ok()).then_some(objects)
-}
-
-/// Collects the objects of an array.
-struct Objects<'o, 'a> {
-    objects: &'o mut Vec<Object<'a>>,
-    limit: usize,
-}
-
-impl<'de> Visitor<'de> for Objects<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an array of at most {} objects", self.limit)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        while let Some(object) = elements.next_element()? {
-            if self.objects.len() == self.limit {
-                return Err(A::Error::invalid_length(self.limit + 1, &self));
-            }
-            self.objects.push(object);
-        }
-        Ok(())
-    }
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
 impl<'de> Deserialize<'de> for Object<'de> {
@@ -193,7 +179,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, 'de> {
                     continue;
                 }
             };
-            *slot = Some(map.next_value()?);
+            *slot = Some(map.next_value::<&RawValue>()?.get());
         }
         Ok(())
     }
@@ -266,17 +252,6 @@ mod tests {
         assert_eq!(value("\"\""), Param::Absent);
         for bad in ["1e999", "true", "[1]", "{}", r#""\ud800""#] {
             assert_eq!(value(bad), Param::Invalid, "{bad}");
-        }
-    }
-
-    #[test]
-    fn objects_of_an_array_are_read_at_once() {
-        let count = |text| objects(text, 3).map(|objects| objects.len());
-        assert_eq!(count(r#" [{}, {"metric":"a"},{"x":[]}] "#), Some(3));
-        assert_eq!(count("[]"), Some(0));
-        assert_eq!(count("\n {\"metric\":\"a\"} "), Some(1));
-        for other in ["", "[{},{},{},{}]", "[{},7]", "[{},]", "[{}", "[{}]]", "{}{}", "{", "7", "[[]]", "null"] {
-            assert_eq!(count(other), None, "{other}");
         }
     }
 

@@ -25,6 +25,38 @@ impl<'a> Param<'a> {
 
     /// The text, or `None` if absent. Returns `error` if invalid.
     pub fn text(&self, error: MetricError) -> Result<Option<&str>, MetricError> {
+        self.borrow().text(error)
+    }
+
+    #[inline]
+    fn borrow(&self) -> ParamRef<'_> {
+        match self {
+            Self::Absent => ParamRef::Absent,
+            Self::Text(text) => ParamRef::Text(text),
+            Self::Invalid => ParamRef::Invalid,
+        }
+    }
+}
+
+/// A [`Param`] that owns nothing, so that to pass it on or to drop it costs nothing either.
+#[derive(Clone, Copy, Debug)]
+enum ParamRef<'a> {
+    /// Not given, or empty.
+    Absent,
+    /// Given as text.
+    Text(&'a str),
+    /// Given as something that is no text and no number.
+    Invalid,
+}
+
+impl<'a> ParamRef<'a> {
+    #[inline]
+    fn new(text: &'a str) -> Self {
+        if text.is_empty() { Self::Absent } else { Self::Text(text) }
+    }
+
+    #[inline]
+    fn text(self, error: MetricError) -> Result<Option<&'a str>, MetricError> {
         match self {
             Self::Absent => Ok(None),
             Self::Text(text) => Ok(Some(text)),
@@ -58,6 +90,37 @@ pub struct Params<'a> {
 impl Params<'_> {
     /// The value of a metric of `kind` with these parameters, as the daemon of `encoding` accepts it.
     pub fn value(&self, kind: Kind, encoding: &Encoding, members: Members) -> Result<Value<'_>, MetricError> {
+        let params = ParamsRef {
+            value: self.value.borrow(),
+            sample_rate: self.sample_rate.borrow(),
+            shift: self.shift.borrow(),
+            time: self.time.borrow(),
+        };
+        params.value(kind, encoding, members)
+    }
+}
+
+/// [`Params`] that own nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ParamsRef<'a> {
+    value: ParamRef<'a>,
+    sample_rate: ParamRef<'a>,
+    shift: ParamRef<'a>,
+    time: ParamRef<'a>,
+}
+
+impl<'a> ParamsRef<'a> {
+    /// Parameters of which only one was given: `value`, or `time` under that name.
+    #[inline]
+    pub(crate) fn from_value(value: &'a str) -> Self {
+        let value = ParamRef::new(value);
+        Self { value, sample_rate: ParamRef::Absent, shift: ParamRef::Absent, time: value }
+    }
+
+    /// See [`Params::value`].
+    // Inlined, what the caller knows of the parameters is not tested again.
+    #[inline(always)]
+    pub(crate) fn value(&self, kind: Kind, encoding: &Encoding, members: Members) -> Result<Value<'a>, MetricError> {
         let sent = encoding.dialect().kind(kind);
         match kind {
             Kind::Gauge => {

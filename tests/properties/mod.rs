@@ -18,7 +18,7 @@ pub use forms::forms;
 pub use frames::frames;
 pub use heads::heads;
 pub use inflate::inflate;
-pub use json::json;
+pub use json::{assert_agreement, json};
 pub use lines::lines;
 pub use packer::packer;
 pub use tokens::tokens;

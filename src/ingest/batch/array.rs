@@ -1,9 +1,35 @@
 //! A JSON array whose elements are read one by one, or a single object as if it were the only element of one.
 
-use serde::de::{Deserialize, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use crate::ingest::batch::BatchError;
-use crate::ingest::json::Object;
+use crate::ingest::json::{PlainObject, value_at};
+
+/// An element that was passed: where it is, and what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Element {
+    /// The largest body is far from what 32 bits can tell.
+    at: u32,
+    pub form: Form,
+}
+
+impl Element {
+    /// Where it begins in the body.
+    pub(super) fn at(&self) -> usize {
+        self.at as usize
+    }
+}
+
+/// What an element is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// An object that was read.
+    Plain(PlainObject),
+    /// An object that has to be read by serde_json.
+    Object,
+    /// Something else.
+    Other,
+}
 
 /// How far an array was read.
 #[derive(Clone, Debug)]
@@ -53,34 +79,44 @@ impl Array {
     pub(super) fn check(&mut self, body: &[u8], len: usize) -> Result<bool, BatchError> {
         let before = self.offset;
         while self.offset - before < len {
-            if !self.has_next(body)? {
+            if self.next(body)?.is_none() {
                 return Ok(true);
             }
-            self.pass(body)?;
         }
         Ok(false)
     }
 
-    /// The next element; one that is no object is `None` within.
+    /// The next element.
     ///
     /// Of an array that was checked there is no error.
-    pub(super) fn next<'a>(&mut self, body: &'a [u8]) -> Result<Option<Option<Object<'a>>>, BatchError> {
+    pub(super) fn next(&mut self, body: &[u8]) -> Result<Option<Element>, BatchError> {
         if !self.has_next(body)? {
             return Ok(None);
         }
-        // To try for an object where there is none costs an error, which costs as much as a metric.
-        let begins_object = body.get(self.offset) == Some(&b'{');
-        if let Some((object, end)) = begins_object.then(|| value::<Object<'a>>(body, self.offset)).flatten() {
-            (self.offset, self.count) = (end, self.count + 1);
-            return Ok(Some(Some(object)));
-        }
-        self.pass(body)?;
-        Ok(Some(None))
+        let at = self.offset;
+        let form = match body.get(at) {
+            Some(b'{') => match PlainObject::read(&body[at..]) {
+                Some((object, len)) => {
+                    (self.offset, self.count) = (at + len, self.count + 1);
+                    Form::Plain(object)
+                }
+                None => {
+                    self.pass(body)?;
+                    Form::Object
+                }
+            },
+            // To try for an object where there is none costs an error, which costs as much as a metric.
+            _ => {
+                self.pass(body)?;
+                Form::Other
+            }
+        };
+        Ok(Some(Element { at: at as u32, form }))
     }
 
     /// Goes past an element.
     fn pass(&mut self, body: &[u8]) -> Result<(), BatchError> {
-        self.offset = value::<IgnoredAny>(body, self.offset).ok_or(BatchError::Json)?.1;
+        self.offset = value_at::<IgnoredAny>(body, self.offset).ok_or(BatchError::Json)?.1;
         self.count += 1;
         Ok(())
     }
@@ -113,14 +149,10 @@ impl Array {
     }
 }
 
-/// The value at `offset`, and where it ends. `None` if it is malformed or of another type.
-fn value<'a, T: Deserialize<'a>>(body: &'a [u8], offset: usize) -> Option<(T, usize)> {
-    let mut values = serde_json::Deserializer::from_slice(&body[offset..]).into_iter::<T>();
-    let value = values.next()?.ok()?;
-    Some((value, offset + values.byte_offset()))
-}
-
-fn skip_space(body: &[u8], offset: usize) -> usize {
-    let rest = body.get(offset..).unwrap_or_default();
-    offset + rest.iter().take_while(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t')).count()
+#[inline]
+fn skip_space(body: &[u8], mut offset: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = body.get(offset) {
+        offset += 1;
+    }
+    offset
 }

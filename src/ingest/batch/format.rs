@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 
 use crate::ingest::content_type::ContentType;
+use crate::ingest::json::PlainObject;
 
 /// The formats of a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +41,9 @@ impl Format {
 
 /// Whether one value is all there is. What follows the first is not looked at.
 fn is_single(body: &[u8]) -> bool {
+    if let Some((_, len)) = PlainObject::read(body) {
+        return body[len..].trim_ascii().is_empty();
+    }
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
     matches!(values.next(), Some(Ok(_))) && body[values.byte_offset()..].trim_ascii().is_empty()
 }

@@ -422,8 +422,8 @@ fn a_short_array_is_the_same_whatever_is_held_of_it() {
         (most.clone(), most.len()),
         // One is no object; more are held than may be; both.
         ([&most[1..], &["7"]].concat(), most.len() - 1),
-        ([vec![good; 2], vec!["{}"; 2 * MAX_HELD]].concat(), 2),
-        ([vec![good; 2], vec!["7"; 2 * MAX_HELD]].concat(), 2),
+        ([vec![good; 2], vec!["{}"; 5000]].concat(), 2),
+        ([vec![good; 2], vec!["7"; 5000]].concat(), 2),
     ] {
         let body = format!("[{}]", elements.join(","));
         assert!(body.len() <= SLICE);
@@ -436,7 +436,41 @@ fn a_short_array_is_the_same_whatever_is_held_of_it() {
             assert_eq!(read.err(), Some(BatchError::Json), "{case:?}");
         }
     }
-    assert!(size_of::<Object<'_>>() <= 160, "{}", size_of::<Object<'_>>());
+}
+
+#[test]
+fn an_array_is_the_same_whether_all_of_it_is_held() {
+    let good = |i: usize| format!(r#"{{"metric":"a{i}","type":"c"}}"#);
+    let escaped = r#"{"metric":"\u0061","type":"c"}"#;
+    for count in [held_array::MAX_HELD - 1, held_array::MAX_HELD, held_array::MAX_HELD + 1, 36_000] {
+        let mut elements: Vec<String> = (0..count).map(|i| good(i % 1000)).collect();
+        // Those that serde_json has to read, and those that are no objects, before and behind the last that is held.
+        for (every, other) in [(100, escaped), (101, "7"), (103, "{}")] {
+            elements.iter_mut().step_by(every).for_each(|element| other.clone_into(element));
+        }
+        let rejected = elements.iter().filter(|element| element.len() < 3).count();
+        let expected: Vec<String> = elements
+            .iter()
+            .filter_map(|element| match element.as_str() {
+                "7" | "{}" => None,
+                other if other == escaped => Some("a:1|c".to_owned()),
+                good => Some(format!("{}:1|c", &good[11..good.len() - 13])),
+            })
+            .collect();
+        let body = format!("[{}]", elements.join(","));
+        let (sent, report) = run(ContentType::Json, body.as_bytes(), &Encoding::default()).expect("an array");
+        assert_eq!((report.total(), report.rejections()), (count as u64, rejected as u64));
+        assert!(sent.units == expected, "{count}");
+        for bad in [&body[..body.len() - 1], &format!("{body}]"), &format!("{},{{}}", &body[..body.len() - 1])] {
+            // `run` asserts that nothing has left.
+            assert_eq!(
+                run(ContentType::Json, bad.as_bytes(), &Encoding::default()).err(),
+                Some(BatchError::Json),
+                "{count}"
+            );
+        }
+    }
+    assert_eq!(size_of::<array::Element>(), 32);
 }
 
 #[test]

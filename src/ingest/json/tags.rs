@@ -6,12 +6,33 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::ingest::json::param;
+use crate::ingest::json::{param, string};
 use crate::ingest::params::Param;
-use crate::metric::{MAX_LINE, MAX_TAGS, TagsWriter};
+use crate::metric::{MAX_LINE, MAX_TAGS, MetricError, Tags, TagsWriter};
+
+/// Reads tags from their JSON text: `null`, a string as [`Tags`] has it, an object or a list. Uses `writer` unless they are
+/// one piece of text already.
+pub(super) fn read<'t>(json: &'t str, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError> {
+    match json.as_bytes().first() {
+        Some(b'n') => Ok(Tags::NONE),
+        Some(b'"') => match string(json) {
+            Some(Cow::Borrowed(text)) => Tags::parse(text),
+            Some(Cow::Owned(text)) => {
+                *writer = TagsWriter::from(text);
+                Tags::parse(writer.as_str())
+            }
+            None => Err(MetricError::Tags),
+        },
+        _ => {
+            let mut json = serde_json::Deserializer::from_str(json);
+            json.deserialize_any(TagsVisitor(writer)).map_err(|_| MetricError::Tags)?;
+            Tags::parse(writer.as_str())
+        }
+    }
+}
 
 /// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
-pub(super) struct TagsVisitor<'t>(pub &'t mut TagsWriter);
+struct TagsVisitor<'t>(&'t mut TagsWriter);
 
 impl TagsVisitor<'_> {
     /// Counts a tag; refuses one too many, and more text than fits in a line, whatever else would be written.
@@ -63,7 +84,7 @@ impl<'de> Visitor<'de> for TagsVisitor<'_> {
                 // The way to say that there is no such tag.
                 "null" => {}
                 flag @ ("true" | "false") => self.0.push(&key, flag),
-                _ => match param(Some(value)) {
+                _ => match param(value.get()) {
                     Param::Text(value) => self.0.push(&key, &value),
                     Param::Absent => self.0.push(&key, ""),
                     Param::Invalid => return Err(A::Error::custom("a tag's value is no text")),
@@ -87,8 +108,7 @@ impl<'de> Visitor<'de> for TagsVisitor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::json::Object;
-    use crate::metric::MetricError;
+    use crate::ingest::json::{Fields as _, Object};
 
     fn tags(json: &str) -> Result<Vec<(String, Option<String>)>, MetricError> {
         let text = format!(r#"{{"tags":{json}}}"#);
