@@ -1,4 +1,4 @@
-//! What the requests of one worker share, and nothing outside it touches.
+//! The state that the requests of one worker share.
 
 use std::rc::Rc;
 
@@ -15,25 +15,25 @@ use crate::statsd::line;
 use crate::telemetry::refusals::Refusals;
 use crate::upstream::queue::Upstream;
 
-/// One worker's state, as its requests see it.
+/// The state of one worker that its requests use.
 pub(crate) struct Context {
-    /// What the operator decided for good.
+    /// The settings that do not change.
     pub settings: Settings,
     /// The settings that may change.
     pub policy: CurrentPolicy,
-    /// How lines are written.
+    /// The format of lines.
     pub encoding: Encoding,
-    /// The way to StatsD.
+    /// The queue towards StatsD.
     pub upstream: Upstream,
-    /// The memory for requests that are not there whole.
+    /// The memory for unfinished requests.
     pub budget: Budget,
-    /// Turns of batches that take long.
+    /// The turns of long batches.
     pub turns: Turns,
-    /// The page that is served beside the API, if there is one.
+    /// The page beside the API; `None` without `--demo`.
     pub site: Option<Site>,
-    /// Requests that were refused.
+    /// Counts refused requests.
     pub refusals: Refusals,
-    /// The clock.
+    /// The clock and the connections of the worker.
     pub deadlines: Rc<Deadlines>,
 }
 
