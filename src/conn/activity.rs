@@ -1,7 +1,7 @@
-//! What one connection is doing, and since when.
+//! The state of one connection, and the time of its beginning.
 //!
 //! The parts of a connection tell its [`Activity`] each event, which costs a load and a store. The states and their
-//! transitions are in [`state`]; the sweep of [`Deadlines`] reads the state and tells the connection what to do by a
+//! transitions are in [`state`]; the sweep of [`Deadlines`] reads the state and instructs the connection by a
 //! [`Directive`].
 
 mod heads;

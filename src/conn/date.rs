@@ -62,7 +62,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(1_795_521_600 + seconds)
     }
 
-    /// Whether an answer has a date of ours, once the clock was seen at `now`.
+    /// True if an answer gets a date here, after a reading of the clock at `now`.
     fn is_corrected(clock: &AnswerDate, now: SystemTime) -> bool {
         let mut headers = HeaderMap::new();
         clock.look_at(now);

@@ -1,4 +1,4 @@
-//! Tokens: where they stand, how long they are valid, what they grant, and what none may have.
+//! Tests of tokens: their sources, times, grants, and forbidden content.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ fn token(algorithm: Algorithm, header: &str, claims: &str) -> Vec<u8> {
     format!("{message}.{signature}").into_bytes()
 }
 
-/// What `verifier` says of a token at a time, without the grant.
+/// Verifies a token at a time, without the grant.
 fn verify(verifier: &Verifier, token: &[u8], now: f64) -> Result<(), AuthError> {
     verifier.verify(token, now).map(drop)
 }
