@@ -4,6 +4,7 @@
 //! takes no other metric with it. Numbers are taken as the digits that came, without a float in between.
 
 mod plain_object;
+mod plain_tags;
 mod scan;
 mod tags;
 mod text;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::ingest::json::scan::{Scan, Token};
-use crate::ingest::json::{Fields, param, params, tags};
+use crate::ingest::json::{Fields, param, params, plain_tags};
 use crate::ingest::params::{Param, Params};
 use crate::metric::{Kind, MetricError, Tags, TagsWriter};
 
@@ -213,7 +213,7 @@ impl<'a> Fields<'a> for PlainFields<'a> {
         'a: 't,
     {
         match self.object.tags.of(self.text) {
-            json if self.object.json & TAGS != 0 => tags::read(json, writer),
+            json if self.object.json & TAGS != 0 => plain_tags::read(json, writer),
             "" => Ok(Tags::NONE),
             text => Tags::parse(text),
         }
