@@ -136,7 +136,7 @@ pub(crate) struct Worker {
     http2: Rc<Http2<Api>>,
 }
 
-/// The way to the daemons, as the configuration spreads metrics over them.
+/// The sink of all metrics, which routes them to the daemons by the configuration.
 fn router(config: &Config, daemons: Vec<Daemon>) -> Router {
     let urls = daemons.iter().map(|daemon| daemon.address.location.to_string());
     let shards = Shards::new(config.encoding.prefix().as_str(), urls);

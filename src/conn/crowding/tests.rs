@@ -1,4 +1,4 @@
-//! The order in which connections are closed, their graces, and demands for a place.
+//! The order in which connections are closed, their graces, and demands for a permit.
 
 use super::*;
 
