@@ -12,7 +12,7 @@ NODE := node:nodejs+npm npm:npm
 .NOTPARALLEL:
 
 .PHONY: all setup test about-test quick client browser screenshot lint doc msrv deny bench microbench fuzz static image \
-	test-image
+	test-image fleet
 
 # The static binary of the image, for the architecture of this machine.
 MACHINE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -88,13 +88,20 @@ test-image: static
 	$(call need,$(CONTAINERS))
 	IMAGE_BINARY=$(STATIC) cargo test --locked --test image
 
+# Tests a fleet on loopback addresses: HAProxy and nginx in front of three proxies in front of three StatsD. It checks exact
+# totals, a rolling restart, and a StatsD that is killed. FLEET_SECONDS is the duration of each load.
+FLEET_SECONDS ?= 10
+fleet: tests/statsd/node_modules/.installed
+	$(call need,$(RUST) $(NODE) haproxy:haproxy nginx:nginx-light)
+	FLEET_SECONDS=$(FLEET_SECONDS) cargo test --locked --test fleet -- --test-threads=1 --nocapture
+
 # Checks the formatting, and treats warnings of the compiler and of clippy as errors.
 lint:
 	$(call need,$(RUST))
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked --test image -- -D warnings
+	cargo clippy --locked --test image --test fleet -- -D warnings
 	cargo clippy --locked --features internals --lib --bench micro -- -D warnings
 
 # Builds the documentation of the crate, with its private items. A broken link is an error.

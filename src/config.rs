@@ -3,6 +3,7 @@
 //!
 //! All mistakes are collected before the first is reported. Nothing here opens a socket.
 
+pub(crate) mod address;
 pub(crate) mod arguments;
 pub(crate) mod check;
 pub(crate) mod flag;
@@ -36,9 +37,11 @@ pub(crate) struct Config {
     pub api: api::settings::Settings,
     /// The settings of the HTTP interface and of TLS that may change while the server runs.
     pub policy: PolicySettings,
-    /// The format of the lines that StatsD gets.
+    /// The format by which metrics are read: what the daemons of all addresses understand.
     pub encoding: Encoding,
-    /// The path to StatsD.
+    /// The format of the lines for each address of StatsD.
+    pub encodings: Vec<Encoding>,
+    /// The paths to StatsD.
     pub upstream: upstream::settings::Settings,
     /// The format of log lines.
     pub log_format: Format,

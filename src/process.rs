@@ -15,6 +15,7 @@ use crate::net::tls::Tls;
 use crate::server::signals::{self, Shutdown};
 use crate::server::{self, Process};
 use crate::telemetry::log::Log;
+use crate::upstream::address::Address;
 use crate::upstream::resolver::Endpoint;
 use tracing::{error, info, warn};
 
@@ -90,7 +91,8 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
     let http = listener.local_addr()?;
     let demo = if config.demo { Some(demo::start(process.supervisor.clone())?) } else { None };
     if let Some((receiver, ..)) = &demo {
-        config.upstream.endpoint = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
+        let endpoint = Endpoint { host: receiver.ip().to_string(), port: receiver.port() };
+        config.upstream.addresses = vec![Address::udp(endpoint)];
     }
     // The limit on open files may allow fewer connections. The start line shows the number in use.
     config.server.max_connections = server::max_connections(&config);
@@ -110,6 +112,9 @@ fn serve(mut config: Config, process: &Process, shutdown: Arc<Shutdown>) -> Resu
         shutdown.asked().await;
     };
     let result = server::serve(Arc::new(config), listener, tls, site, process.clone(), asked);
+    for delivery in process.counters.of_each_address() {
+        info!("{delivery}");
+    }
     info!("stopped: {}", process.counters);
     if let Some(console) = console {
         console.finish();

@@ -16,7 +16,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::runtime::{Builder, LocalRuntime};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
 use tracing::warn;
 
 use crate::api::site::Site;
@@ -26,9 +26,11 @@ use crate::net::listener::Listener;
 use crate::net::tls::Tls;
 use crate::server::acceptor::{Acceptor, LAST_ACCEPTS, WorkerHandle};
 use crate::server::supervisor::Supervisor;
-use crate::server::worker::{Worker, WorkerConfig};
+use crate::server::worker::{Daemon, Worker, WorkerConfig};
 use crate::telemetry::counters::Counters;
+use crate::telemetry::delivery::Delivery;
 use crate::telemetry::refusals::RefusalSummary;
+use crate::upstream::address::Address;
 use crate::upstream::outage::Outage;
 use crate::upstream::resolver::{self, Target};
 
@@ -37,9 +39,11 @@ use crate::upstream::resolver::{self, Target};
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// File descriptors other than connections: standard streams, log, listener, signals and their event queue, a name look-up,
-/// the demo; and for each worker its event queue (twice), its waker, its end of the signals, and two sockets to StatsD.
+/// the demo; for each worker its event queue (twice), its waker and its end of the signals; and for each StatsD of a worker
+/// two sockets.
 const RESERVED_FILES: u64 = 20;
-const RESERVED_FILES_PER_WORKER: u64 = 6;
+const RESERVED_FILES_PER_WORKER: u64 = 4;
+const RESERVED_FILES_PER_DAEMON: u64 = 2;
 
 /// Why the server cannot run.
 #[derive(Debug, Error)]
@@ -74,9 +78,8 @@ pub(crate) fn serve(
 ) -> Result<(), ServeError> {
     let Process { counters, supervisor } = process;
     let summary = Arc::new(RefusalSummary::new(Arc::clone(&counters)));
-    let outage = Arc::new(Outage::new(config.upstream.endpoint.to_string()));
+    let (daemons, watched) = daemons(&config, &counters);
     let lifecycle = Arc::new(Lifecycle::default());
-    let (target_sender, target) = watch::channel(Target::Unknown);
     let mut workers = Vec::new();
     let mut worker_configs = Vec::new();
     for _ in 0..config.server.threads {
@@ -86,9 +89,7 @@ pub(crate) fn serve(
             config: Arc::clone(&config),
             tls: tls.clone(),
             site: site.clone(),
-            target: target.clone(),
-            outage: Arc::clone(&outage),
-            counters: Arc::clone(&counters),
+            daemons: daemons.clone(),
             summary: Arc::clone(&summary),
             supervisor: supervisor.clone(),
             lifecycle: Arc::clone(&lifecycle),
@@ -102,13 +103,9 @@ pub(crate) fn serve(
     let threads = start_threads(worker_configs, &supervisor).map_err(ServeError::Worker)?;
     let acceptor =
         Acceptor { workers, max_connections: max_connections(&config), lifecycle, supervisor: supervisor.clone() };
-    let endpoint = config.upstream.endpoint.clone();
     let result = main_runtime.block_on(async {
         let listener = Listener::new(listener).map_err(ServeError::Worker)?;
-        let reports = Arc::clone(&outage);
-        let resolver = supervisor.spawn_endless("resolver", async move {
-            tokio::join!(resolver::run(endpoint, &reports.failed, target_sender), reports.report());
-        });
+        let resolvers: Vec<AbortHandle> = watched.into_iter().map(|daemon| daemon.watch(&supervisor)).collect();
         // When the accept loop ends, it drops the senders of the workers' inboxes, and the workers drain.
         supervisor.spawn("accept loop", acceptor.run(listener, shutdown));
         if let Err(error) = work(own).await {
@@ -117,14 +114,51 @@ pub(crate) fn serve(
         // On another thread, since this one runs the accept loop. The supervisor has noted each thread that failed.
         let joined = spawn_blocking(move || threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count());
         let _ = joined.await;
-        resolver.abort();
+        resolvers.iter().for_each(AbortHandle::abort);
         Ok(())
     });
     // A pending name look-up must not delay the exit.
     main_runtime.shutdown_background();
-    outage.finish();
+    daemons.iter().for_each(|daemon| daemon.outage.finish());
     summary.finish();
     result.and_then(|()| supervisor.failure().map_or(Ok(()), |name| Err(ServeError::Ended(name))))
+}
+
+/// A StatsD whose address is looked up.
+struct Watched {
+    address: Address,
+    target: watch::Sender<Target>,
+    outage: Arc<Outage>,
+}
+
+impl Watched {
+    /// Looks its name up, and logs what goes wrong, for ever.
+    fn watch(self, supervisor: &Supervisor) -> AbortHandle {
+        supervisor.spawn_endless("resolver", async move {
+            let Self { address, target, outage } = self;
+            tokio::join!(resolver::run(address, &outage.failed, target), outage.report());
+        })
+    }
+}
+
+/// What the workers share of each StatsD, and what one of them does for all.
+fn daemons(config: &Config, counters: &Counters) -> (Vec<Daemon>, Vec<Watched>) {
+    let delivery = |address: &Address| Delivery::new(address.name.clone(), address.location.certainty());
+    let deliveries = counters.open(|| config.upstream.addresses.iter().map(delivery).collect());
+    let pairs = config.upstream.addresses.iter().zip(&config.encodings).zip(deliveries);
+    let daemons = pairs.map(|((address, encoding), delivery)| {
+        let outage = Arc::new(Outage::new(address.name.clone()));
+        let (sender, target) = watch::channel(Target::Unknown);
+        let daemon = Daemon {
+            address: address.clone(),
+            encoding: encoding.clone(),
+            target,
+            outage: Arc::clone(&outage),
+            delivery: Arc::clone(delivery),
+        };
+        (daemon, Watched { address: address.clone(), target: sender, outage })
+    });
+    daemons.unzip()
 }
 
 /// Starts a thread for each worker but the first.
@@ -159,7 +193,9 @@ pub(crate) fn max_connections(config: &Config) -> usize {
             limit.current = limit.maximum;
         }
     }
-    let reserved = RESERVED_FILES + RESERVED_FILES_PER_WORKER * config.server.threads as u64;
+    let daemons = config.upstream.addresses.len() as u64;
+    let per_worker = RESERVED_FILES_PER_WORKER + RESERVED_FILES_PER_DAEMON * daemons;
+    let reserved = RESERVED_FILES + per_worker * config.server.threads as u64;
     let files = limit.current.map_or(usize::MAX, |files| files.saturating_sub(reserved) as usize).max(1);
     if files < config.server.max_connections {
         warn!(

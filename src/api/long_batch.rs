@@ -119,7 +119,7 @@ pub(crate) fn take(
         return begin(context, Work::Body(content_type, body), limits);
     }
     let mut batch = Batch::new(content_type, body.bytes.clone(), limits.cap)?;
-    if body.bytes.len() <= SLICE && batch.advance(&context.encoding, &mut &**context)? {
+    if body.bytes.len() <= SLICE && context.advance(&mut batch)? {
         return Ok(FirstSlice::Done(batch.into_report()));
     }
     begin(context, Work::Batch(batch, body), limits)
@@ -169,7 +169,7 @@ async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refu
     };
     loop {
         yield_now().await;
-        if batch.advance(&context.encoding, &mut &**context)? {
+        if context.advance(&mut batch)? {
             return Ok(batch.into_report());
         }
     }

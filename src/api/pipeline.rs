@@ -107,9 +107,9 @@ pub(crate) fn respond(
                 }
             }
         };
-        let answer = Ok(answer(&head, done));
-        // An answer is moved as rarely as can be: to copy one costs as much as to write its head.
-        if let Ok(answer) = &answer {
+        let mut answer = Ok(answer(&head, done));
+        // Headers of all answers belong here. An answer is rarely moved: to copy one costs as much as to write its head.
+        if let Ok(answer) = &mut answer {
             log.end(&context.refusals, &requester, &head, answer);
         }
         answer

@@ -73,7 +73,7 @@ pub(crate) struct Endpoint {
 }
 
 /// Every path without a key. The metrics' paths are `/{resource}/{key}`, see [`RESOURCES`].
-static ENDPOINTS: [Endpoint; 3] = [
+static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/heartbeat",
         methods: Methods::Read,

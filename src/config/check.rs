@@ -10,6 +10,8 @@ use crate::config::flags::{self, FLAGS};
 use crate::config::{Config, ConfigErrors};
 use crate::net::tls::TlsFiles;
 use crate::statsd::encoding::Encoding;
+use crate::upstream::address::{Address, Route};
+use crate::upstream::resolver::Endpoint;
 
 /// The default port with `--demo`: it needs no privilege.
 const DEMO_PORT: u16 = 8080;
@@ -56,6 +58,11 @@ impl<'a> Check<'a> {
         Some((value, given))
     }
 
+    /// What was given for a flag, on the command line or in the environment, unless it is empty.
+    fn typed(&self, flag: &Flag) -> Option<&'a Given> {
+        self.line.given(flag).filter(|given| !given.value.is_empty())
+    }
+
     /// Checks the flags that depend on each other, and fills their settings. Call it after all flags were read.
     pub(crate) fn rules(&mut self, config: &mut Config) {
         if config.demo && self.line.given(&flags::HTTP_PORT).is_none() {
@@ -63,14 +70,23 @@ impl<'a> Check<'a> {
         }
         self.warn_of_endless(&[&flags::HTTP_TIMEOUT_READ, &flags::HTTP_TIMEOUT_WRITE, &flags::HTTP_TIMEOUT_IDLE]);
         config.policy.tls = self.tls();
+        config.upstream.addresses = self.addresses();
+        self.check_route(config.upstream.route, config.upstream.failover, config.upstream.addresses.len());
         self.warn_of_prefix();
-        self.add_tags(&mut config.encoding);
+        config.encodings = self.encodings(&config.encoding, &config.upstream.addresses);
+        if let Some(common) = Encoding::common(&mut config.encodings) {
+            config.encoding = common;
+        }
         config.policy.secret = self.secret();
         self.warn_of_compatibility();
     }
 
+    /// Notes a mistake, once: of several dialects each may find it.
     fn refuse(&mut self, origin: &str, shown: &str, rule: &str) {
-        self.errors.push(format!("{origin} {shown:?}: {rule}"));
+        let error = format!("{origin} {shown:?}: {rule}");
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
     }
 
     fn warn_of_endless(&mut self, timeouts: &[&Flag]) {
@@ -112,6 +128,56 @@ impl<'a> Check<'a> {
         Some(file.into())
     }
 
+    /// The daemons: those of `--statsd-address`, or the one of the two older flags.
+    fn addresses(&mut self) -> Vec<Address> {
+        let mut addresses = match self.value(&flags::STATSD_ADDRESS) {
+            Some((addresses, given)) if !addresses.is_empty() => {
+                self.refuse_mixed(&given, &[&flags::STATSD_HOST, &flags::STATSD_PORT]);
+                addresses
+            }
+            _ => {
+                let (host, port) = (self.value(&flags::STATSD_HOST), self.value(&flags::STATSD_PORT));
+                host.zip(port).map(|((host, _), (port, _))| Address::udp(Endpoint { host, port })).into_iter().collect()
+            }
+        };
+        // Its default is that of UDP alone.
+        if let (Some(_), Some((bytes, _))) =
+            (self.typed(&flags::STATSD_PACKET_SIZE), self.value(&flags::STATSD_PACKET_SIZE))
+        {
+            for address in addresses.iter_mut().filter(|address| !address.location.is_stream()) {
+                address.packet_size = bytes;
+            }
+        }
+        addresses
+    }
+
+    /// Two ways to name the daemon contradict each other, even where both mean the same.
+    fn refuse_mixed(&mut self, address: &Given, others: &[&Flag]) {
+        let others = others.iter().filter_map(|flag| self.typed(flag));
+        let errors = others.map(|given| {
+            format!(
+                "{} and {} are both given: name every daemon by {}, as in udp://HOST:PORT",
+                address.origin, given.origin, address.origin
+            )
+        });
+        let errors: Vec<String> = errors.collect();
+        self.errors.extend(errors);
+    }
+
+    /// What is said of several addresses where there is one, and of shards where there are none, has no effect.
+    fn check_route(&mut self, route: Route, failover: bool, addresses: usize) {
+        if addresses < 2 {
+            let failover = self.typed(&flags::STATSD_FAILOVER).filter(|_| failover);
+            let given = self.typed(&flags::STATSD_ROUTE).into_iter().chain(failover);
+            let warnings = given.map(|given| format!("{} has no effect: StatsD has one address", given.origin));
+            let warnings: Vec<String> = warnings.collect();
+            self.warnings.extend(warnings);
+        } else if failover && route == Route::Mirror {
+            self.errors
+                .push("--statsd-failover needs --statsd-route shard: a mirror has all metrics anyway".to_owned());
+        }
+    }
+
     fn warn_of_prefix(&mut self) {
         if let Some((prefix, given)) = self.value(&flags::METRIC_PREFIX)
             && prefix.is_daemons_own()
@@ -124,14 +190,29 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// The format of the lines for each address: that of `base`, with the dialect of the address and the tags of the server.
+    fn encodings(&mut self, base: &Encoding, addresses: &[Address]) -> Vec<Encoding> {
+        let mut known: Vec<Encoding> = Vec::new();
+        for address in addresses {
+            let dialect = address.dialect.unwrap_or(base.dialect());
+            let encoding = match known.iter().find(|known| std::ptr::eq(known.dialect(), dialect)) {
+                Some(known) => known.clone(),
+                None => self.with_tags(Encoding::new(base.prefix().clone(), dialect)),
+            };
+            known.push(encoding);
+        }
+        known
+    }
+
     /// Adds the tags of the server. The dialect decides which ones are valid.
-    fn add_tags(&mut self, encoding: &mut Encoding) {
-        let Some((tags, given)) = self.value(&flags::STATSD_TAG) else { return };
+    fn with_tags(&mut self, mut encoding: Encoding) -> Encoding {
+        let Some((tags, given)) = self.value(&flags::STATSD_TAG) else { return encoding };
         for tag in tags {
             if let Err(error) = encoding.add_tag(&tag) {
                 self.refuse(&given.origin, &tag, &error.to_string());
             }
         }
+        encoding
     }
 
     fn secret(&mut self) -> Option<Secret> {

@@ -17,6 +17,7 @@ use crate::statsd::dialect::Dialect;
 use crate::statsd::encoding::Encoding;
 use crate::statsd::packer::MAX_DATAGRAM;
 use crate::telemetry::log::Format;
+use crate::upstream::address::{Address, Route};
 
 /// The largest value of `--http-max-body-size`, in bytes.
 const MAX_BODY: u32 = 64 * 1024 * 1024;
@@ -108,17 +109,33 @@ table! {
     STATSD_HOST: String = Typed::new(
         "statsd-host", "127.0.0.1", Group::Statsd, values::STATSD_HOST,
         "Address or name of StatsD; a name is resolved again every 30 s",
-        |config, host| config.upstream.endpoint.host = host,
+        by_rule,
     );
     STATSD_PORT: u16 = Typed::new(
         "statsd-port", "8125", Group::Statsd, values::port(1),
         "UDP port of StatsD",
-        |config, port| config.upstream.endpoint.port = port,
+        by_rule,
+    );
+    STATSD_ADDRESS: Vec<Address> = Typed::new(
+        "statsd-address", "", Group::Statsd, values::STATSD_ADDRESSES,
+        "Replaces host and port: udp://HOST:PORT, tcp://HOST:PORT, unix:///PATH or unix-stream:///PATH; a dialect may stand \
+         before it, as in datadog+unix:///PATH; may be given several times",
+        by_rule,
+    );
+    STATSD_ROUTE: Route = Typed::new(
+        "statsd-route", "shard", Group::Statsd, values::ROUTE,
+        "With several addresses: shard chooses one for each metric by its name, mirror sends every metric to all",
+        |config, route| config.upstream.route = route,
+    );
+    STATSD_FAILOVER: bool = Typed::new(
+        "statsd-failover", "false", Group::Statsd, values::SWITCH,
+        "With shard: while an address is unreachable, send its metrics to the others, which then hold parts of its series",
+        |config, on| config.upstream.failover = on,
     );
     STATSD_PACKET_SIZE: usize = Typed::new(
         "statsd-packet-size", "1432", Group::Statsd, values::bytes(64, MAX_DATAGRAM as u32),
-        "Largest datagram in bytes; a longer line gets a datagram of its own",
-        |config, bytes| config.upstream.packet_size = bytes,
+        "Largest datagram in bytes, by default 8192 to a Unix socket; a longer line gets a datagram of its own",
+        by_rule,
     );
     STATSD_DIALECT: &'static Dialect = Typed::new(
         "statsd-dialect", "statsd", Group::Statsd, values::DIALECT,

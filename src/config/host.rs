@@ -27,7 +27,7 @@ pub(crate) enum HostError {
         port: Option<String>,
     },
     /// The path of a socket.
-    #[error("must be a host: Unix sockets are not supported")]
+    #[error("must be a host: Unix sockets are not supported here")]
     UnixSocket,
     /// Several hosts.
     #[error("must be one host")]
@@ -52,6 +52,9 @@ impl HostError {
         match self {
             Self::Port { host, port } => format!("{self}; use {}", flags(side, host, Some(port))),
             Self::Url { host: Some(host), port } => format!("{self}; use {}", flags(side, host, port.as_deref())),
+            Self::UnixSocket if side == "statsd" => {
+                format!("{self}; use --statsd-address unix:///PATH or unix-stream:///PATH")
+            }
             Self::UnixSocket => format!("{self}; use {}", flags(side, "127.0.0.1", Some("PORT"))),
             Self::Character if side == "http" => format!("{self}; --http-host= (empty) listens on all addresses"),
             _ => self.to_string(),
@@ -195,11 +198,11 @@ mod tests {
             ("udp://", "must be a host, not a URL"),
             (
                 "/run/statsd.sock",
-                "must be a host: Unix sockets are not supported; use --statsd-host 127.0.0.1 --statsd-port PORT",
+                "must be a host: Unix sockets are not supported here; use --statsd-address unix:///PATH or unix-stream:///PATH",
             ),
             (
                 "unix:///run/statsd.sock",
-                "must be a host: Unix sockets are not supported; use --statsd-host 127.0.0.1 --statsd-port PORT",
+                "must be a host: Unix sockets are not supported here; use --statsd-address unix:///PATH or unix-stream:///PATH",
             ),
             ("a,b", "must be one host"),
             (" 127.0.0.1", "must be a host, without spaces"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::quantity::size;
+use crate::upstream::address::{Address, Route};
 
 impl Config {
     /// The line that says that the server listens on `http`, with all settings that affect requests.
@@ -21,24 +22,58 @@ impl Config {
         format!(
             "listening on {scheme}://{http}, sending to StatsD at {}, tokens {tokens}required, prefix {prefix}, \
              base path {base}, dialect {}, threads {}; {}",
-            self.upstream.endpoint,
-            self.encoding.dialect().name,
+            self.daemons(),
+            self.dialects(),
             self.server.threads,
             self.limits(),
         )
     }
 
+    /// The addresses of StatsD, and how metrics are spread over several.
+    fn daemons(&self) -> String {
+        let name = |address: &Address| {
+            let dialect = address.dialect.map(|dialect| format!("{}+", dialect.name)).unwrap_or_default();
+            format!("{dialect}{}", address.name)
+        };
+        let names: Vec<String> = self.upstream.addresses.iter().map(name).collect();
+        let route = match self.upstream.route {
+            _ if names.len() < 2 => "",
+            Route::Shard if self.upstream.failover => " (shard, failover)",
+            Route::Shard => " (shard)",
+            Route::Mirror => " (mirror)",
+        };
+        format!("{}{route}", names.join(" and "))
+    }
+
+    /// The dialects in use, each once.
+    fn dialects(&self) -> String {
+        let mut names: Vec<&str> = self.encodings.iter().map(|encoding| encoding.dialect().name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(" and ")
+    }
+
+    /// The sizes of datagrams, each once.
+    fn packet_sizes(&self) -> String {
+        let datagrams = self.upstream.addresses.iter().filter(|address| !address.location.is_stream());
+        let mut sizes: Vec<usize> = datagrams.map(|address| address.packet_size).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let sizes: Vec<String> = sizes.into_iter().map(size).collect();
+        if sizes.is_empty() { String::new() } else { format!(", datagram {}", sizes.join(" or ")) }
+    }
+
     fn limits(&self) -> String {
         let timeout = |time: Option<Duration>| time.map_or("none".to_owned(), |time| format!("{} s", time.as_secs()));
         format!(
-            "limits: body {}, batch {}, connections {}, read {}, write {}, idle {}, datagram {}",
+            "limits: body {}, batch {}, connections {}, read {}, write {}, idle {}{}",
             size(self.policy.limits.max_body_size),
             size(self.policy.limits.max_batch_size),
             self.server.max_connections,
             timeout(self.timeouts.read),
             timeout(self.timeouts.write),
             timeout(self.timeouts.idle),
-            size(self.upstream.packet_size),
+            self.packet_sizes(),
         )
     }
 
@@ -97,6 +132,13 @@ mod tests {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains("0123"), "{line}");
+        let addresses = "--statsd-address=udp://a,datadog+unix:///b,tcp://c";
+        let line = config(&[addresses, "--statsd-failover"]).start_line(address("127.0.0.1:80"));
+        let daemons = "to StatsD at udp://a:8125 and datadog+unix:///b and tcp://c:8125 (shard, failover), ";
+        assert!(line.contains(daemons) && line.contains("dialect datadog and statsd"), "{line}");
+        assert!(line.ends_with("datagram 1432 bytes or 8 KiB"), "{line}");
+        let line = config(&["--statsd-address=tcp://c"]).start_line(address("127.0.0.1:80"));
+        assert!(line.contains("to StatsD at tcp://c:8125, ") && !line.contains("datagram"), "{line}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::statsd::packer::DEFAULT_PACKET_SIZE;
+use crate::upstream::address::Route;
 
 fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
     Config::new(&CommandLine::read(args.iter().map(std::ffi::OsString::from), |_| None))
@@ -13,12 +14,16 @@ fn config(args: &[&str]) -> Result<Config, ConfigErrors> {
 fn the_defaults_match_the_documents() {
     let config = config(&[]).expect("the defaults are sound");
     assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 80));
-    assert_eq!(config.upstream.endpoint.to_string(), "127.0.0.1:8125");
+    let [address] = &config.upstream.addresses[..] else { panic!("one address") };
+    assert_eq!(
+        (address.name.as_str(), address.location.to_string().as_str()),
+        ("127.0.0.1:8125", "udp://127.0.0.1:8125")
+    );
     let seconds = |timeout: Option<Duration>| timeout.map(|t| t.as_secs());
     let Timeouts { read, write, idle } = config.timeouts;
     assert_eq!((seconds(read), seconds(write), seconds(idle)), (Some(5), Some(5), Some(75)));
     assert_eq!(
-        (config.policy.limits.max_body_size, config.server.max_connections, config.upstream.packet_size),
+        (config.policy.limits.max_body_size, config.server.max_connections, address.packet_size),
         (65536, 10000, 1432)
     );
     assert!(config.policy.secret.is_none() && config.policy.tls.is_none() && config.warnings.is_empty());
@@ -26,7 +31,7 @@ fn the_defaults_match_the_documents() {
 
 #[test]
 fn the_default_packet_size_is_that_of_the_packer() {
-    assert_eq!(config(&[]).expect("the defaults are sound").upstream.packet_size, DEFAULT_PACKET_SIZE);
+    assert_eq!(flags::STATSD_PACKET_SIZE.default, DEFAULT_PACKET_SIZE.to_string());
 }
 
 #[test]
@@ -141,8 +146,72 @@ fn each_flag_fills_its_setting() {
     assert_eq!(config.policy.secret.expect("one is given").expose(), b"0123456789abcdef0123456789abcdef");
     let api::settings::Settings { routes, listen_host, verbose } = config.api;
     assert_eq!((routes.base.as_str(), listen_host.as_str(), verbose), ("/seven", "localhost", true));
-    assert_eq!((config.upstream.endpoint.to_string().as_str(), config.upstream.packet_size), ("daemon:10", 110));
+    let [address] = &config.upstream.addresses[..] else { panic!("one address") };
+    assert_eq!((address.name.as_str(), address.packet_size), ("daemon:10", 110));
     let encoding = config.encoding;
     assert_eq!((encoding.prefix().as_str(), encoding.dialect().name, encoding.tags()), ("web.", "datadog", "a:b,c:d"));
     assert!(config.demo && config.log_format == Format::Json && config.warnings.is_empty());
+}
+
+#[test]
+fn each_address_has_its_transport_dialect_and_packet_size() {
+    let addresses = "--statsd-address=udp://a,unix:///b";
+    let config = config(&[addresses, "--statsd-address", "datadog+tcp://c:1", "--statsd-tag=k=v", "--metric-prefix=p"]);
+    let config = config.expect("sound flags");
+    let names: Vec<&str> = config.upstream.addresses.iter().map(|address| address.name.as_str()).collect();
+    assert_eq!(names, ["udp://a:8125", "unix:///b", "tcp://c:1"]);
+    let sizes: Vec<usize> = config.upstream.addresses.iter().map(|address| address.packet_size).collect();
+    assert_eq!(sizes, [1432, 8192, 1432]);
+    let dialects: Vec<&str> = config.encodings.iter().map(|encoding| encoding.dialect().name).collect();
+    assert_eq!(dialects, ["statsd", "statsd", "datadog"]);
+    assert!(config.encodings.iter().all(|encoding| encoding.tags() == "k:v" && encoding.prefix().as_str() == "p."));
+    assert!(!config.encoding.dialect().shifts, "the agent has none");
+    assert_eq!((config.upstream.route, config.upstream.failover), (Route::Shard, false));
+}
+
+#[test]
+fn a_packet_size_that_is_given_holds_for_all_datagrams() {
+    let config = config(&["--statsd-address=udp://a,unix:///b,tcp://c", "--statsd-packet-size=512"]).expect("sound");
+    let sizes: Vec<usize> = config.upstream.addresses.iter().map(|address| address.packet_size).collect();
+    assert_eq!(sizes, [512, 512, 1432]);
+}
+
+#[test]
+fn addresses_and_the_older_flags_exclude_each_other() {
+    let errors = config(&["--statsd-address=udp://a", "--statsd-port=1"]).expect_err("two ways").0;
+    assert_eq!(
+        errors,
+        [
+            "--statsd-address and --statsd-port are both given: name every daemon by --statsd-address, as in udp://HOST:PORT"
+        ]
+    );
+    let env = |name: &str| (name == "STATSD_HTTP_PROXY_STATSD_ADDRESS").then(|| "tcp://a:1,tcp://b:1".into());
+    let line = CommandLine::read(["--statsd-host=a".into()], env);
+    let errors = Config::new(&line).expect_err("two ways").0;
+    assert!(errors[0].starts_with("STATSD_HTTP_PROXY_STATSD_ADDRESS and --statsd-host are both given"), "{errors:?}");
+    let line = CommandLine::read(["--statsd-host=".into()], env);
+    assert_eq!(Config::new(&line).expect("an empty value counts as unset").upstream.addresses.len(), 2);
+}
+
+#[test]
+fn what_is_said_of_several_addresses_needs_several() {
+    let warnings = config(&["--statsd-route=mirror", "--statsd-failover"]).expect("sound").warnings;
+    assert_eq!(
+        warnings,
+        [
+            "--statsd-route has no effect: StatsD has one address",
+            "--statsd-failover has no effect: StatsD has one address"
+        ]
+    );
+    let several = "--statsd-address=udp://a,udp://b";
+    let errors = config(&[several, "--statsd-route=mirror", "--statsd-failover"]).expect_err("a contradiction").0;
+    assert!(errors[0].starts_with("--statsd-failover needs --statsd-route shard"), "{errors:?}");
+    let errors = config(&[several, "--statsd-route=mirrors"]).expect_err("a misspelling").0;
+    assert_eq!(errors, ["--statsd-route \"mirrors\": must be one of shard, mirror: did you mean \"mirror\"?"]);
+}
+
+#[test]
+fn a_tag_is_refused_once_whichever_dialect_refuses_it() {
+    let errors = config(&["--statsd-address=udp://a,datadog+udp://b", "--statsd-tag=none"]).expect_err("no value").0;
+    assert_eq!(errors, ["--statsd-tag \"none\": must be key=value"]);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::address;
 use crate::config::flag::Kind;
 use crate::config::host;
 use crate::config::quantity::{Range, Unit};
@@ -9,6 +10,7 @@ use crate::config::suggestion::{nearest, question};
 use crate::metric::Prefix;
 use crate::statsd::dialect::{DIALECTS, Dialect};
 use crate::telemetry::log::Format;
+use crate::upstream::address::{Address, Route};
 
 /// The longest timeout, in seconds: a day. A longer one is a mistake in the unit.
 const TIMEOUT_MAX: u64 = 86_400;
@@ -113,11 +115,18 @@ pub(crate) const LISTEN_HOST: Reader<String> = Reader::Text {
 pub(crate) const STATSD_HOST: Reader<String> =
     Reader::Text { kind: Kind::Value("HOST"), parse: |text| read_host("statsd", text) };
 
+/// The addresses of several daemons.
+pub(crate) const STATSD_ADDRESSES: Reader<Vec<Address>> =
+    Reader::Text { kind: Kind::List("URL"), parse: address::parse_list };
+
+/// Which of several daemons a metric goes to.
+pub(crate) const ROUTE: Reader<Route> = Reader::Text { kind: Kind::Value("ROUTE"), parse: route };
+
 /// The path prefix of all endpoints, without its final slash: `/` becomes empty.
 pub(crate) const BASE_PATH: Reader<String> = Reader::Text { kind: Kind::Value("PATH"), parse: base_path };
 
 /// The name of a dialect.
-pub(crate) const DIALECT: Reader<&'static Dialect> = Reader::Text { kind: Kind::Value("NAME"), parse: dialect };
+pub(crate) const DIALECT: Reader<&'static Dialect> = Reader::Text { kind: Kind::Value("NAME"), parse: read_dialect };
 
 /// The prefix of all metric names.
 pub(crate) const PREFIX: Reader<Prefix> = Reader::Text {
@@ -200,13 +209,25 @@ fn base_path(text: &str) -> Result<String, BadValue> {
     }
 }
 
-fn dialect(text: &str) -> Result<&'static Dialect, BadValue> {
+/// Reads the name of a dialect.
+pub(crate) fn read_dialect(text: &str) -> Result<&'static Dialect, BadValue> {
     Dialect::find(text).ok_or_else(|| {
         let names = DIALECTS.map(|dialect| dialect.name);
         let other = DIALECT_SYNONYMS.iter().find(|(other, _)| text.eq_ignore_ascii_case(other));
         let meant = other.map_or_else(|| nearest(text, &names), |(_, name)| vec![*name]);
         one_of(&names, &meant).into()
     })
+}
+
+fn route(text: &str) -> Result<Route, BadValue> {
+    match text {
+        "shard" => Ok(Route::Shard),
+        "mirror" => Ok(Route::Mirror),
+        other => {
+            let names = ["shard", "mirror"];
+            Err(one_of(&names, &nearest(other, &names)).into())
+        }
+    }
 }
 
 fn log_format(text: &str) -> Result<Format, BadValue> {

@@ -142,7 +142,12 @@ impl Handler {
             let (name, action) = signals.next().await?;
             match action {
                 Action::Drain => self.drain(name),
-                Action::Count => info!("{name}: {}", self.counters.all()),
+                Action::Count => {
+                    for delivery in self.counters.of_each_address() {
+                        info!("{name}: {delivery}");
+                    }
+                    info!("{name}: {}", self.counters.all());
+                }
                 Action::Tell(what) => info!("{name}: {what}"),
                 Action::Nothing => {}
             }

@@ -1,10 +1,12 @@
 //! One core's share of the work: its connections, its clock, its socket to StatsD. A request touches nothing that another
 //! worker uses.
 
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -30,8 +32,12 @@ use crate::net::socket::Socket;
 use crate::net::tls::Tls;
 use crate::server::memory;
 use crate::server::supervisor::Supervisor;
-use crate::telemetry::counters::Counters;
+use crate::sinks::router::{Copies, Outlet, Router, Spread};
+use crate::sinks::shard::Shards;
+use crate::statsd::encoding::Encoding;
+use crate::telemetry::delivery::Delivery;
 use crate::telemetry::refusals::{RefusalSummary, Refusals};
+use crate::upstream::address::{Address, Route};
 use crate::upstream::outage::Outage;
 use crate::upstream::queue::Upstream;
 use crate::upstream::resolver::Target;
@@ -77,6 +83,29 @@ impl Drop for ConnectionPermit {
     }
 }
 
+/// What the workers share of a StatsD.
+#[derive(Clone)]
+pub(crate) struct Daemon {
+    /// Where it is.
+    pub address: Address,
+    /// How its lines are written.
+    pub encoding: Encoding,
+    /// Its address, as it is looked up.
+    pub target: watch::Receiver<Target>,
+    /// What goes wrong on the way to it.
+    pub outage: Arc<Outage>,
+    /// What became of its metrics.
+    pub delivery: Arc<Delivery>,
+}
+
+impl Daemon {
+    /// One worker's queue and path to it.
+    fn outlet(self) -> Outlet {
+        let Self { address, encoding, target, outage, delivery } = self;
+        Outlet { encoding, upstream: Upstream::new(address, target, outage, delivery) }
+    }
+}
+
 /// The parts of a worker. It is sent to the worker's thread.
 pub(crate) struct WorkerConfig {
     /// The configuration.
@@ -85,12 +114,8 @@ pub(crate) struct WorkerConfig {
     pub tls: Option<Tls>,
     /// The demo's page; `None` without `--demo`.
     pub site: Option<Site>,
-    /// The address of StatsD.
-    pub target: watch::Receiver<Target>,
-    /// Failures towards StatsD.
-    pub outage: Arc<Outage>,
-    /// The counters of the process.
-    pub counters: Arc<Counters>,
+    /// The StatsD daemons, one at least.
+    pub daemons: Vec<Daemon>,
     /// The refused requests of the process.
     pub summary: Arc<RefusalSummary>,
     /// Notices the end of the worker's tasks.
@@ -111,27 +136,29 @@ pub(crate) struct Worker {
     http2: Rc<Http2<Api>>,
 }
 
+/// The way to the daemons, as the configuration spreads metrics over them.
+fn router(config: &Config, daemons: Vec<Daemon>) -> Router {
+    let urls = daemons.iter().map(|daemon| daemon.address.location.to_string());
+    let shards = Shards::new(config.encoding.prefix().as_str(), urls);
+    let encodings: Vec<Encoding> = daemons.iter().map(|daemon| daemon.encoding.clone()).collect();
+    let spread = match config.upstream.route {
+        Route::Shard if config.upstream.failover => Spread::Failover(shards),
+        Route::Shard => Spread::Shard(shards),
+        Route::Mirror => Spread::Mirror(Copies::new(&encodings)),
+    };
+    Router::new(daemons.into_iter().map(Daemon::outlet), spread)
+}
+
 impl Worker {
     /// Serves until the inbox ends, then drains.
     pub(crate) async fn run(worker_config: WorkerConfig) {
-        let WorkerConfig {
-            config,
-            tls,
-            site,
-            target,
-            outage,
-            counters,
-            summary,
-            supervisor,
-            lifecycle,
-            mut inbox,
-            drain,
-        } = worker_config;
+        let WorkerConfig { config, tls, site, daemons, summary, supervisor, lifecycle, mut inbox, drain } =
+            worker_config;
         let context = Rc::new(Context {
             settings: config.api.clone(),
             policy: CurrentPolicy::new(Policy::new(&config.policy, tls)),
             encoding: config.encoding.clone(),
-            upstream: Upstream::new(config.upstream.packet_size, target, outage, counters),
+            router: router(&config, daemons),
             budget: Budget::new(config.policy.limits.largest(), config.server.threads),
             turns: Turns::default(),
             refusals: Refusals::new(summary),
@@ -146,10 +173,7 @@ impl Worker {
             context,
             date,
         });
-        let flusher = supervisor.spawn_endless("flusher", {
-            let context = Rc::clone(&worker.context);
-            async move { context.upstream.run().await }
-        });
+        let flushers = worker.flush(&supervisor);
         let sweeper = worker.sweep(&supervisor);
         while let Some(message) = inbox.recv().await {
             match message {
@@ -164,10 +188,35 @@ impl Worker {
         }
         let deadline = Instant::now() + drain;
         worker.drain(deadline).await;
-        flusher.abort();
-        worker.context.upstream.finish(deadline).await;
+        flushers.iter().for_each(AbortHandle::abort);
+        worker.finish(deadline).await;
         sweeper.abort();
         worker.context.refusals.tick();
+    }
+
+    /// Sends to each daemon in a task of its own: one that is away holds up no other.
+    fn flush(&self, supervisor: &Supervisor) -> Vec<AbortHandle> {
+        let outlets = self.context.router.outlets().enumerate();
+        let flushers = outlets.map(|(index, _)| {
+            let context = Rc::clone(&self.context);
+            supervisor.spawn_endless("flusher", async move {
+                if let Some(outlet) = context.router.outlets().nth(index) {
+                    outlet.upstream.run().await;
+                }
+            })
+        });
+        flushers.collect()
+    }
+
+    /// Sends what waits for each daemon, all at the same time, until `deadline` at the latest.
+    async fn finish(&self, deadline: Instant) {
+        let mut ends: Vec<_> =
+            self.context.router.outlets().map(|outlet| Box::pin(outlet.upstream.finish(deadline))).collect();
+        poll_fn(|cx| {
+            ends.retain_mut(|end| end.as_mut().poll(cx).is_pending());
+            if ends.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     fn sweep(&self, supervisor: &Supervisor) -> AbortHandle {

@@ -34,7 +34,7 @@ pub struct TagStyle {
 }
 
 /// One dialect.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Dialect {
     /// Its name on the command line.
     pub name: &'static str,
@@ -139,6 +139,24 @@ impl Dialect {
         DIALECTS.into_iter().find(|dialect| dialect.name == name)
     }
 
+    /// The dialect of a metric that must be valid in both dialects. A kind that they send in different kinds stays as it is until
+    /// it is written.
+    pub(crate) fn common(self, other: &Self) -> Self {
+        let same = |one: Kind, two: Kind, neither: Kind| if one == two { one } else { neither };
+        Self {
+            name: self.name,
+            tags: self.tags.or(other.tags),
+            shifts: self.shifts && other.shifts,
+            packed: self.packed && other.packed,
+            histogram: same(self.histogram, other.histogram, Kind::Histogram),
+            distribution: same(self.distribution, other.distribution, Kind::Distribution),
+            negative_histograms: self.negative_histograms && other.negative_histograms,
+            multiplies: self.multiplies || other.multiplies,
+            // Of two sets the larger one holds the other, as a test shows.
+            reserved: if self.reserved.len() < other.reserved.len() { other.reserved } else { self.reserved },
+        }
+    }
+
     /// The kind in which a metric of `kind` is sent.
     pub fn kind(&self, kind: Kind) -> Kind {
         match kind {
@@ -156,5 +174,31 @@ impl Dialect {
     /// True if the daemon stores a sampled value of `kind`, the kind as sent, many times.
     pub fn multiplied(&self, kind: Kind) -> bool {
         self.multiplies && matches!(kind, Kind::Timing | Kind::Histogram | Kind::Distribution)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_dialects_have_in_common_is_sound_for_both() {
+        for one in DIALECTS {
+            for two in DIALECTS {
+                let common = one.common(two);
+                for dialect in [one, two] {
+                    assert!(dialect.reserved.iter().all(|byte| common.reserved.contains(byte)));
+                    assert!(dialect.shifts || !common.shifts);
+                    assert!(dialect.packed || !common.packed);
+                    assert!(dialect.negative_histograms || !common.negative_histograms);
+                    for kind in [Kind::Count, Kind::Gauge, Kind::Timing, Kind::Set, Kind::Histogram, Kind::Distribution]
+                    {
+                        // The writer makes of it what the dialect alone would have made.
+                        assert_eq!(dialect.kind(common.kind(kind)), dialect.kind(kind), "{} {}", one.name, two.name);
+                        assert!(common.multiplied(common.kind(kind)) || !dialect.multiplied(dialect.kind(kind)));
+                    }
+                }
+            }
+        }
     }
 }

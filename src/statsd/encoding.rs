@@ -29,6 +29,8 @@ pub struct Encoding {
     prefix: Prefix,
     dialect: &'static Dialect,
     tags: ConstantTags,
+    /// Whether metrics are read by what several dialects have in common, and written in each.
+    is_mixed: bool,
 }
 
 impl Default for Encoding {
@@ -40,7 +42,32 @@ impl Default for Encoding {
 impl Encoding {
     /// An encoding without own tags.
     pub fn new(prefix: Prefix, dialect: &'static Dialect) -> Self {
-        Self { prefix, dialect, tags: ConstantTags::default() }
+        Self { prefix, dialect, tags: ConstantTags::default(), is_mixed: false }
+    }
+
+    /// The encoding by which metrics are read that `writers` write, which differ in their dialects alone; `None` without any.
+    /// To be called once for each process: what several dialects have in common stays for ever.
+    pub(crate) fn common(writers: &mut [Self]) -> Option<Self> {
+        let first = writers.first()?.clone();
+        if writers.iter().all(|writer| std::ptr::eq(writer.dialect, first.dialect)) {
+            return Some(first);
+        }
+        let dialect = writers.iter().fold(*first.dialect, |common, writer| common.common(writer.dialect));
+        for writer in writers {
+            writer.is_mixed = true;
+        }
+        Some(Self { dialect: Box::leak(Box::new(dialect)), is_mixed: true, ..first })
+    }
+
+    /// Whether tags can be written before it is known to which daemon they go.
+    pub(crate) fn writes_tags_early(&self) -> bool {
+        !self.is_mixed
+    }
+
+    /// What a metric of `kind` is written as. Where there is one dialect, its reader has chosen the kind.
+    #[inline]
+    pub(crate) fn written_kind(&self, kind: Kind) -> Kind {
+        if self.is_mixed { self.dialect.kind(kind) } else { kind }
     }
 
     /// Adds a tag, `key=value` or `key:value`, to all lines. A dialect without tags drops a valid tag.

@@ -76,7 +76,7 @@ fn open(out: &mut Vec<u8>, encoding: &Encoding, metric: &Metric<'_>, tags: Optio
 
 /// Appends the text after the value.
 fn close(out: &mut Vec<u8>, encoding: &Encoding, metric: &Metric<'_>, tags: Option<&TagStyle>) {
-    write_type(out, metric.value().kind());
+    write_type(out, encoding.written_kind(metric.value().kind()));
     sampled(out, metric.value().rate());
     if tags.is_some_and(|tags| !tags.in_name) {
         write_tags(out, encoding, metric.tags());

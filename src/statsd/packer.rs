@@ -6,7 +6,6 @@ use crate::metric::MAX_LINE;
 
 /// The default size of a datagram's payload, in bytes: an Ethernet frame of 1500 less IPv6 and UDP headers leaves 1452,
 /// and StatsD's own documents say 1432, which leaves space for the header of a tunnel.
-#[cfg(any(test, feature = "internals"))]
 pub const DEFAULT_PACKET_SIZE: usize = 1432;
 
 /// The largest payload of a UDP datagram over IPv4, in bytes (65,535 less the IP and UDP headers).

@@ -4,11 +4,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first pause: a full buffer drains in this time, and a request at 100 Mbit/s takes as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// How pauses grow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Pauses {
+    first: Duration,
+    /// A path that is there again is found within this time.
+    longest: Duration,
+    /// Whether a pause is between half of its time and all of it, by chance: a daemon that restarts must not meet all of its
+    /// clients at the same moment.
+    is_jittered: bool,
+}
 
-/// The longest pause: a path that is there again is found within this time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// For datagrams, which cost their daemon nothing while it is away. A full buffer drains in the first pause, and a request at
+/// 100 Mbit/s takes as long.
+pub(crate) const DATAGRAM_PAUSES: Pauses =
+    Pauses { first: Duration::from_millis(5), longest: Duration::from_secs(1), is_jittered: false };
+
+/// For connections, which a daemon that starts has to accept one by one.
+pub(crate) const CONNECTION_PAUSES: Pauses =
+    Pauses { first: Duration::from_millis(100), longest: Duration::from_secs(5), is_jittered: true };
+
+impl Pauses {
+    /// How long to wait in a pause of at most `time`.
+    fn wait(&self, time: Duration) -> Duration {
+        if !self.is_jittered {
+            return time;
+        }
+        let shortest = (time / 2).max(self.first);
+        shortest + (time - shortest).mul_f64(fastrand::f64())
+    }
+}
 
 /// When to try again, and since when nothing has left.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -24,14 +49,14 @@ struct Failing {
 
 impl Backoff {
     /// Notes that trying failed with `errno`, and says until when to pause: twice as long as the last time.
-    pub(crate) fn fail(&mut self, now: Instant, errno: i32) -> Instant {
+    pub(crate) fn fail(&mut self, now: Instant, errno: i32, pauses: &Pauses) -> Instant {
         let failing = match self.0 {
             // A try long after the last pause says nothing of the time between.
-            Some(last) if now <= last.until + LONGEST_PAUSE => {
-                let pause = (last.pause * 2).min(LONGEST_PAUSE);
-                Failing { since: last.since, pause, until: now + pause, errno }
+            Some(last) if now <= last.until + pauses.longest => {
+                let pause = (last.pause * 2).min(pauses.longest);
+                Failing { since: last.since, pause, until: now + pauses.wait(pause), errno }
             }
-            _ => Failing { since: now, pause: FIRST_PAUSE, until: now + FIRST_PAUSE, errno },
+            _ => Failing { since: now, pause: pauses.first, until: now + pauses.first, errno },
         };
         self.0 = Some(failing);
         failing.until
@@ -66,7 +91,7 @@ mod tests {
         let (mut backoff, mut now, mut pauses) = (Backoff::default(), start, Vec::new());
         assert_eq!(backoff.pausing(|| now), None);
         for _ in 0..10 {
-            let until = backoff.fail(now, 101);
+            let until = backoff.fail(now, 101, &DATAGRAM_PAUSES);
             assert_eq!(backoff.pausing(|| now), Some((until, 101)));
             assert_eq!(backoff.pausing(|| until), None);
             pauses.push(until.duration_since(now).as_millis());
@@ -74,7 +99,7 @@ mod tests {
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
         assert_eq!(backoff.failing_for(now), now.duration_since(start));
-        backoff.fail(now + Duration::from_secs(60), 101);
+        backoff.fail(now + Duration::from_secs(60), 101, &DATAGRAM_PAUSES);
         assert_eq!(backoff.failing_for(now + Duration::from_secs(60)), Duration::ZERO);
     }
 
@@ -82,8 +107,27 @@ mod tests {
     fn a_pause_can_be_ended() {
         let now = Instant::now();
         let mut backoff = Backoff::default();
-        backoff.fail(now, 1);
+        backoff.fail(now, 1, &DATAGRAM_PAUSES);
         backoff.end_pause(now);
         assert_eq!(backoff.pausing(|| now), None);
+    }
+
+    #[test]
+    fn connections_pause_for_a_tenth_of_a_second_to_five_by_chance() {
+        let (mut backoff, start) = (Backoff::default(), Instant::now());
+        let mut now = start;
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            let until = backoff.fail(now, 111, &CONNECTION_PAUSES);
+            pauses.push(until.duration_since(now).as_millis());
+            now = until;
+        }
+        assert_eq!(pauses[0], 100);
+        for (index, most) in [100, 200, 400, 800, 1600, 3200, 5000].into_iter().enumerate() {
+            assert!((most / 2).max(100) <= pauses[index] && pauses[index] <= most, "{pauses:?}");
+        }
+        let long = &pauses[7..];
+        assert!(long.iter().all(|pause| (2500..=5000).contains(pause)), "{pauses:?}");
+        assert!(long.iter().any(|pause| *pause != long[0]), "{pauses:?}");
     }
 }

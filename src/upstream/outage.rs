@@ -31,6 +31,12 @@ pub(crate) enum Trouble {
     Unresolved,
     /// Metrics dropped after an error of the operating system.
     Failed(i32),
+    /// Metrics that were under way when a connection ended, or unread in a socket that was closed.
+    MaybeLost,
+    /// Connections that the daemon has closed.
+    Closed,
+    /// Connections that broke.
+    Broken(i32),
     /// Attempts to send that failed. The metrics wait.
     Attempt(i32),
 }
@@ -39,16 +45,16 @@ impl Trouble {
     /// Whether it says that StatsD cannot be reached, and not that a queue is full, a datagram too long, or time is up.
     fn is_outage(self) -> bool {
         match self {
-            Self::Refused | Self::Unresolved | Self::Attempt(_) => true,
+            Self::Refused | Self::Unresolved | Self::Attempt(_) | Self::Closed | Self::Broken(_) => true,
             Self::Failed(errno) => errno != libc::EMSGSIZE,
-            Self::QueueFull | Self::NoTimeLeft => false,
+            Self::QueueFull | Self::NoTimeLeft | Self::MaybeLost => false,
         }
     }
 
     /// The error of the operating system, if there is one.
-    fn errno(self) -> Option<i32> {
+    pub(crate) fn errno(self) -> Option<i32> {
         match self {
-            Self::Failed(errno) | Self::Attempt(errno) => Some(errno),
+            Self::Failed(errno) | Self::Attempt(errno) | Self::Broken(errno) => Some(errno),
             _ => None,
         }
     }
@@ -69,7 +75,10 @@ impl fmt::Display for Sum {
             Trouble::Refused => write!(f, "{count} metrics refused (nothing listens on that port: is StatsD running?)"),
             Trouble::QueueFull => write!(f, "{count} metrics dropped (the queue is full)"),
             Trouble::NoTimeLeft => write!(f, "{count} metrics dropped (there was no time left to send them)"),
-            Trouble::Unresolved => write!(f, "{count} metrics dropped (--statsd-host does not resolve)"),
+            Trouble::Unresolved => write!(f, "{count} metrics dropped (its name does not resolve)"),
+            Trouble::MaybeLost => write!(f, "{count} metrics maybe lost (they were under way)"),
+            Trouble::Closed => write!(f, "{count} connections closed by StatsD"),
+            Trouble::Broken(errno) => write!(f, "{count} connections broken ({})", Reason(*errno)),
             Trouble::Failed(errno) => write!(f, "{count} metrics dropped ({})", Reason(*errno)),
             Trouble::Attempt(errno) => write!(f, "{count} attempts failed ({})", Reason(*errno)),
         }
@@ -85,8 +94,11 @@ impl fmt::Display for Reason {
         f.write_str(match self.0 {
             libc::EMSGSIZE => ": lower --statsd-packet-size",
             libc::EPERM => ": does a firewall on this host forbid it?",
-            libc::ENETUNREACH | libc::EHOSTUNREACH => ": check --statsd-host and the routes to it",
-            libc::EACCES | libc::EINVAL => ": is --statsd-host the address of a host?",
+            libc::ENETUNREACH | libc::EHOSTUNREACH => ": check the address and the routes to it",
+            libc::EACCES | libc::EINVAL => ": is that the address of a host, or a socket that this user may write to?",
+            libc::ECONNREFUSED | libc::ENOENT => ": is StatsD running?",
+            libc::EPROTOTYPE => ": unix:// is for datagrams, unix-stream:// for connections",
+            libc::EAGAIN => ": StatsD accepts no more connections",
             libc::EMFILE | libc::ENFILE => ": raise the limit on open files",
             _ => "",
         })
@@ -223,7 +235,7 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Outage {
     /// StatsD as the command line names it.
-    endpoint: String,
+    name: String,
     /// Tells the resolver that sending failed.
     pub failed: Notify,
     state: Mutex<State>,
@@ -234,10 +246,10 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    /// Nothing has gone wrong yet towards `endpoint`.
-    pub(crate) fn new(endpoint: String) -> Self {
+    /// Nothing has gone wrong yet towards the StatsD that the command line calls `name`.
+    pub(crate) fn new(name: String) -> Self {
         Self {
-            endpoint,
+            name,
             failed: Notify::new(),
             state: Mutex::default(),
             away: AtomicBool::new(false),
@@ -261,6 +273,11 @@ impl Outage {
                 None
             });
         }
+    }
+
+    /// Whether StatsD is away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     /// Logs sums and the end of an outage when they are due, for ever.
@@ -297,8 +314,8 @@ impl Outage {
             line
         };
         match line {
-            Some(Line::Warning(what)) => warn!("StatsD at {}: {what}", self.endpoint),
-            Some(Line::Back(what)) => info!("StatsD at {} {what}", self.endpoint),
+            Some(Line::Warning(what)) => warn!("StatsD at {}: {what}", self.name),
+            Some(Line::Back(what)) => info!("StatsD at {} {what}", self.name),
             None => {}
         }
     }

@@ -1,4 +1,7 @@
-//! The path to StatsD: a socket that is opened, fails, is opened again, and what became of all that went over it.
+//! The path to a StatsD: a socket that is opened, fails, is opened again, and what became of all that went over it.
+
+mod connection;
+mod icmp;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,26 +14,22 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::statsd::packer::Packer;
-use crate::telemetry::counters::Counters;
-use crate::upstream::backoff::Backoff;
+use crate::telemetry::delivery::Delivery;
+use crate::upstream::address::{Address, Location};
+use crate::upstream::backoff::{Backoff, CONNECTION_PAUSES, DATAGRAM_PAUSES, Pauses};
 use crate::upstream::in_flight::InFlight;
 use crate::upstream::outage::{Outage, QUIET, Trouble};
 use crate::upstream::resolver::Target;
-use crate::upstream::udp::{Sent, UdpSender};
+use crate::upstream::transport::Transport;
+use crate::upstream::udp::Sent;
 
-/// How long lines wait for a path to StatsD: as long as StatsD gathers between two flushes by default. Then they are dropped
-/// at each attempt that fails, since older ones would be counted in an interval that they do not belong to.
-const KEEP: Duration = Duration::from_secs(10);
+/// How long lines wait for a path to StatsD, and for a daemon that takes nothing: as long as StatsD gathers between two flushes
+/// by default. Then they are dropped at each attempt that fails, since older ones would be counted in an interval that they do
+/// not belong to.
+pub(crate) const KEEP: Duration = Duration::from_secs(10);
 
-/// The most sends in a row that may be answered with an ICMP message about an older datagram, in place of being done.
-const MAX_REPEATS: u32 = 16;
-
-/// The most datagrams in a row that may be refused by a filter on this host before the path is given up for a while: a filter
-/// that limits a rate refuses some, one that forbids all.
-const MAX_FORBIDDEN: u32 = 8;
-
-/// The most ICMP messages taken at once; the kernel keeps some 250.
-const MAX_ERRORS: usize = 1024;
+/// The time between two metrics that are sent to a daemon that is away, where others have its metrics meanwhile.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// What a flush left behind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,10 +46,12 @@ pub(crate) enum Flush {
     NoTarget,
 }
 
-/// One worker's path to StatsD, and its accounts: what it takes from the queue is sent, refused or dropped, each counted.
+/// One worker's path to a StatsD, and its accounts: what it takes from the queue is sent, refused, dropped or maybe lost, each
+/// counted.
 pub(crate) struct Path {
-    socket: RefCell<Option<Rc<UdpSender>>>,
-    /// Says that `socket` is another one.
+    address: Address,
+    socket: RefCell<Option<Rc<Transport>>>,
+    /// Says that `socket` is another one, or none.
     reopened: Notify,
     in_flight: RefCell<InFlight>,
     backoff: RefCell<Backoff>,
@@ -58,17 +59,25 @@ pub(crate) struct Path {
     forbidden: Cell<u32>,
     /// When an ICMP message last told of a datagram that did not arrive.
     returned: Cell<Option<Instant>>,
-    /// When a datagram was last sent.
+    /// When anything was last sent.
     flushed: Cell<Option<Instant>>,
+    /// When a metric last was to find out whether the daemon is back.
+    probed: Cell<Option<Instant>>,
     target: watch::Receiver<Target>,
-    counters: Arc<Counters>,
+    delivery: Arc<Delivery>,
     outage: Arc<Outage>,
 }
 
 impl Path {
-    /// A path to where `target` says.
-    pub(crate) fn new(target: watch::Receiver<Target>, outage: Arc<Outage>, counters: Arc<Counters>) -> Self {
+    /// A path to `address`, which is where `target` says.
+    pub(crate) fn new(
+        address: Address,
+        target: watch::Receiver<Target>,
+        outage: Arc<Outage>,
+        delivery: Arc<Delivery>,
+    ) -> Self {
         Self {
+            address,
             socket: RefCell::new(None),
             reopened: Notify::new(),
             in_flight: RefCell::default(),
@@ -76,13 +85,14 @@ impl Path {
             forbidden: Cell::new(0),
             returned: Cell::new(None),
             flushed: Cell::new(None),
+            probed: Cell::new(None),
             target,
-            counters,
+            delivery,
             outage,
         }
     }
 
-    /// When a datagram was last sent.
+    /// When anything was last sent.
     pub(crate) fn flushed(&self) -> Option<Instant> {
         self.flushed.get()
     }
@@ -92,12 +102,27 @@ impl Path {
         self.target.clone()
     }
 
-    /// Waits until the socket takes a datagram again.
+    /// Waits until the socket takes something again.
     pub(crate) async fn writable(&self) {
         let socket = self.socket.borrow().clone();
         if let Some(socket) = socket {
             socket.writable().await;
         }
+    }
+
+    /// Whether the daemon is known to be away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.outage.is_away()
+    }
+
+    /// Whether it is time to send a metric to a daemon that is away: one in a second. A connection finds out by itself.
+    pub(crate) fn takes_probe(&self) -> bool {
+        let now = Instant::now();
+        let is_due = !self.address.location.is_stream() && self.probed.get().is_none_or(|last| now >= last + PROBE);
+        if is_due {
+            self.probed.set(Some(now));
+        }
+        is_due
     }
 
     /// Makes the next attempt an immediate one.
@@ -107,26 +132,39 @@ impl Path {
 
     /// Counts metrics that found the queue full.
     pub(crate) fn count_overflow(&self, metrics: u64) {
-        Counters::add(&self.counters.dropped, metrics);
+        Delivery::add(&self.delivery.dropped, metrics);
         self.outage.note(Trouble::QueueFull, metrics);
     }
 
-    /// Takes in ICMP messages when they come, whether or not anything is sent.
-    pub(crate) async fn watch_errors(&self) {
+    /// Takes in what the socket has to say, whether or not anything is sent, and keeps a connection open.
+    pub(crate) async fn watch(&self, queue: &RefCell<Packer>) {
         loop {
             let socket = self.socket.borrow().clone();
             let Some(socket) = socket else {
-                self.reopened.notified().await;
+                self.reopen(queue).await;
                 continue;
             };
             tokio::select! {
                 biased;
                 () = self.reopened.notified() => {}
-                () = socket.errors() => {
-                    self.take_errors(&socket);
-                    socket.no_errors();
-                }
+                () = self.watch_socket(&socket, queue) => {}
             }
+        }
+    }
+
+    async fn watch_socket(&self, socket: &Rc<Transport>, queue: &RefCell<Packer>) {
+        match &**socket {
+            Transport::Udp(udp) => {
+                udp.errors().await;
+                self.take_errors(udp);
+                udp.no_errors();
+            }
+            Transport::Stream(stream) => {
+                let result = self.watch_connection(stream).await;
+                self.break_off(queue, socket, result.err().as_ref());
+            }
+            // It says nothing until something is sent.
+            Transport::Unix(_) => std::future::pending().await,
         }
     }
 
@@ -148,7 +186,7 @@ impl Path {
             match result {
                 Ok(Sent { datagrams: 0, .. }) => return Flush::Empty,
                 Ok(sent) => {
-                    self.count_sent(queue, sent);
+                    self.count_sent(queue, &socket, sent);
                     repeats = 0;
                 }
                 Err(error) => {
@@ -161,7 +199,7 @@ impl Path {
     }
 
     /// The socket, opened if need be. `None` if there is no address, and what waited was dropped.
-    fn open(&self, queue: &RefCell<Packer>) -> Result<Option<Rc<UdpSender>>, Flush> {
+    fn open(&self, queue: &RefCell<Packer>) -> Result<Option<Rc<Transport>>, Flush> {
         if let Some((until, errno)) = self.backoff.borrow().pausing(Instant::now) {
             return Err(if errno == libc::ENOBUFS { Flush::NoBuffers(until) } else { Flush::NoPath(until, errno) });
         }
@@ -169,42 +207,44 @@ impl Path {
             return Ok(Some(Rc::clone(socket)));
         }
         let target = *self.target.borrow();
-        let address = match target {
+        match target {
             Target::Unknown => return Err(Flush::NoTarget),
             Target::Unresolved => {
                 self.drop_all(queue, Trouble::Unresolved);
                 return Ok(None);
             }
-            Target::At(address) => address,
-        };
-        match UdpSender::connect(address) {
+            Target::At(_) | Target::Local => {}
+        }
+        match Transport::open(&self.address, target) {
             Ok(socket) => {
                 let socket = Rc::new(socket);
                 *self.socket.borrow_mut() = Some(Rc::clone(&socket));
                 self.reopened.notify_one();
                 Ok(Some(socket))
             }
-            Err(error) => Err(self.pause(queue, errno(&error))),
+            Err(error) => Err(self.pause(queue, Trouble::Attempt(errno(&error)))),
         }
     }
 
-    fn count_sent(&self, queue: &RefCell<Packer>, sent: Sent) {
+    fn count_sent(&self, queue: &RefCell<Packer>, socket: &Transport, sent: Sent) {
         let mut queue = queue.borrow_mut();
-        self.in_flight.borrow_mut().add(queue.oldest(sent.datagrams), sent.together);
+        if matches!(socket, Transport::Udp(_)) {
+            self.in_flight.borrow_mut().add(queue.oldest(sent.datagrams), sent.together);
+        }
         let metrics = queue.pop(sent.datagrams);
-        Counters::add(&self.counters.handed, metrics);
-        Counters::add(&self.counters.handed_datagrams, sent.datagrams as u64);
+        Delivery::add(&self.delivery.handed, metrics);
+        Delivery::add(&self.delivery.handed_datagrams, sent.datagrams as u64);
         self.flushed.set(Some(Instant::now()));
         self.forbidden.set(0);
         self.backoff.take();
         self.outage.sent();
     }
 
-    /// Decides what becomes of datagrams that the kernel did not take; `None` to go on at once.
+    /// Decides what to do about what was not sent; `None` to go on at once.
     fn not_sent(
         &self,
         queue: &RefCell<Packer>,
-        socket: &UdpSender,
+        socket: &Rc<Transport>,
         error: &io::Error,
         repeats: &mut u32,
     ) -> Option<Flush> {
@@ -213,60 +253,37 @@ impl Path {
             io::ErrorKind::Interrupted => return None,
             _ => {}
         }
-        let errno = errno(error);
-        if errno == libc::ENOBUFS {
-            return Some(self.no_buffers());
+        match (errno(error), &**socket) {
+            (libc::ENOBUFS, _) => Some(self.no_buffers()),
+            (_, Transport::Udp(udp)) => self.not_sent_by_udp(queue, udp, errno(error), repeats),
+            (libc::EMSGSIZE, Transport::Unix(_)) => {
+                // It concerns this datagram alone.
+                self.drop_oldest(queue, 1, Trouble::Failed(libc::EMSGSIZE));
+                None
+            }
+            (_, Transport::Stream(_) | Transport::Unix(_)) => Some(self.break_off(queue, socket, Some(error))),
         }
-        if errno == libc::EPERM {
-            return self.forbidden(queue, socket);
-        }
-        // What ICMP says of an older datagram is told in place of sending this one. Once more, and it goes.
-        let messages = self.take_errors(socket);
-        if !socket.keeps_errors() && errno == libc::ECONNREFUSED && *repeats == 0 {
-            self.take_back(errno, &[]);
-        }
-        if *repeats == 0 || (messages > 0 && *repeats < MAX_REPEATS) {
-            *repeats += 1;
-            Counters::add(&self.counters.retried, u64::from(messages > 0 || errno == libc::ECONNREFUSED));
-            return None;
-        }
-        *repeats = 0;
-        if errno == libc::EMSGSIZE {
-            // It concerns this datagram alone.
-            self.drop_oldest(queue, 1, Trouble::Failed(errno));
-            return None;
-        }
-        self.close();
-        Some(self.pause(queue, errno))
-    }
-
-    /// A filter on this host did not let the oldest datagram out; `None` to go on at once. No ICMP message is told as EPERM.
-    fn forbidden(&self, queue: &RefCell<Packer>, socket: &UdpSender) -> Option<Flush> {
-        if let Some(first) = queue.borrow().waiting().next() {
-            self.in_flight.borrow_mut().add_forbidden(first);
-        }
-        self.take_errors(socket);
-        if self.forbidden.get() < MAX_FORBIDDEN {
-            self.forbidden.set(self.forbidden.get() + 1);
-            self.drop_oldest(queue, 1, Trouble::Failed(libc::EPERM));
-            return None;
-        }
-        self.close();
-        Some(self.pause(queue, libc::EPERM))
     }
 
     /// Pauses for longer and longer while the path fails. What waits is kept at first, and dropped when it is old.
-    fn pause(&self, queue: &RefCell<Packer>, errno: i32) -> Flush {
-        let now = Instant::now();
+    fn pause(&self, queue: &RefCell<Packer>, trouble: Trouble) -> Flush {
+        let (now, errno) = (Instant::now(), trouble.errno().unwrap_or(libc::EPIPE));
         let (until, failing_for) = {
             let mut backoff = self.backoff.borrow_mut();
-            (backoff.fail(now, errno), backoff.failing_for(now))
+            (backoff.fail(now, errno, self.pauses()), backoff.failing_for(now))
         };
-        self.outage.note(Trouble::Attempt(errno), 1);
+        self.outage.note(trouble, 1);
         if failing_for >= KEEP {
             self.drop_all(queue, Trouble::Failed(errno));
         }
         Flush::NoPath(until, errno)
+    }
+
+    fn pauses(&self) -> &'static Pauses {
+        match self.address.location {
+            Location::Udp(_) => &DATAGRAM_PAUSES,
+            Location::Tcp(_) | Location::UnixDatagram(_) | Location::UnixStream(_) => &CONNECTION_PAUSES,
+        }
     }
 
     /// Pauses since the kernel has no buffers (ENOBUFS); unlike after EAGAIN, it promises no event. That is a burst that a
@@ -274,63 +291,47 @@ impl Path {
     fn no_buffers(&self) -> Flush {
         let now = Instant::now();
         let mut backoff = self.backoff.borrow_mut();
-        let until = backoff.fail(now, libc::ENOBUFS);
+        let until = backoff.fail(now, libc::ENOBUFS, &DATAGRAM_PAUSES);
         if backoff.failing_for(now) >= KEEP {
             self.outage.note(Trouble::Attempt(libc::ENOBUFS), 1);
         }
         Flush::NoBuffers(until)
     }
 
-    /// Takes in the ICMP messages that wait, and says how many there were.
-    fn take_errors(&self, socket: &UdpSender) -> usize {
-        let mut count = 0;
-        while count < MAX_ERRORS
-            && let Some(error) = socket.next_error()
-        {
-            self.take_back(error.errno, error.quote());
-            count += 1;
-        }
-        count
-    }
-
-    /// Takes back from what was sent the metrics of the datagram that begins with `quote`.
-    fn take_back(&self, errno: i32, quote: &[u8]) {
-        self.returned.set(Some(Instant::now()));
-        let Some(returned) = self.in_flight.borrow_mut().take_back(quote).filter(|r| r.datagrams > 0) else { return };
-        let (counter, trouble) = if errno == libc::ECONNREFUSED {
-            (&self.counters.refused, Trouble::Refused)
-        } else {
-            (&self.counters.undelivered, Trouble::Failed(errno))
-        };
-        Counters::add(&self.counters.returned_datagrams, returned.datagrams);
-        Counters::add(counter, returned.metrics);
-        self.outage.note(trouble, returned.metrics);
-    }
-
     /// Opens a socket towards the target as it is now known.
     pub(crate) fn start_anew(&self, queue: &RefCell<Packer>) {
-        self.close();
+        self.close(queue);
         self.backoff.take();
         // What goes wrong is told, and tried again when there is something to send.
         let _ = self.open(queue);
     }
 
     /// Closes the socket, after what it has to say.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, queue: &RefCell<Packer>) {
         let Some(socket) = self.socket.take() else { return };
-        self.take_errors(&socket);
-        self.in_flight.borrow_mut().clear();
+        match &*socket {
+            Transport::Udp(udp) => {
+                self.take_errors(udp);
+                self.in_flight.borrow_mut().clear();
+            }
+            Transport::Stream(stream) => self.count_doubt(queue, stream.doubt(None)),
+            // The daemon is there, and reads on.
+            Transport::Unix(_) => {}
+        }
         self.reopened.notify_one();
     }
 
     fn drop_oldest(&self, queue: &RefCell<Packer>, datagrams: usize, trouble: Trouble) {
         let metrics = queue.borrow_mut().pop(datagrams);
-        Counters::add(&self.counters.dropped, metrics);
+        Delivery::add(&self.delivery.dropped, metrics);
         self.outage.note(trouble, metrics);
     }
 
-    /// Drops and counts all that waits.
+    /// Drops and counts all that waits. A connection is closed before, whose next line might be written in part.
     pub(crate) fn drop_all(&self, queue: &RefCell<Packer>, trouble: Trouble) {
+        if self.address.location.is_stream() {
+            self.close(queue);
+        }
         let waiting = queue.borrow().len();
         if waiting > 0 {
             self.drop_oldest(queue, waiting, trouble);

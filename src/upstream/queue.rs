@@ -11,13 +11,14 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::metric::MetricError;
 use crate::statsd::packer::{Packer, Push};
-use crate::telemetry::counters::Counters;
+use crate::telemetry::delivery::Delivery;
+use crate::upstream::address::Address;
 use crate::upstream::outage::{Outage, Trouble};
-use crate::upstream::path::{Flush, Path};
+use crate::upstream::path::{Flush, KEEP, Path};
 use crate::upstream::resolver::Target;
 use crate::upstream::udp::BURST;
 
@@ -45,16 +46,16 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// An upstream that sends datagrams of at most `packet_size` bytes to where `target` says.
+    /// An upstream that sends to `address`, which is where `target` says.
     pub(crate) fn new(
-        packet_size: usize,
+        address: Address,
         target: watch::Receiver<Target>,
         outage: Arc<Outage>,
-        counters: Arc<Counters>,
+        delivery: Arc<Delivery>,
     ) -> Self {
         Self {
-            queue: RefCell::new(Packer::new(packet_size)),
-            path: Path::new(target, outage, counters),
+            queue: RefCell::new(Packer::new(address.packet_size)),
+            path: Path::new(address, target, outage, delivery),
             flusher: Cell::new(None),
             wanted: Cell::new(1),
             stalled: Cell::new(false),
@@ -89,12 +90,22 @@ impl Upstream {
         Ok(())
     }
 
+    /// Whether the daemon is known to be away.
+    pub(crate) fn is_away(&self) -> bool {
+        self.path.is_away()
+    }
+
+    /// Whether it is time to send a metric to a daemon that is away, to find out whether it is back.
+    pub(crate) fn takes_probe(&self) -> bool {
+        self.path.takes_probe()
+    }
+
     /// Sends what is pushed, and takes in what comes back, for ever.
     pub(crate) async fn run(&self) {
         tokio::select! {
             biased;
             () = self.send_for_ever() => {}
-            () = self.path.watch_errors() => {}
+            () = self.path.watch(&self.queue) => {}
         }
     }
 
@@ -115,7 +126,9 @@ impl Upstream {
                 }
                 Flush::Blocked => {
                     tokio::select! {
-                        () = self.path.writable() => {}
+                        waited = timeout(KEEP, self.path.writable()) => if waited.is_err() {
+                            self.path.stalled(&self.queue);
+                        },
                         Ok(()) = target.changed() => self.path.start_anew(&self.queue),
                     }
                 }
@@ -161,7 +174,7 @@ impl Upstream {
                 break;
             }
         }
-        self.path.close();
+        self.path.finish(&self.queue, deadline).await;
     }
 
     /// Waits for something to send: a first line, and if lines have just left, a full datagram or the end of [`GATHER`].

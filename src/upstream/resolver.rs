@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use crate::telemetry::throttle::Throttle;
+use crate::upstream::address::Address;
 
 /// How often a name is looked up again: an address that moved is found within this time. Half the 60 s that cloud
 /// name servers commonly give a record to live.
@@ -48,16 +49,22 @@ pub(crate) enum Target {
     Unresolved,
     /// Send here.
     At(SocketAddr),
+    /// A socket of this host, which has a path and no address.
+    Local,
 }
 
-/// Looks `endpoint` up for ever, at start, every 30 s and when `failed` says that sending went wrong, and publishes
+/// Looks the name of `address` up for ever, at start, every 30 s and when `failed` says that sending went wrong, and publishes
 /// what it finds. An address given as such is published once, and nothing is looked up.
-pub(crate) async fn run(endpoint: Endpoint, failed: &Notify, target: watch::Sender<Target>) {
+pub(crate) async fn run(address: Address, failed: &Notify, target: watch::Sender<Target>) {
+    let Some(endpoint) = address.location.endpoint().cloned() else {
+        target.send_replace(Target::Local);
+        return target.closed().await;
+    };
     if let Ok(ip) = endpoint.host.parse::<IpAddr>() {
         target.send_replace(Target::At(SocketAddr::new(ip, endpoint.port)));
         return target.closed().await;
     }
-    let resolver = Resolver { endpoint, target, failures: Throttle::default(), moves: Throttle::default() };
+    let resolver = Resolver { address, endpoint, target, failures: Throttle::default(), moves: Throttle::default() };
     let mut pause = PAUSE;
     loop {
         let next = Instant::now() + REFRESH;
@@ -85,6 +92,7 @@ enum Found {
 }
 
 struct Resolver {
+    address: Address,
     endpoint: Endpoint,
     target: watch::Sender<Target>,
     failures: Throttle,
@@ -107,7 +115,7 @@ impl Resolver {
         }
         // A move that was not told at once is told by a later look-up.
         let times = u64::from(moved && old != Target::Unknown);
-        self.moves.note(times, |times| info!("StatsD at {} is now {new} ({times} changes)", self.endpoint));
+        self.moves.note(times, |times| info!("StatsD at {} is now {new} ({times} changes)", self.address.name));
         if moved { Found::Other } else { Found::Same }
     }
 
@@ -115,15 +123,13 @@ impl Resolver {
     fn unresolved(&self, old: Target, why: &str) -> Found {
         let consequence = match old {
             Target::At(address) => format!("{address} is still used"),
-            Target::Unknown | Target::Unresolved => "metrics are dropped until it resolves".to_owned(),
+            Target::Unknown | Target::Unresolved | Target::Local => "metrics are dropped until it resolves".to_owned(),
         };
         if old == Target::Unknown {
             self.target.send_replace(Target::Unresolved);
         }
-        let host = &self.endpoint.host;
-        self.failures.note(1, |times| {
-            warn!("cannot resolve --statsd-host {host:?} ({times} look-ups): {why}; {consequence}");
-        });
+        let flag = self.address.flag();
+        self.failures.note(1, |times| warn!("cannot resolve {flag} ({times} look-ups): {why}; {consequence}"));
         Found::Nothing
     }
 }

@@ -1,12 +1,15 @@
 //! The settings of the path to StatsD.
 
-use crate::upstream::resolver::Endpoint;
+use crate::upstream::address::{Address, Route};
 
-/// Where datagrams go, and how large they are.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// Where metrics go.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// The daemon.
-    pub endpoint: Endpoint,
-    /// Largest datagram, in bytes; a longer line goes alone.
-    pub packet_size: usize,
+    /// The daemons, one at least.
+    pub addresses: Vec<Address>,
+    /// Which of several daemons a metric goes to.
+    pub route: Route,
+    /// Whether the metrics of a daemon that is away go to the others. Two daemons that write the same series are worse than a
+    /// gap, so they do not by default.
+    pub failover: bool,
 }

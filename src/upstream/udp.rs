@@ -38,7 +38,8 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    fn alone(datagrams: usize) -> Self {
+    /// Each by itself.
+    pub(crate) fn alone(datagrams: usize) -> Self {
         Self { datagrams, together: false }
     }
 }

@@ -91,7 +91,9 @@ fn take_line(line: &str, intake: &mut Intake<'_, impl Sink>) {
     let mut tags = Vec::new();
     write_tags(&mut tags, intake.encoding, fields.tags);
     let tags = String::from_utf8_lossy(&tags);
-    fields.tags = Tags::from_written(&tags);
+    if intake.encoding.writes_tags_early() {
+        fields.tags = Tags::from_written(&tags);
+    }
     let fixed =
         line.len() - fields.values.len() + intake.encoding.prefix().as_str().len() + intake.encoding.tags().len();
     let mut left = MAX_EXPANSION;

@@ -6,18 +6,24 @@ use proptest::prelude::*;
 use tokio::runtime::Builder;
 
 use super::*;
+use crate::upstream::resolver::Endpoint;
+
+/// An address over UDP, for datagrams of this size.
+fn address(packet_size: usize) -> Address {
+    Address { packet_size, ..Address::udp(Endpoint::default()) }
+}
 
 /// Pushes lines of these lengths in one go, as a long turn does, and gives the counters after all was sent.
-fn push_all(packet_size: usize, lengths: &[usize]) -> (Arc<Counters>, u64) {
+fn push_all(packet_size: usize, lengths: &[usize]) -> (Arc<Delivery>, u64) {
     // A socket that takes everything: what its buffer does not hold the kernel throws away, and the sender never waits.
     let receiver = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket on loopback");
-    let address = receiver.local_addr().expect("a bound socket has an address");
-    let counters = Arc::new(Counters::default());
-    let outage = Arc::new(Outage::new(address.to_string()));
-    let (_sender, target) = watch::channel(Target::At(address));
+    let bound = receiver.local_addr().expect("a bound socket has an address");
+    let counters = Arc::new(Delivery::default());
+    let outage = Arc::new(Outage::new(bound.to_string()));
+    let (_sender, target) = watch::channel(Target::At(bound));
     let runtime = Builder::new_current_thread().enable_all().build().expect("an event loop");
     runtime.block_on(async {
-        let upstream = Upstream::new(packet_size, target, outage, Arc::clone(&counters));
+        let upstream = Upstream::new(address(packet_size), target, outage, Arc::clone(&counters));
         for length in lengths {
             upstream.push(1, |out| out.resize(out.len() + length, b'x')).expect("no line is too long");
         }
@@ -43,11 +49,11 @@ fn a_long_turn_drops_nothing_at_any_packet_size() {
 }
 
 /// An upstream towards `target`, with its counters; and what keeps the target known.
-fn upstream(packet_size: usize, target: Target) -> (Upstream, Arc<Counters>, watch::Sender<Target>) {
-    let counters = Arc::new(Counters::default());
+fn upstream(packet_size: usize, target: Target) -> (Upstream, Arc<Delivery>, watch::Sender<Target>) {
+    let counters = Arc::new(Delivery::default());
     let (sender, target) = watch::channel(target);
     let outage = Arc::new(Outage::new("statsd".to_owned()));
-    (Upstream::new(packet_size, target, outage, Arc::clone(&counters)), counters, sender)
+    (Upstream::new(address(packet_size), target, outage, Arc::clone(&counters)), counters, sender)
 }
 
 fn receiver() -> (UdpSocket, Target) {

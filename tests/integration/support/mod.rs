@@ -3,6 +3,7 @@
 pub mod client;
 pub mod coding;
 pub mod crowd;
+pub mod line_daemon;
 pub mod network;
 pub mod proxy;
 pub mod receiver;
