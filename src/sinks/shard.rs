@@ -87,18 +87,27 @@ impl Shards {
     /// 0 if there are none.
     #[inline]
     pub(crate) fn choose(&self, name: &str) -> usize {
-        self.choose_among(name, |_| true)
+        self.best(name, |_| true).unwrap_or_default()
     }
 
     /// The same, among those daemons that are `usable`; among all if none is.
-    #[inline]
     pub(crate) fn choose_among(&self, name: &str, usable: impl Fn(usize) -> bool) -> usize {
+        self.best(name, usable).unwrap_or_else(|| self.choose(name))
+    }
+
+    /// The usable daemon with the highest score. Of two with the same one, which chance nearly excludes, it is the one with the
+    /// larger hash: the order of addresses decides nothing.
+    #[inline]
+    fn best(&self, name: &str, usable: impl Fn(usize) -> bool) -> Option<usize> {
         let name = self.prefix.with(name.as_bytes()).finish();
-        let best = |usable: &dyn Fn(usize) -> bool| {
-            let nodes = self.nodes.iter().enumerate().filter(|(index, _)| usable(*index));
-            nodes.max_by_key(|(_, node)| (fold(name ^ *node, NODE_FACTOR), **node)).map(|(index, _)| index)
-        };
-        best(&usable).or_else(|| best(&|_| true)).unwrap_or_default()
+        let mut best: Option<(u64, u64, usize)> = None;
+        for (index, node) in self.nodes.iter().enumerate() {
+            let score = fold(name ^ *node, NODE_FACTOR);
+            if best.is_none_or(|(highest, other, _)| (score, *node) > (highest, other)) && usable(index) {
+                best = Some((score, *node, index));
+            }
+        }
+        best.map(|(_, _, index)| index)
     }
 }
 
