@@ -1,6 +1,6 @@
-//! The tags that nearly all are, an object or a list of strings without escapes, read in one pass.
+//! A parser of the most common tags, in one pass: an object or a list whose strings have no escapes.
 //!
-//! Whatever is not obvious is left to [`tags`], which must say the same of these.
+//! It leaves any other tags to [`tags`], which must give the same result for these.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::ingest::json::scan::{Scan, Token};
 use crate::ingest::json::tags;
 use crate::metric::{MAX_LINE, MAX_TAGS, MetricError, Tags, TagsWriter};
 
-/// Reads tags from their JSON text, as [`tags::read`] does.
+/// Parses tags from their JSON text, as [`tags::read`] does.
 pub(super) fn read<'t>(json: &'t str, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError> {
     if write(json, writer).is_none() {
         *writer = TagsWriter::default();
@@ -17,7 +17,7 @@ pub(super) fn read<'t>(json: &'t str, writer: &'t mut TagsWriter) -> Result<Tags
     Tags::parse(writer.as_str())
 }
 
-/// Writes the tags of an object or a list. `None` if they need a closer look: then some may have been written.
+/// Writes the tags of an object or a list. `None` if they are not plain; some may be written then.
 fn write(json: &str, writer: &mut TagsWriter) -> Option<()> {
     let (mut scan, close) = match json.as_bytes() {
         bytes @ [b'{', ..] => (Scan::new(bytes), b'}'),
@@ -25,7 +25,7 @@ fn write(json: &str, writer: &mut TagsWriter) -> Option<()> {
         _ => return None,
     };
     *writer = TagsWriter::with_capacity(json.len().min(MAX_LINE));
-    scan.pass(1);
+    scan.skip(1);
     if scan.accept(close) {
         return Some(());
     }
@@ -43,7 +43,7 @@ fn write(json: &str, writer: &mut TagsWriter) -> Option<()> {
                 (Token::PlainString, end) => writer.push(key, text(start + 1..end - 1)?),
                 (Token::PlainNumber, end) => writer.push(key, text(start..end)?),
                 (Token::Scalar, end) => match text(start..end)? {
-                    // The way to say that there is no such tag.
+                    // Means that the metric has no such tag.
                     "null" => {}
                     flag @ ("true" | "false") => writer.push(key, flag),
                     _ => return None,
