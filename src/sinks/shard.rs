@@ -42,7 +42,11 @@ impl NameHash {
             self.add(u64::from_le_bytes(word.try_into().unwrap_or_default()), 64);
         }
         let rest = words.remainder();
-        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let last = match bytes.last_chunk::<8>() {
+            // One load in place of a loop, with the bytes before shifted out.
+            Some(word) => u64::from_le_bytes(*word).checked_shr(64 - 8 * rest.len() as u32).unwrap_or_default(),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
         self.add(last, 8 * rest.len() as u32);
         self
     }
@@ -100,14 +104,14 @@ impl Shards {
     #[inline]
     fn best(&self, name: &str, usable: impl Fn(usize) -> bool) -> Option<usize> {
         let name = self.prefix.with(name.as_bytes()).finish();
-        let mut best: Option<(u64, u64, usize)> = None;
+        let (mut best, mut highest, mut its_node) = (None, 0, 0);
         for (index, node) in self.nodes.iter().enumerate() {
             let score = fold(name ^ *node, NODE_FACTOR);
-            if best.is_none_or(|(highest, other, _)| (score, *node) > (highest, other)) && usable(index) {
-                best = Some((score, *node, index));
+            if score >= highest && (score > highest || *node >= its_node) && usable(index) {
+                (best, highest, its_node) = (Some(index), score, *node);
             }
         }
-        best.map(|(_, _, index)| index)
+        best
     }
 }
 
