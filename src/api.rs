@@ -1,4 +1,4 @@
-//! The HTTP interface: from the head of a request to its answer.
+//! The HTTP interface: serves a request from its head to its answer.
 
 pub(crate) mod access;
 pub(crate) mod client_script;
@@ -18,3 +18,4 @@ pub(crate) mod routes;
 pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod site;
+pub(crate) mod unwanted_body;

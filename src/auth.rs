@@ -1,4 +1,4 @@
-//! Who may send: bearer tokens, and what they grant.
+//! Authorises requests: bearer tokens and their grants.
 
 mod credential;
 mod grant;
@@ -12,7 +12,7 @@ pub use crate::auth::grant::Grant;
 pub use crate::auth::tokens::Verifier;
 pub(crate) use crate::auth::tokens::sample_token;
 
-/// Why a request may not send. The texts give no further reason, so that they help nobody to guess.
+/// The reason for which a request is not authorised. The texts give no details, which would help to guess a token.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum AuthError {
     /// There is no token.

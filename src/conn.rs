@@ -1,5 +1,5 @@
-//! Bytes of a connection to bounded requests: hyper and h2 speak the protocols, this module bounds what they take in. It knows
-//! no endpoint.
+//! Turns the bytes of a connection into bounded requests: hyper and h2 speak the protocols, and this module bounds their
+//! input. It knows no endpoint.
 
 pub(crate) mod activity;
 pub(crate) mod body;

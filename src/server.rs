@@ -132,7 +132,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// Looks its name up, and logs what goes wrong, for ever.
+    /// Resolves its name, and logs failures, without end.
     fn watch(self, supervisor: &Supervisor) -> AbortHandle {
         supervisor.spawn_endless("resolver", async move {
             let Self { address, target, outage } = self;
@@ -141,7 +141,7 @@ impl Watched {
     }
 }
 
-/// What the workers share of each StatsD, and what one of them does for all.
+/// The shared state of each daemon, and the look-ups that one worker does for all.
 fn daemons(config: &Config, counters: &Counters) -> (Vec<Daemon>, Vec<Watched>) {
     let delivery = |address: &Address| Delivery::new(address.name.clone(), address.location.certainty());
     let deliveries = counters.open(|| config.upstream.addresses.iter().map(delivery).collect());

@@ -1,9 +1,9 @@
-//! Who may open the demo's page and watch its events: browsers that were given this server's address, not those that a
-//! foreign site's name led here.
+//! Decides which browsers get the demo's page and its events: those that were given this server's address, and none that
+//! reached it under the name of a foreign site.
 //!
-//! A site whose name resolves to its own server first and to a loopback address later makes its pages same-origin with
-//! any server that listens there ("DNS rebinding"). Such a request has the site's name in `Host`. An address has no name
-//! that could be rebound.
+//! A site whose name first resolves to its own server and later to a loopback address makes its pages same-origin with
+//! any server that listens there ("DNS rebinding"). Such a request has the name of the site in `Host`. An IP address in
+//! `Host` cannot be rebound.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,19 +12,19 @@ use http::uri::Authority;
 use http::{StatusCode, Uri};
 use thiserror::Error;
 
-/// W3C Fetch Metadata, section 2.3; browsers add it for loopback addresses and for HTTPS, and no page can change it.
+/// W3C Fetch Metadata, section 2.3. Browsers add it for loopback addresses and for HTTPS, and no page can change it.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Why the demo is not shown.
+/// The reason for which the demo is not shown.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub(crate) enum AccessError {
-    /// `Host` is a name that may be anybody's.
+    /// `Host` is a name that may belong to a foreign site.
     #[error(
         "The demo is shown under localhost, an IP address or the name in --http-host only: any other name could be a \
          foreign site's (DNS rebinding)"
     )]
     Host,
-    /// A page of another site asks for the events.
+    /// A page of another site requests the events.
     #[error("The demo's events are shown to its own page only, not to pages of other sites")]
     Origin,
 }
@@ -42,14 +42,14 @@ impl AccessError {
 /// Checks that the request is for localhost, for an IP address, or for `listen_host`, the value of `--http-host`.
 pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap, listen_host: &str) -> Result<(), AccessError> {
     let authority = authority(uri, headers).ok_or(AccessError::Host)?;
-    // Userinfo before the host, and anything but a port after it, is somebody's trick.
+    // Nothing may stand before the host (userinfo), and only a port after it.
     let port = authority.as_str().strip_prefix(authority.host());
     let port_is_sound = port.is_some_and(|port| matches!(port, "" | ":") || authority.port_u16().is_some());
     if port_is_sound && is_own(authority.host(), listen_host) { Ok(()) } else { Err(AccessError::Host) }
 }
 
-/// Checks that no page of another site asks. Browsers send an `Origin` with every request whose answer a page of another
-/// site could read, and say with `Sec-Fetch-Site` of others where they come from.
+/// Checks that no page of another site sent the request. Browsers send `Origin` with each request whose answer a page of
+/// another site could read, and `Sec-Fetch-Site` with others.
 pub(crate) fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), AccessError> {
     let foreign = |site: &HeaderValue| *site != "same-origin" && *site != "none";
     if headers.get_all(SEC_FETCH_SITE).iter().any(foreign) {
@@ -58,7 +58,7 @@ pub(crate) fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), AccessE
     let own = authority(uri, headers);
     let is_own = |origin: &HeaderValue| {
         let (_, origin) = origin.to_str().ok()?.split_once("://")?;
-        // Where a proxy in front ends TLS, the scheme is not the one that this server speaks.
+        // The scheme is not compared: a reverse proxy may end TLS.
         own.as_ref().filter(|own| own.as_str().eq_ignore_ascii_case(origin))
     };
     if headers.get_all(ORIGIN).iter().all(|origin| is_own(origin).is_some()) {
@@ -68,7 +68,8 @@ pub(crate) fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), AccessE
     }
 }
 
-/// What the request is for: HTTP/2 and proxies have it in the target, which wins over `Host` (RFC 9112 section 3.2.2).
+/// The authority that the request is for. HTTP/2 and proxies have it in the target, which takes precedence over `Host` (RFC
+/// 9112 section 3.2.2).
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     match uri.authority() {
         Some(authority) => Some(authority.clone()),
@@ -77,7 +78,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
 }
 
 fn is_own(host: &str, listen_host: &str) -> bool {
-    // A final dot is of the same name (RFC 1034 section 3.1).
+    // With a final dot it is the same name (RFC 1034 section 3.1).
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.eq_ignore_ascii_case("localhost") {
         return true;
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_own_names_are_taken_and_others_not() {
+    fn addresses_and_own_names_are_accepted_and_others_not() {
         for own in [
             "localhost",
             "LocalHost:8080",
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_wins_over_host() {
+    fn the_target_takes_precedence_over_host() {
         let local = headers(&[(HOST, "localhost")]);
         let foreign = Uri::from_static("http://attacker.example/");
         assert_eq!(check_host(&foreign, &local, "127.0.0.1"), Err(AccessError::Host));
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_own_origin_watches() {
+    fn only_the_own_origin_gets_events() {
         let check = |list: &[(HeaderName, &str)]| {
             let mut headers = headers(list);
             headers.insert(HOST, HeaderValue::from_static("localhost:8080"));

@@ -1,4 +1,4 @@
-//! `GET /client.js`: the browser client, embedded in the binary, so that a page needs no npm and no other server.
+//! `GET /client.js`: the browser client, embedded in the binary, so that a page needs neither npm nor another server.
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -16,16 +16,16 @@ use http::header::{
 /// The script-tag build, as `client/build.js` writes it.
 pub(crate) const SCRIPT: &[u8] = include_bytes!("../../client/dist/statsd-http-proxy-client.min.js");
 
-/// The version that a page may ask for with `?v=`, to keep the script for a year.
+/// The version. A page that requests it with `?v=` may cache the script for a year.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A year, and no question whether it has changed (RFC 8246): what the URL names never does.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// A year, without revalidation (RFC 8246): the content of a URL with a version never changes.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Five minutes: a fix is with all pages soon after an update, and a busy page asks seldom.
-const A_WHILE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+/// Five minutes: pages get a fix soon after an update, and a busy page rarely requests the script.
+const SHORT: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// One content coding of the script, with the validator that is its own.
+/// One content coding of the script, with its own validator.
 ///
 /// The validators are strong (RFC 9110 section 8.8.1), so the codings, which differ in their bytes, must not share one
 /// (section 8.8.3.3).
@@ -41,7 +41,7 @@ static IDENTITY: LazyLock<Representation> = LazyLock::new(|| Representation {
     tag: format!("\"{}\"", hash()),
 });
 
-/// Compressed once for the life of the process. `None` if that fails, which on a buffer in memory it does not.
+/// Compressed once per process. `None` if that fails, which it does not with a buffer in memory.
 static GZIP: LazyLock<Option<Representation>> = LazyLock::new(|| {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(SCRIPT).ok()?;
@@ -53,13 +53,13 @@ static GZIP: LazyLock<Option<Representation>> = LazyLock::new(|| {
     })
 });
 
-/// Names the content: the first half of its SHA-256.
+/// The first half of the SHA-256 of the script, in hexadecimal.
 fn hash() -> String {
     let hash = digest::digest(&digest::SHA256, SCRIPT);
     hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Compresses the script, so that no request has to wait for it.
+/// Compresses the script now, so that no request has to wait for it.
 pub(crate) fn prepare() {
     LazyLock::force(&IDENTITY);
     LazyLock::force(&GZIP);
@@ -70,9 +70,9 @@ pub(crate) fn choose(request: &HeaderMap) -> &'static Representation {
     GZIP.as_ref().filter(|_| prefers_gzip(request)).unwrap_or(&IDENTITY)
 }
 
-/// True if gzip is acceptable, and not less than the script as it is (RFC 9110 section 12.5.3).
+/// True if gzip is acceptable, and preferred at least as much as no coding (RFC 9110 section 12.5.3).
 ///
-/// Without the header all codings are acceptable; whoever does not ask gets the script as it is.
+/// Without the header all codings are acceptable, and the script is sent without one.
 fn prefers_gzip(request: &HeaderMap) -> bool {
     let (mut gzip, mut identity, mut any) = (None, None, None);
     let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -84,7 +84,8 @@ fn prefers_gzip(request: &HeaderMap) -> bool {
             "*" => &mut any,
             _ => continue,
         };
-        // What is named twice is taken at its least, since a coding that is refused breaks a page and a long one does not.
+        // Of a repeated coding the least weight counts: a coding that is not understood breaks a page, a long answer does
+        // not.
         let weight = weight(parameters);
         *slot = Some(slot.map_or(weight, |other: u16| other.min(weight)));
     }
@@ -92,7 +93,7 @@ fn prefers_gzip(request: &HeaderMap) -> bool {
     gzip > 0 && gzip >= identity.unwrap_or(0)
 }
 
-/// A weight in thousandths (RFC 9110 section 12.4.2); 0 for one that is broken.
+/// A weight in thousandths (RFC 9110 section 12.4.2); 0 if it is malformed.
 fn weight(parameters: &str) -> u16 {
     let parameters = parameters.trim();
     if parameters.is_empty() {
@@ -120,28 +121,28 @@ impl Representation {
         self.content.clone()
     }
 
-    /// 304 if the client has this very representation, by its `If-None-Match` (RFC 9110 section 13.1.2), else 200.
+    /// 304 if `If-None-Match` names this representation (RFC 9110 section 13.1.2), otherwise 200.
     pub(crate) fn status(&self, request: &HeaderMap) -> StatusCode {
         let tags = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         let known = tags
             .flat_map(|tags| tags.split(','))
             .map(|tag| tag.trim())
-            // Weak comparison: a proxy that changes the coding may have marked the tag as weak.
+            // Weak comparison: a reverse proxy that changes the coding may have marked the tag as weak.
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag);
         if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }
     }
 
-    /// Adds the headers of the script, as a request with `query` is to get it.
+    /// Adds the headers of the script, for a request with `query`.
     ///
-    /// It is the same for every origin, and may be kept by any cache, so any page may read it, whatever its isolation.
+    /// The script is the same for each origin, and any cache may keep it. So each page may read it, whatever its isolation.
     pub(crate) fn describe(&self, status: StatusCode, query: Option<&str>, answer: &mut HeaderMap) {
         let version = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == "v");
         let current = version.is_some_and(|(_, version)| version == VERSION);
-        answer.insert(CACHE_CONTROL, if current { FOR_EVER } else { A_WHILE });
+        answer.insert(CACHE_CONTROL, if current { IMMUTABLE } else { SHORT });
         if let Ok(tag) = HeaderValue::from_str(&self.tag) {
             answer.insert(ETAG, tag);
         }
-        // On both codings, and on 304 (section 15.4.5): a cache must know that there are two.
+        // With both codings, and with 304 (RFC 9110 section 15.4.5): a cache must know that there are two.
         answer.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         if let Some(coding) = self.coding.as_ref().filter(|_| status == StatusCode::OK) {
             answer.insert(CONTENT_ENCODING, coding.clone());

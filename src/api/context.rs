@@ -1,4 +1,4 @@
-//! What the requests of one worker share, and nothing outside it touches.
+//! The state that the requests of one worker share.
 
 use std::rc::Rc;
 
@@ -15,25 +15,25 @@ use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
 use crate::telemetry::refusals::Refusals;
 
-/// One worker's state, as its requests see it.
+/// The state of one worker that its requests use.
 pub(crate) struct Context {
-    /// What the operator decided for good.
+    /// The settings that do not change.
     pub settings: Settings,
     /// The settings that may change.
     pub policy: CurrentPolicy,
-    /// How metrics are read: by what all daemons understand.
+    /// Defines the values and names that are accepted: those that all daemons understand.
     pub encoding: Encoding,
-    /// The way to the daemons, which writes lines.
+    /// Writes lines to the queues of the daemons.
     pub router: Router,
-    /// The memory for requests that are not there whole.
+    /// The memory for unfinished requests.
     pub budget: Budget,
-    /// Turns of batches that take long.
+    /// The turns of long batches.
     pub turns: Turns,
-    /// The page that is served beside the API, if there is one.
+    /// The page beside the API; `None` without `--demo`.
     pub site: Option<Site>,
-    /// Requests that were refused.
+    /// Counts refused requests.
     pub refusals: Refusals,
-    /// The clock.
+    /// The clock and the connections of the worker.
     pub deadlines: Rc<Deadlines>,
 }
 
@@ -43,14 +43,14 @@ impl Context {
         Sample::new(&self.encoding, &self.router).accept(metric).map(|_| ())
     }
 
-    /// Takes a slice of a batch; returns whether that was the last.
+    /// Processes a slice of a batch. Returns true if that was the last.
     ///
     /// # Errors
     ///
     /// As [`Batch::advance`].
     pub(crate) fn advance(&self, batch: &mut Batch) -> Result<bool, BatchError> {
         match self.router.only() {
-            // Compiled apart: to ask for each line how many daemons there are would cost 3 % of it.
+            // Compiled separately: checking the number of daemons for each line would cost 3 % of it.
             Some(mut outlet) => batch.advance(&self.encoding, &mut outlet),
             None => batch.advance(&self.encoding, &mut &self.router),
         }

@@ -1,4 +1,4 @@
-//! What is kept of a request's head while its body comes, and for the answer.
+//! The parts of a head that are kept while the body arrives, and for the answer.
 
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -6,11 +6,11 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Version};
 
-/// The few parts of a head that are needed after the body has come. A whole head takes some 110 bytes for each field, and an
-/// HTTP/2 client names a field in one byte.
+/// The few parts of a head that are needed after the body has arrived. A whole head takes some 110 bytes per field, which an
+/// HTTP/2 client can name in one byte.
 #[derive(Debug)]
 pub struct KeptHead {
-    /// The protocol's version.
+    /// The version of HTTP.
     pub version: Version,
     /// The method.
     pub method: Method,
@@ -23,8 +23,8 @@ pub struct KeptHead {
 }
 
 impl KeptHead {
-    /// Keeps what is needed of `head`, whose `Origin` and `Content-Type` are given, and drops the rest. If its body may be long
-    /// in coming on HTTP/2, what is kept is copied: it may be a few bytes of a frame that is in memory as a whole.
+    /// Keeps the needed parts of `head`, whose `Origin` and `Content-Type` are given, and drops the rest. `copied` is for
+    /// HTTP/2 requests whose body may take long: uncopied, a few bytes keep their whole frame in memory.
     #[inline(always)]
     pub fn new(head: Parts, origin: Option<HeaderValue>, content_type: Option<HeaderValue>, copied: bool) -> Self {
         let Parts { method, uri, version, .. } = head;
@@ -45,7 +45,7 @@ impl KeptHead {
 
     fn copied(self) -> Self {
         let value = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
-        // A target that was read once can be read again.
+        // A target that was parsed once can be parsed again.
         let target = |target: &PathAndQuery| {
             PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target.as_str().as_bytes())).ok()
         };
@@ -57,7 +57,7 @@ impl KeptHead {
         }
     }
 
-    /// Bytes of text that it holds, which is all of its memory if it was copied.
+    /// The bytes of text that it holds, which are all of its memory if it was copied.
     pub fn size(&self) -> usize {
         let target = self.target.as_ref().map_or(0, |target| target.as_str().len());
         let value = |value: &Option<HeaderValue>| value.as_ref().map_or(0, HeaderValue::len);

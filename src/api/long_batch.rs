@@ -1,8 +1,8 @@
-//! Batches that take longer than a slice, one after the other.
+//! Processes batches that take longer than a slice, one after the other.
 //!
-//! A body of 2 KiB may inflate to 1 MiB, and its metrics take some 20 ms. If hundreds of such batches were worked on at
-//! once, each would hold its megabyte, and every other request of the worker would wait for a slice of each. So a worker has
-//! few turns; a batch that waits for one is kept as it came, compressed.
+//! A body of 2 KiB may inflate to 1 MiB, and its metrics take some 20 ms. If a worker processed hundreds of such batches at
+//! once, each would hold its megabyte, and each other request would wait for a slice of all of them. So a worker has few
+//! turns, and a batch that waits for one stays compressed.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -21,15 +21,15 @@ use crate::conn::wake_slot::WakeSlot;
 use crate::ingest::batch::{Batch, Report, SLICE};
 use crate::ingest::content_type::ContentType;
 
-/// Long batches of a worker that are worked on at once, slice by slice in turn: two, so that one of a megabyte does not hold
-/// up all others.
+/// The long batches that a worker processes at once, slice by slice in turn: two, so that one of a megabyte does not delay
+/// all others.
 const TURNS: usize = 2;
 
-/// Long batches of a worker that may be under way, those with a turn included; past that, they are refused with 503. The worst
-/// batch takes 30 ms, so the last one waits for some seconds, as long as a client has patience.
+/// The most long batches of a worker, with and without a turn; more are refused with 503. The worst batch takes 30 ms, so
+/// the last one waits for some seconds, as long as clients usually wait.
 const MAX_LONG: usize = 256;
 
-/// Those of one connection: one client must not keep others from all turns.
+/// The most long batches of one connection: one client must not take the turns of all others.
 const MAX_LONG_OF_CONNECTION: usize = 16;
 
 /// The turns of one worker.
@@ -37,7 +37,7 @@ const MAX_LONG_OF_CONNECTION: usize = 16;
 pub(crate) struct Turns {
     free: Semaphore,
     under_way: Cell<usize>,
-    /// Wakes who waits for the last one to end.
+    /// Wakes the task that waits for the last one to end.
     empty: WakeSlot,
 }
 
@@ -60,13 +60,13 @@ impl Turns {
         .await;
     }
 
-    /// How many long batches wait or are worked on.
+    /// The number of long batches that wait or have a turn.
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.get()
     }
 }
 
-/// Counts a batch as under way until it is dropped.
+/// Counts a long batch until it is dropped.
 struct UnderWay {
     context: Rc<Context>,
     share: Rc<ConnectionShare>,
@@ -95,20 +95,20 @@ impl Drop for UnderWay {
     }
 }
 
-/// What became of a batch within its first slice.
+/// The outcome of the first slice of a batch.
 pub(crate) enum FirstSlice {
-    /// All of it was taken.
+    /// The batch is complete.
     Done(Report),
-    /// The rest is taken in a task of its own.
+    /// A task processes the rest.
     Long(LongBatch),
 }
 
-/// Takes the first slice of a batch, and begins a task for the rest if that was not all. A body of more than a slice takes
-/// none before its turn, so that it does not overtake those that wait.
+/// Processes the first slice of a batch, and starts a task for the rest if there is more. Of a body larger than a slice it
+/// processes nothing before its turn, so that it does not overtake those that wait.
 ///
 /// # Errors
 ///
-/// The body cannot be inflated or read, or too many long batches wait. Nothing was taken then.
+/// The body cannot be inflated or read, or too many long batches wait. No metric was forwarded then.
 pub(crate) fn take(
     context: &Rc<Context>,
     content_type: ContentType,
@@ -132,7 +132,7 @@ fn begin(context: &Rc<Context>, mut work: Work, limits: &Limits) -> Result<First
     Ok(FirstSlice::Long(LongBatch(spawn_local(run(under_way, work, limits.cap)))))
 }
 
-/// What is left to do.
+/// The work that is left.
 enum Work {
     /// A body that is still compressed.
     Body(ContentType, Body),
@@ -140,9 +140,9 @@ enum Work {
     Batch(Batch, Body),
 }
 
-/// A long batch as its request sees it: a future of its report.
+/// A long batch as a future of its report.
 ///
-/// The batch came whole, so it is taken even if the client does not stay for the answer, as a short one is.
+/// The batch arrived whole, so it is processed even if the client does not wait for the answer, as a short one is.
 #[derive(Debug)]
 pub(crate) struct LongBatch(JoinHandle<Result<Report, Refusal>>);
 
@@ -154,12 +154,12 @@ impl Future for LongBatch {
     }
 }
 
-/// Waits for a turn, and takes what is left of a batch slice by slice.
+/// Waits for a turn, and processes the rest of a batch slice by slice.
 async fn run(under_way: UnderWay, work: Work, cap: usize) -> Result<Report, Refusal> {
     let context = &under_way.context;
     // Nobody closes the semaphore.
     let _turn = context.turns.free.acquire().await.map_err(|_| Refusal::Internal)?;
-    // The body holds its share of the budget for as long.
+    // The body holds its share of the budget until then.
     let (mut batch, _body) = match work {
         Work::Body(content_type, mut body) => {
             body.inflate(cap)?;

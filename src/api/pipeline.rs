@@ -1,9 +1,8 @@
-//! A request from its head to its answer, step by step.
+//! Serves a request from its head to its answer, step by step.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{self, Poll, Waker};
 
 use bytes::Bytes;
 use http::Request;
@@ -21,11 +20,12 @@ use crate::api::request_log::RequestLog;
 use crate::api::requester::Requester;
 use crate::api::responses::{accepted, refuse, report};
 use crate::api::routes::{self, Access, Endpoint, Handler, Route};
+use crate::api::unwanted_body::{self, discard};
 use crate::auth::Grant;
 use crate::conn::activity::Activity;
 use crate::conn::body::{self, Body, BodyError, Collect, Limits};
 use crate::conn::discard::leave;
-use crate::conn::head::{self, Fields, HeadError};
+use crate::conn::head::{self, Fields};
 use crate::conn::inflate::Coding;
 use crate::conn::request_body::RequestBody;
 use crate::conn::service::Answer;
@@ -36,15 +36,15 @@ use crate::ingest::json::{Fields as _, Object};
 use crate::ingest::params::Members;
 use crate::metric::{Kind, Metric, Tags, TagsWriter};
 
-/// What the head of a request asks for, once it may.
+/// The outcome of the steps before the body.
 enum Admitted {
-    /// The answer; the body is of no interest.
+    /// The answer. The body is not read.
     Answered(Answer),
-    /// A body that is to be received.
+    /// The body is to be received.
     Body { want: Want, cap: usize, coding: Coding },
 }
 
-/// What a body is for.
+/// The content of a body.
 #[derive(Clone, Copy)]
 enum Want {
     /// A metric, and the offset of its key in the path.
@@ -54,10 +54,11 @@ enum Want {
 
 /// Answers one request: head, route, token, limits, body, metrics, answer.
 ///
-/// Between the last byte of the body and the hand-over of the line nothing waits: hyper drops this future when the peer
-/// closes, and a metric must not be lost by a client that does not stay for the answer.
+/// No step waits between the last byte of the body and the hand-over of the line: hyper drops this future when the peer
+/// closes, and the metric of a client that does not wait for the answer must not be lost.
 ///
-/// The steps before the body are taken at once, so that the future holds no more of the head than they have left.
+/// The steps before the body run when the function is called, so that the future holds only the parts of the head that are
+/// still needed.
 pub(crate) fn respond(
     context: Rc<Context>,
     activity: Rc<Activity>,
@@ -70,7 +71,7 @@ pub(crate) fn respond(
     let fields = Fields::of(&head.headers);
     let mut requester = Requester::new(activity.peer());
     let admitted = admit(&context, &policy, &activity, &mut requester, &head, &fields, &body);
-    // A client that waits for leave to send its body is not asked for it: to look at the body would be to ask.
+    // Polling the body would ask a client that sent `Expect` for it.
     let awaits_continue = fields.expects;
     let (origin, content_type) = (fields.origin.first().cloned(), fields.content_type.first().cloned());
     let is_copied = matches!(admitted, Ok(Admitted::Body { .. })) && body.is_http2() && !body.is_complete();
@@ -82,32 +83,32 @@ pub(crate) fn respond(
         Ok(Admitted::Answered(answer)) if body.is_complete() => Next::Answer(Some(answer), None),
         Ok(Admitted::Answered(answer)) => {
             let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
-            Next::Answer(Some(answer), leave_body(limits, body, awaits_continue).map(Box::new))
+            Next::Answer(Some(answer), unwanted_body::abandon(limits, body, awaits_continue).map(Box::new))
         }
         Err(refusal) => {
             let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
-            let body = refuse_body(limits, &refusal, body, awaits_continue);
+            let body = unwanted_body::refuse(limits, &refusal, body, awaits_continue);
             Next::Refuse(Some(refusal), body)
         }
     };
     drop(policy);
-    // `next` is borrowed: what is moved out of a future's captures has space in it twice.
+    // `next` is borrowed: a future has space twice for a capture that it moves.
     async move {
         let done = match &mut next {
             Next::Answer(answer, body) => {
                 if let Some(collect) = body {
-                    swallow(collect, &activity, &mut log);
+                    discard(collect, &activity, &mut log);
                 }
                 answer.take().map(Done::Answered).ok_or(Refusal::Internal)
             }
             Next::Refuse(refusal, body) => {
                 if let Some(collect) = body {
-                    swallow(collect, &activity, &mut log);
+                    discard(collect, &activity, &mut log);
                 }
                 Err(refusal.take().unwrap_or(Refusal::Internal))
             }
             Next::Receive(want, collect) => {
-                // None of the next steps waits, but for a long batch: so little is kept while the body comes.
+                // Only a long batch waits after this, so the future keeps little while the body arrives.
                 let body = poll_fn(|cx| collect.poll(cx)).await;
                 log.set_body_bytes(collect.received());
                 match ingest(&context, &activity, &head, *want, collect, body) {
@@ -131,36 +132,37 @@ fn answer(head: &KeptHead, done: Result<Done, Refusal>) -> Answer {
         Ok(Done::Accepted) => accepted(head),
         Ok(Done::Reported(done)) => report(head, &done),
         Ok(Done::Answered(answer)) => answer,
-        // Its end was waited for.
+        // Its end was awaited above.
         Ok(Done::Long(_)) => refuse(head, &Refusal::Internal),
         Err(refusal) => refuse(head, &refusal),
     }
 }
 
-/// What is left to do after the head.
+/// The step after the head.
 enum Next {
-    /// To swallow what has come of a body that was not asked for, if there is one, and to answer. In a box, since few requests
-    /// of this kind have a body.
+    /// Read and discard the received part of a body that was not asked for, if there is one, then answer. In a box, since few
+    /// requests of this kind have a body.
     Answer(Option<Answer>, Option<Box<Collect>>),
-    /// To swallow what has come of the body, if any is wanted, and to refuse. hyper hands the body over after the call.
+    /// Read and discard the received part of the body, if there is one, then refuse. hyper hands the body over after the
+    /// call.
     Refuse(Option<Refusal>, Option<Collect>),
-    /// To receive the body.
+    /// Receive the body.
     Receive(Want, Collect),
 }
 
-/// What became of a request.
+/// The outcome of a request.
 enum Done {
-    /// Its metric was taken.
+    /// Its metric was accepted.
     Accepted,
-    /// Its batch was taken.
+    /// Its batch was processed.
     Reported(Report),
-    /// Its batch is being taken.
+    /// A task processes its batch.
     Long(LongBatch),
-    /// It needed no body.
+    /// It has its answer, without a body.
     Answered(Answer),
 }
 
-/// Sends what a body holds.
+/// Forwards the metrics of a body.
 #[inline(always)]
 fn ingest(
     context: &Rc<Context>,
@@ -193,37 +195,16 @@ fn ingest(
     }
 }
 
-/// Leaves the body of a request that its head has refused, or returns it to be swallowed.
-fn refuse_body(limits: Limits, refusal: &Refusal, body: RequestBody, awaits_continue: bool) -> Option<Collect> {
-    if body.is_http2() && matches!(refusal, Refusal::Head(HeadError::TooLarge | HeadError::TooManyFields)) {
-        limits.activity.note_oversized_head();
-    }
-    leave_body(limits, body, refusal.closes() || awaits_continue)
-}
-
-/// Leaves a body that is not wanted, or returns it to be swallowed, unless it is to be left `at_once`.
-fn leave_body(limits: Limits, body: RequestBody, at_once: bool) -> Option<Collect> {
-    if body.is_http2() || body.is_complete() || at_once {
-        leave(body, &limits.activity, &limits.budget);
-        return None;
-    }
-    Some(Collect::new(body, Coding::Identity, limits))
-}
-
-/// Swallows what has come of a body: else hyper may have to close the connection.
-fn swallow(collect: &mut Collect, activity: &Activity, log: &mut RequestLog) {
-    if !matches!(collect.poll(&mut task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))) {
-        activity.ask_linger();
-    }
-    log.set_body_bytes(collect.received());
-}
-
-/// What bounds the body of a request of which `head` bytes are kept.
+/// The limits of a body, of whose head `head` bytes are kept.
 fn limits(context: &Context, activity: &Rc<Activity>, cap: usize, head: usize) -> Limits {
     Limits { cap, activity: Rc::clone(activity), budget: context.budget.clone(), head }
 }
 
-/// The steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
+/// Takes the steps before the body, in the order of the contract: 400 for the head, 404, 405, 401 or 403, 413, 415.
+///
+/// # Errors
+///
+/// The first of these that applies.
 fn admit(
     context: &Context,
     policy: &Policy,
@@ -250,7 +231,7 @@ fn admit(
             }
         }
         Route::Preflight(allow) => return Ok(Admitted::Answered(endpoints::preflight(head, allow))),
-        // The page has no secret; what it shows may.
+        // The page has no secret, but its events may.
         Route::File(file) => {
             access::check_host(&head.uri, &head.headers, &settings.listen_host)?;
             return Ok(Admitted::Answered(endpoints::file(file)));
@@ -271,7 +252,7 @@ fn admit(
     Ok(Admitted::Body { want, cap, coding })
 }
 
-/// What the token of a request grants; anonymous where no token is required.
+/// The grant of the token of a request; anonymous if no token is required.
 fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
     match &policy.verifier {
         Some(verifier) => Ok(verifier.check(&head.headers, head.uri.query())?),
@@ -279,7 +260,7 @@ fn authorize(policy: &Policy, head: &Parts) -> Result<Grant, Refusal> {
     }
 }
 
-/// The steps after the body of a single metric: parameters, name, line, datagram.
+/// Takes the steps after the body of a single metric: parameters, name, line, datagram.
 fn send(context: &Context, head: &KeptHead, kind: Kind, key: usize, body: &Bytes) -> Result<(), Refusal> {
     let encoding = &context.encoding;
     let key = head.path().get(key..).and_then(routes::decode_key).ok_or(Refusal::Key)?;

@@ -1,8 +1,8 @@
-//! What may change while the server runs: certificates, the secret of tokens, limits.
+//! The settings that may change while the server runs: certificates, the secret of tokens, limits.
 //!
-//! A worker holds one [`Policy`], which is swapped whole. A request and a handshake take it once, when they begin, and keep
-//! it to their end: neither ever sees parts of two policies. Nothing is locked, since a policy belongs to one worker, and
-//! each worker makes its own.
+//! A worker has one [`Policy`], which is replaced as a whole. A request and a handshake read it once, when they begin, and
+//! keep it to their end, so that neither sees parts of two policies. There is no lock, since each worker makes a policy of
+//! its own.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use crate::auth::Verifier;
 use crate::auth::secret::Secret;
 use crate::net::tls::{Tls, TlsFiles};
 
-/// The largest bodies, in bytes, as they come and inflated.
+/// The largest bodies in bytes, before and after decompression.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct BodyLimits {
     /// Of a single metric.
@@ -27,18 +27,18 @@ impl BodyLimits {
     }
 }
 
-/// What the operator decides, and may decide anew while the server runs.
+/// The settings of a policy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PolicySettings {
     /// The largest bodies.
     pub limits: BodyLimits,
-    /// Tokens are required when set.
+    /// The secret of tokens; `None` requires none.
     pub secret: Option<Secret>,
-    /// HTTPS, when set.
+    /// The files of the certificate; `None` serves plain HTTP.
     pub tls: Option<TlsFiles>,
 }
 
-/// The settings of [`PolicySettings`], ready for the requests and handshakes of one worker.
+/// [`PolicySettings`], ready for the requests and handshakes of one worker.
 pub(crate) struct Policy {
     /// The largest bodies.
     pub limits: BodyLimits,
@@ -49,7 +49,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// A policy with these settings, and with the certificates that were read for them. It remembers no token yet.
+    /// A policy with these settings, and with the certificates that were read for them. Its cache of tokens is empty.
     pub(crate) fn new(settings: &PolicySettings, tls: Option<Tls>) -> Self {
         Self { limits: settings.limits, verifier: settings.secret.as_ref().map(Verifier::new), tls }
     }
@@ -59,17 +59,17 @@ impl Policy {
 pub(crate) struct CurrentPolicy(RefCell<Rc<Policy>>);
 
 impl CurrentPolicy {
-    /// Begins with `policy`.
+    /// Starts with `policy`.
     pub(crate) fn new(policy: Policy) -> Self {
         Self(RefCell::new(Rc::new(policy)))
     }
 
-    /// The policy of what begins now.
+    /// The policy for a request or handshake that begins now.
     pub(crate) fn get(&self) -> Rc<Policy> {
         Rc::clone(&self.0.borrow())
     }
 
-    /// Puts `policy` in force for what begins from now on.
+    /// Puts `policy` in force for requests and handshakes that begin from now on.
     #[cfg_attr(not(test), expect(dead_code, reason = "settings are read at the start only, as yet"))]
     pub(crate) fn set(&self, policy: Policy) {
         self.0.replace(Rc::new(policy));
@@ -84,7 +84,7 @@ mod tests {
     use crate::auth::AuthError;
 
     #[test]
-    fn what_has_begun_keeps_the_policy_that_it_began_with() {
+    fn a_request_keeps_the_policy_that_it_began_with() {
         let limits = |max_body_size| BodyLimits { max_body_size, max_batch_size: 2 * max_body_size };
         let open = PolicySettings { limits: limits(10), ..PolicySettings::default() };
         let closed = PolicySettings {

@@ -1,4 +1,4 @@
-//! Every way to refuse a request, and the one match from refusal to status and text.
+//! All reasons to refuse a request, with their status, log name and text.
 
 use std::borrow::Cow;
 
@@ -16,43 +16,43 @@ use crate::ingest::form::FormError;
 use crate::metric::MetricError;
 use crate::telemetry::refusals::Reason;
 
-/// Why a request is not answered with 200. When it is not, no datagram leaves.
+/// The reason for which a request is not answered with 200. A refused request sends no datagram.
 #[derive(Debug, Error)]
 pub(crate) enum Refusal {
     /// The head breaks a rule of HTTP that the parser lets pass.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// Nothing there, or not for this method.
+    /// No such path, or not with this method.
     #[error(transparent)]
     Route(#[from] RouteError),
-    /// No token, or a bad one.
+    /// No token, or an invalid one.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// The body is too long, too slow or broken.
+    /// The body is too long, too slow or malformed.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The body is compressed in a way that is not understood.
+    /// The body has an unknown compression.
     #[error(transparent)]
     Coding(#[from] UnknownCoding),
-    /// The key in the path is no metric name.
+    /// The key in the path cannot be decoded.
     #[error("Invalid key specified")]
     Key,
-    /// The form is broken.
+    /// The form is malformed.
     #[error(transparent)]
     Form(#[from] FormError),
     /// The batch, or the JSON of a single metric, cannot be read.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// A parameter is not what the metric needs.
+    /// The name or a parameter is invalid for the metric.
     #[error(transparent)]
     Metric(#[from] MetricError),
-    /// A name that is not the demo's, or a page that is not.
+    /// The demo is requested under a foreign name, or by a page of another site.
     #[error(transparent)]
     Demo(#[from] AccessError),
-    /// Too many watch the demo.
+    /// Too many pages receive the demo's events.
     #[error("Too many viewers")]
     Viewers,
-    /// What a bug of this server leaves to say.
+    /// A bug of this server.
     #[error("Internal server error")]
     Internal,
 }
@@ -84,7 +84,7 @@ impl Refusal {
         }
     }
 
-    /// What logs call it.
+    /// The name of the reason in the log.
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Head(HeadError::TooLarge | HeadError::TooManyFields | HeadError::TargetTooLong) => {
@@ -109,7 +109,7 @@ impl Refusal {
         }
     }
 
-    /// The body of the answer: the reference's text where it has one, and a newline.
+    /// The body of the answer: the reference's text if it has one, and a newline.
     pub(crate) fn text(&self) -> Cow<'static, str> {
         match self {
             Self::Route(RouteError::NotFound) => "404 page not found\n".into(),
@@ -118,7 +118,7 @@ impl Refusal {
         }
     }
 
-    /// The methods of the path, where that is what is wrong.
+    /// The methods of the path, if the method is wrong.
     pub(crate) fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Route(RouteError::MethodNotAllowed(allow)) => Some(allow),
@@ -126,7 +126,7 @@ impl Refusal {
         }
     }
 
-    /// Whether what follows on an HTTP/1.1 connection cannot be trusted to be a request.
+    /// True if the bytes after the request on an HTTP/1.1 connection may not be a request, so that it has to be closed.
     pub(crate) fn closes(&self) -> bool {
         matches!(self, Self::Head(_) | Self::Body(_))
     }

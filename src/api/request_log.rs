@@ -1,4 +1,4 @@
-//! What the log is told of a request: with `--verbose` a line for each, and always its refusal for the summary.
+//! Logs requests: with `--verbose` a line for each, and always refusals for the summary.
 
 use std::time::Instant;
 
@@ -15,23 +15,23 @@ use crate::telemetry::refusals::{Reason, Refusals};
 /// One request, from its head to its answer.
 #[derive(Debug)]
 pub(crate) struct RequestLog {
-    /// When the head was complete; only where a line is written.
+    /// The time at which the head was complete; `None` if no line is written.
     begun: Option<Instant>,
     body_bytes: usize,
 }
 
 impl RequestLog {
-    /// The head is complete.
+    /// Begins when the head is complete.
     pub(crate) fn begin(verbose: bool) -> Self {
         Self { begun: verbose.then(Instant::now), body_bytes: 0 }
     }
 
-    /// So many bytes of the body have come, as they came.
+    /// Sets the received bytes of the body, before decompression.
     pub(crate) fn set_body_bytes(&mut self, count: usize) {
         self.body_bytes = count;
     }
 
-    /// The answer is ready. One that refuses has its [`Reason`] among its extensions.
+    /// Logs the request when its answer is ready. An answer that refuses has its [`Reason`] in its extensions.
     pub(crate) fn end<B>(&self, refusals: &Refusals, requester: &Requester, head: &KeptHead, answer: &Response<B>) {
         let reason = answer.extensions().get::<Reason>().copied();
         if let Some(reason) = reason.filter(|reason| *reason != Reason::ClientLeft) {
@@ -41,7 +41,7 @@ impl RequestLog {
             info!(
                 target: REQUEST,
                 method = %head.method,
-                // Not the query, which may hold a token.
+                // Without the query, which may contain a token.
                 path = head.path(),
                 status = answer.status().as_u16(),
                 peer = requester.peer.shown(),
@@ -56,7 +56,7 @@ impl RequestLog {
     }
 }
 
-/// A head that was refused before it became a request.
+/// Logs a head that was refused before it became a request.
 pub(crate) fn note_refused_head(context: &Context, peer: Peer, head: RefusedHead) {
     let (reason, status) = match head {
         RefusedHead::TooLarge => (Reason::HeadTooLarge, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),

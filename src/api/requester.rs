@@ -6,7 +6,7 @@ use tracing::field::{DisplayValue, display};
 
 use crate::auth::Grant;
 
-/// The other end of a connection; behind a reverse proxy, that proxy. `None` inside if the kernel did not tell it.
+/// The remote end of a connection; behind a reverse proxy, that proxy. The address is `None` if the kernel did not tell it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) Option<SocketAddr>);
 
@@ -22,17 +22,17 @@ impl Peer {
     }
 }
 
-/// Who sends a request. It goes along with the request to its endpoint, its sink and its log line.
+/// Who sends a request. The endpoint and the log line of the request get it.
 #[derive(Clone, Debug)]
 pub(crate) struct Requester {
-    /// Where the request comes from.
+    /// The remote end of its connection.
     pub(crate) peer: Peer,
-    /// What it may send. Anonymous until a token was verified, and where none is needed.
+    /// The grant of its token. Anonymous until a token was verified, and if none is needed.
     pub(crate) grant: Grant,
 }
 
 impl Requester {
-    /// The sender of a request whose token was not read yet.
+    /// The sender of a request whose token has not been read yet.
     pub(crate) fn new(peer: Option<SocketAddr>) -> Self {
         Self { peer: Peer(peer), grant: Grant::default() }
     }

@@ -1,4 +1,4 @@
-//! Answers, with the headers that they share.
+//! Answers, and the headers that they share.
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -21,7 +21,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// What became of a batch.
+/// Answers with the report of a batch.
 pub(crate) fn report(head: &KeptHead, report: &Report) -> Answer {
     let status = if report.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let mut answer = answer(head.origin.as_ref(), status, Bytes::from(report.to_json()));
@@ -34,12 +34,12 @@ pub(crate) fn report(head: &KeptHead, report: &Report) -> Answer {
     answer
 }
 
-/// A metric was accepted.
+/// Answers that a metric was accepted.
 pub(crate) fn accepted(head: &KeptHead) -> Answer {
     answer(head.origin.as_ref(), StatusCode::OK, Bytes::new())
 }
 
-/// Says why a request is refused.
+/// Answers with the reason of a refusal.
 pub(crate) fn refuse(head: &KeptHead, refusal: &Refusal) -> Answer {
     let text = match refusal.text() {
         std::borrow::Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
@@ -54,7 +54,7 @@ pub(crate) fn refuse(head: &KeptHead, refusal: &Refusal) -> Answer {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
     match refusal {
-        // RFC 9110 section 15.5.16: what would have been understood.
+        // The codings that are understood (RFC 9110 section 15.5.16).
         Refusal::Coding(_) => {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));
         }

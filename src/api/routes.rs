@@ -1,4 +1,4 @@
-//! Method and path to what serves them: one table. Pure: no sockets, no hyper.
+//! Finds the handler of a method and a path in one table. Pure: no sockets, no hyper.
 
 use std::borrow::Cow;
 
@@ -13,12 +13,12 @@ use crate::api::site::{File, Site};
 use crate::conn::service::Answer;
 use crate::metric::Kind;
 
-/// What serves an endpoint.
+/// The code that serves an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Handler {
-    /// A function of the head and its sender. The body is of no interest.
+    /// A function of the head and its sender. The body is not read.
     Head(fn(&Parts, &Requester) -> Answer),
-    /// Many metrics in the body.
+    /// Reads metrics from the body.
     Batch,
 }
 
@@ -34,11 +34,11 @@ pub(crate) enum Access {
 /// The methods of an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Methods {
-    /// To get something.
+    /// GET and HEAD.
     Read,
-    /// To send a metric.
+    /// POST, for one metric.
     Metric,
-    /// To send many.
+    /// POST and PUT, for many metrics.
     Batch,
 }
 
@@ -60,19 +60,19 @@ impl Methods {
     }
 }
 
-/// A path without a key, and what serves it.
+/// A path without a key, and its handler.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// Below the base path.
+    /// The path below the base path.
     path: &'static str,
     methods: Methods,
     /// Who may use it.
     pub(crate) access: Access,
-    /// What serves it.
+    /// Serves it.
     pub(crate) handler: Handler,
 }
 
-/// Every path without a key. The metrics' paths are `/{resource}/{key}`, see [`RESOURCES`].
+/// All paths without a key. Those of metrics are `/{resource}/{key}`, see [`RESOURCES`].
 static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/heartbeat",
@@ -89,14 +89,14 @@ static ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/batch", methods: Methods::Batch, access: Access::Token, handler: Handler::Batch },
 ];
 
-/// The first segments of the metrics' paths.
+/// The first segments of the paths of metrics.
 const RESOURCES: [(&str, Kind); 4] =
     [("count", Kind::Count), ("gauge", Kind::Gauge), ("timing", Kind::Timing), ("set", Kind::Set)];
 
-/// The path of a page's live events.
+/// The path of the live events of a page.
 const EVENTS: &str = "/events";
 
-/// What a request asks for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Route {
     /// An endpoint of the table.
@@ -107,7 +107,7 @@ pub(crate) enum Route {
     File(&'static File),
     /// The live events of that page.
     Events,
-    /// Which requests a page may make; holds the methods to allow.
+    /// A preflight request, with the methods to allow.
     Preflight(&'static str),
 }
 
@@ -117,23 +117,27 @@ pub(crate) enum RouteError {
     /// No such path.
     #[error("no such path")]
     NotFound,
-    /// The path is there, but not for this method; holds those that are allowed.
+    /// The path exists, but not with this method. Contains the allowed methods.
     #[error("the path takes {0}")]
     MethodNotAllowed(&'static str),
 }
 
-/// What `OPTIONS *` is told.
+/// The methods in the answer to `OPTIONS *`.
 pub(crate) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 
-/// Where the routes are.
+/// The place of the routes below the base path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Routes {
-    /// The path before all others: empty, or `/some/path`.
+    /// The prefix of all paths: empty, or `/some/path`.
     pub(crate) base: String,
 }
 
 impl Routes {
-    /// Finds the route; an unknown path comes before a wrong method. `site` is the page that is served too, if there is one.
+    /// Finds the route. `site` is the page beside the API, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The path is unknown, or known without this method. An unknown path takes precedence.
     pub(crate) fn find(&self, method: &Method, path: &str, site: Option<&Site>) -> Result<Route, RouteError> {
         let below = path.strip_prefix(self.base.as_str()).ok_or(RouteError::NotFound)?;
         let (route, methods) = match metric(below) {
@@ -158,7 +162,7 @@ fn named(path: &str, site: Option<&Site>) -> Option<(Route, Methods)> {
     Some((route, Methods::Read))
 }
 
-/// Splits `/{resource}/{key}`; the key is one segment, and not empty.
+/// Splits `/{resource}/{key}`. The key is one segment, and not empty.
 fn metric(path: &str) -> Option<(Kind, &str)> {
     let (resource, key) = path.strip_prefix('/')?.split_once('/')?;
     if key.is_empty() || key.contains('/') {
@@ -168,7 +172,7 @@ fn metric(path: &str) -> Option<(Kind, &str)> {
     Some((*kind, key))
 }
 
-/// Decodes a key's percent-encoding (RFC 3986 section 2.1). `None` when a `%` begins no triplet, or the bytes are not
+/// Decodes the percent-encoding of a key (RFC 3986 section 2.1). `None` if a `%` begins no triplet, or the bytes are not
 /// UTF-8.
 pub fn decode_key(key: &str) -> Option<Cow<'_, str>> {
     let bytes = key.as_bytes();

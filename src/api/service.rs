@@ -1,4 +1,4 @@
-//! The API as the transport sees it.
+//! The API as an application of the transport.
 
 use std::rc::Rc;
 

@@ -1,13 +1,13 @@
-//! The settings of the HTTP interface that do not change while the server runs. Those that may are in `policy.rs`.
+//! The settings of the HTTP interface that do not change while the server runs. `policy.rs` has those that may.
 
 use crate::api::routes::Routes;
 
-/// What the operator decides on the HTTP interface.
+/// The settings of the HTTP interface.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Settings {
-    /// Where the routes are.
+    /// The base path.
     pub routes: Routes,
-    /// The address that the server listens on, as the operator wrote it: a name that the demo is shown under. Empty for any.
+    /// The value of `--http-host`: a name under which the demo is shown. Empty for any address.
     pub listen_host: String,
     /// Log every request.
     pub verbose: bool,

@@ -1,4 +1,4 @@
-//! A page that is served beside the API: its files, and its live events. Who makes it hands it in from above.
+//! A page that is served beside the API: its files and its live events. The module that owns the page passes it in.
 
 use bytes::Bytes;
 use http::header::{
@@ -8,13 +8,13 @@ use http::header::{
 
 use crate::api::event_feed::Feed;
 
-/// What the page may do: run its own scripts, use its own styles, and talk to this server alone.
+/// The page may run its own scripts, use its own styles, and connect to this server only.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-/// A page and what belongs to it.
+/// A page.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     /// Its files.
@@ -33,26 +33,26 @@ impl Site {
 /// A file of the page, embedded in the binary.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct File {
-    /// Below the base path.
+    /// The path below the base path.
     pub(crate) path: &'static str,
     /// Its media type.
     pub(crate) content_type: &'static str,
-    /// All of it.
+    /// Its bytes.
     pub(crate) content: &'static [u8],
 }
 
 impl File {
-    /// All of it.
+    /// Its bytes.
     pub(crate) fn content(&self) -> Bytes {
         Bytes::from_static(self.content)
     }
 
-    /// Adds its headers. It is asked for anew each time: who runs a demo may run another version next.
+    /// Adds its headers. Browsers must revalidate it each time, since another version of the demo may run next.
     pub(crate) fn describe(&self, answer: &mut HeaderMap) {
         answer.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         answer.insert(CONTENT_SECURITY_POLICY, POLICY);
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        // The page's address may have a token.
+        // The URL of the page may contain a token.
         answer.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         answer.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }

@@ -1,4 +1,4 @@
-//! Where the credential of a request stands.
+//! Finds the credential of a request.
 
 use std::borrow::Cow;
 

@@ -1,11 +1,11 @@
-//! Who the sender of a request is, and what they may send.
+//! The grant of a token: its bearer, and the metrics that they may send.
 
 use std::rc::Rc;
 
 /// The longest subject that is kept, in bytes: a UUID has 36, an e-mail address up to 254 (RFC 5321 section 4.5.3.1.3).
 const MAX_SUBJECT: usize = 256;
 
-/// What a request may send, and for whom. Every grant allows every metric so far: claims and rules that narrow it belong
+/// The permission of a request, and its bearer. Each grant allows all metrics so far: claims and rules that narrow it belong
 /// here.
 ///
 /// A clone costs no allocation, and an anonymous grant none at all.
@@ -28,10 +28,10 @@ impl Grant {
         Self(Some(Rc::new(Bearer { subject: subject.map(Box::from) })))
     }
 
-    /// Who the bearer is, by the `sub` claim of the token; at most [`MAX_SUBJECT`] bytes. `None` if no token was required, or
-    /// if it names nobody.
+    /// The `sub` claim of the token, which names the bearer; at most [`MAX_SUBJECT`] bytes. `None` if no token was
+    /// required, or if it has no usable `sub`.
     ///
-    /// It is any text, control characters included: whatever shows it must escape it.
+    /// It is any text, control characters included: code that shows it must escape it.
     pub fn subject(&self) -> Option<&str> {
         self.0.as_ref()?.subject.as_deref()
     }

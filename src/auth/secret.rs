@@ -1,4 +1,4 @@
-//! The secret that tokens are signed with: how it is read, and what is odd about one.
+//! The secret that tokens are signed with: reads it, and warns of suspicious ones.
 
 use std::fmt;
 use std::fs::File;
@@ -7,37 +7,41 @@ use std::path::Path;
 
 use thiserror::Error;
 
-/// The least length of an HS256 key, in bytes (RFC 7518 section 3.2). Shorter secrets are in use: a warning.
+/// The least length of an HS256 key, in bytes (RFC 7518 section 3.2). Shorter secrets are in use, so they cause a warning.
 const SECRET_MIN: usize = 32;
 
-/// The largest file of a secret, in bytes: far more than any key has, and a bound for a file such as `/dev/zero`.
+/// The largest file of a secret, in bytes: far larger than any key, and a bound for files such as `/dev/zero`.
 const MAX_SECRET: usize = 64 * 1024;
 
-/// A secret that no log and no error shows.
+/// A secret. Its `Debug` does not show it.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Vec<u8>);
 
-/// Why a file holds no secret. None of the texts shows what the file holds.
+/// The reason for which a file contains no secret. No text shows the content of the file.
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// The file is missing or unreadable.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// Nothing is in it, or only a newline.
+    /// The file is empty, or contains only a newline.
     #[error("the file is empty")]
     Empty,
-    /// There is more in it than [`MAX_SECRET`] bytes.
+    /// The file has more than [`MAX_SECRET`] bytes.
     #[error("the file has more than {MAX_SECRET} bytes: it holds no secret")]
     TooLarge,
 }
 
 impl Secret {
-    /// Takes the bytes as they are.
+    /// A secret of exactly these bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
     /// Reads a file. One final newline, `\n` or `\r\n`, is not part of the secret.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is empty, or is too large.
     pub fn read(path: &Path) -> Result<Self, SecretError> {
         let mut bytes = Vec::new();
         File::open(path)?.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes)?;
@@ -53,12 +57,12 @@ impl Secret {
         if bytes.is_empty() { Err(SecretError::Empty) } else { Ok(Self(bytes)) }
     }
 
-    /// The bytes, for the one who signs or verifies.
+    /// The bytes, to sign or to verify with.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// What is odd about the secret, a sentence each, without any of its bytes.
+    /// Warnings about the secret, one sentence each, without any of its bytes.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let bytes = self.0.len();
         let short = (bytes < SECRET_MIN).then(|| {
@@ -67,7 +71,7 @@ impl Secret {
         short.into_iter().chain(self.text_warning())
     }
 
-    /// What is odd about a secret that is text.
+    /// A warning about a secret that is text.
     fn text_warning(&self) -> Option<String> {
         let text = str::from_utf8(&self.0).ok()?;
         if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
@@ -97,7 +101,7 @@ impl Secret {
     }
 }
 
-/// True if a file's name looks like a secret that was given in its place: long, and like no path.
+/// True if the name of a file is probably a secret that was given instead: long, and unlike a path.
 pub(crate) fn may_be_secret_itself(name: &str) -> bool {
     name.len() >= SECRET_MIN / 2 && !name.starts_with('/') && !name.contains('.')
 }
@@ -136,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_told_without_the_secret() {
+    fn warnings_do_not_show_the_secret() {
         for (content, part) in [
             (format!("{KEY}\nsecond line\n"), "2 lines of text"),
             (format!("{KEY}\rsecond line"), "2 lines of text"),
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_not_looked_at() {
+    fn binary_secrets_cause_no_warning_about_text() {
         for content in
             [&[b"\x00\n".as_slice(), KEY.as_bytes()].concat(), &[b"\xff\n".as_slice(), KEY.as_bytes()].concat()]
         {
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_place_of_a_file_is_told_from_a_path() {
+    fn a_secret_in_place_of_a_file_is_recognised() {
         for path in ["/run/secrets/a-very-long-name-for-a-secret", "jwt.secret", "./secrets/a-very-long-name", "secret"]
         {
             assert!(!may_be_secret_itself(path), "{path}");

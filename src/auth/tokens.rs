@@ -23,8 +23,8 @@ use crate::auth::secret::Secret;
 /// token.
 const MAX_TOKEN: usize = 4096;
 
-/// The longest token that is cached, in bytes. With [`CACHE_SLOTS`] it bounds the memory of each worker to 2 MiB, and 0.3 MiB
-/// for subjects.
+/// The longest token that is cached, in bytes. With [`CACHE_SLOTS`] it bounds the memory of each worker to 2 MiB, and 0.3
+/// MiB for subjects.
 const MAX_CACHED: usize = 2048;
 
 /// Tokens cached by each worker: a page keeps one for its visit, so this many visitors are verified once each.
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Claims {
     }
 }
 
-/// A token that was verified, when it is valid, and what it grants.
+/// A verified token, its times and its grant.
 struct Verified {
     token: Box<[u8]>,
     times: Times,
@@ -113,7 +113,7 @@ impl Verifier {
         Self { keys: Keys::new(secret), cache: RefCell::new(cache) }
     }
 
-    /// What the token of a request grants.
+    /// Verifies the token of a request, and returns its grant.
     ///
     /// # Errors
     ///

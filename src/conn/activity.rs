@@ -1,7 +1,7 @@
-//! What one connection is doing, and since when.
+//! The state of one connection, and the time of its beginning.
 //!
 //! The parts of a connection tell its [`Activity`] each event, which costs a load and a store. The states and their
-//! transitions are in [`state`]; the sweep of [`Deadlines`] reads the state and tells the connection what to do by a
+//! transitions are in [`state`]; the sweep of [`Deadlines`] reads the state and instructs the connection by a
 //! [`Directive`].
 
 mod heads;
@@ -22,41 +22,41 @@ use crate::conn::crowding::{Progress, Step};
 use crate::conn::deadlines::Deadlines;
 use crate::conn::wake_slot::WakeSlot;
 
-/// What the sweep wants of a connection.
+/// An instruction of the sweep to a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Directive {
     /// Free the HTTP state, and wait for the next byte.
     Sleep,
-    /// HTTP/2: send GOAWAY, finish what was begun.
+    /// HTTP/2: send GOAWAY, and finish the requests that have begun.
     GoAway,
-    /// End at once.
+    /// Close at once.
     Close,
 }
 
-/// What one connection is doing, and what its worker wants of it.
+/// The state of one connection, and the instruction for its task.
 #[derive(Debug)]
 pub struct Activity {
     state: Cell<State>,
-    /// The tick since which the peer has not taken what was written, of either protocol.
+    /// The tick since which the peer has not taken written bytes, with either protocol.
     stuck_since: Cell<Option<u32>>,
-    /// What the task of the connection has not read yet.
+    /// The directive that the task of the connection has not read yet.
     directive: Cell<Option<Directive>>,
     /// The task of the connection.
     wake: WakeSlot,
-    /// True once the connection's task has waited: what the peer had sent until then was read.
+    /// True once the task of the connection has waited: it has then read all that the peer had sent.
     has_waited: Cell<bool>,
-    /// True once it was told to close for others.
+    /// True once it was told to close to free a permit.
     gives_way: Cell<bool>,
-    /// How far it has come towards its first answer.
+    /// Its steps towards the first answer.
     progress: Progress,
     /// The tick at which the last request was served that was not refused.
     served: Cell<Option<u32>>,
-    /// How many requests were served that were not refused. Stops at the largest number.
+    /// The number of served requests that were not refused. Saturates.
     served_requests: Cell<u32>,
-    /// The memory that its unfinished requests hold; made with the first of them.
+    /// The memory that its unfinished requests hold. Created for the first of them.
     share: OnceCell<Rc<ConnectionShare>>,
     deadlines: Rc<Deadlines>,
-    /// The other end, where it is known.
+    /// The remote address, if it is known.
     peer: Cell<Option<SocketAddr>>,
 }
 
@@ -79,17 +79,17 @@ impl Activity {
         }
     }
 
-    /// Notes the address of the other end.
+    /// Sets the remote address.
     pub fn set_peer(&self, peer: Option<SocketAddr>) {
         self.peer.set(peer);
     }
 
-    /// The address of the other end.
+    /// The remote address, if it is known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer.get()
     }
 
-    /// The clock of its worker.
+    /// The deadlines of its worker.
     pub fn deadlines(&self) -> &Rc<Deadlines> {
         &self.deadlines
     }
@@ -99,7 +99,7 @@ impl Activity {
         self.share.get_or_init(Rc::default)
     }
 
-    /// Takes what the sweep wants, and sees to it that the next directive wakes the task of `cx`.
+    /// Takes the directive, and makes the next one wake the task of `cx`.
     pub fn directive(&self, cx: &Context<'_>) -> Option<Directive> {
         self.wake.set(cx);
         self.has_waited.set(true);
@@ -112,8 +112,8 @@ impl Activity {
         self.directive.take()
     }
 
-    /// Inlined: the event is known to each caller, and little of the table is left then. As calls all events of a request
-    /// would cost 500 instructions, 3 % of it.
+    /// Inlined: each caller knows the event, which leaves little of the table. As calls, all events of a request would cost
+    /// 500 instructions, 3 % of the request.
     #[inline(always)]
     fn apply(&self, event: Event) {
         let state = self.state.get();
@@ -128,22 +128,22 @@ impl Activity {
         self.progress.reach(step, || self.deadlines.exact());
     }
 
-    /// Bytes came in.
+    /// Notes that bytes were received.
     pub fn received(&self) {
         self.reach(Step::Begun);
         self.apply(Event::Received);
     }
 
-    /// From now on the connection speaks HTTP/2, where requests overlap.
+    /// Notes that the connection speaks HTTP/2 from now on, where requests overlap.
     pub fn multiplex(&self) {
         self.apply(Event::Multiplex);
-        // The others were told when the shutdown began.
+        // Connections that spoke HTTP/2 already were told when the shutdown began.
         if self.deadlines.is_draining() {
             self.direct(Directive::GoAway);
         }
     }
 
-    /// A head is complete. Returns the tick since which its request has been coming in.
+    /// Notes that a head is complete. Returns the tick at which its request began to arrive.
     pub fn begin_request(&self) -> u32 {
         self.reach(Step::Requested);
         self.apply(Event::BeginRequest);
@@ -153,17 +153,17 @@ impl Activity {
         }
     }
 
-    /// The body was read to its end.
+    /// Notes that the body was read to its end.
     pub fn end_body(&self) {
         self.apply(Event::EndBody);
     }
 
-    /// The answer is ready to be written.
+    /// Notes that the answer is ready to be written.
     pub fn end_request(&self) {
         self.apply(Event::EndRequest);
     }
 
-    /// A request was served, not refused.
+    /// Notes that a request was served, not refused.
     pub fn note_served(&self) {
         if self.served.replace(Some(self.deadlines.now())).is_none() {
             self.deadlines.remove_unserved();
@@ -171,43 +171,43 @@ impl Activity {
         self.served_requests.set(self.served_requests.get().saturating_add(1));
     }
 
-    /// How many requests were served that were not refused.
+    /// The number of served requests that were not refused.
     pub fn served_requests(&self) -> u32 {
         self.served_requests.get()
     }
 
-    /// The transport took all that was written, be it into a buffer of its own: only the flush tells more.
+    /// Notes that the transport took all written bytes, possibly into a buffer of its own: only a flush shows more.
     pub fn written(&self) {
         self.apply(Event::Written);
     }
 
-    /// The transport has passed on all that was written: hyper flushes only what it has written whole.
+    /// Notes that the transport has passed on all written bytes: hyper flushes only after it has written all.
     pub fn flushed(&self) {
         self.stuck_since.set(None);
     }
 
-    /// The transport took nothing, or not all.
+    /// Notes that the transport did not take all bytes.
     pub fn blocked(&self) {
         if !self.is_blocked() {
             self.stuck_since.set(Some(self.deadlines.now()));
         }
     }
 
-    /// True while the transport holds back what was written, since the peer does not read it.
+    /// True while the peer does not take what was written.
     pub fn is_blocked(&self) -> bool {
         self.stuck_since.get().is_some()
     }
 
-    /// HTTP state is held from now on: briefly if it is the first request in a long time.
+    /// Notes that HTTP state is held from now on; only for one request if it is the first in a long time.
     pub fn wake(&self) {
         self.apply(Event::Wake);
     }
 
-    /// True if HTTP state is held for nothing: HTTP/1.1 is between two requests, with nothing left to write, and the next
-    /// is not expected soon.
+    /// True if the held HTTP state is not needed: HTTP/1.1 is between two requests, with nothing left to write, and the next
+    /// request is not expected soon.
     ///
-    /// Never after a body that was not read to its end: hyper may still be about to close, and what was read already
-    /// is no head.
+    /// False after a body that was not read to its end: hyper may be about to close, and buffered bytes may belong to that
+    /// body.
     pub fn may_sleep(&self) -> bool {
         let State::Http1(http1) = self.state.get() else { return false };
         !http1.is_last
@@ -216,37 +216,37 @@ impl Activity {
             && !self.is_blocked()
     }
 
-    /// HTTP state is no longer held.
+    /// Notes that HTTP state is not held any more.
     pub fn fall_asleep(&self) {
         self.apply(Event::FallAsleep);
     }
 
-    /// Bytes that hyper had buffered start the next request.
+    /// Notes that bytes in hyper's buffer start the next request.
     pub fn begin_head(&self) {
         self.apply(Event::BeginHead);
     }
 
-    /// The answer under way is the last.
+    /// Notes that the current answer is the last.
     pub fn end_with_answer(&self) {
         self.apply(Event::EndWithAnswer);
     }
 
-    /// True if the answer under way is the last of an HTTP/1.1 connection.
+    /// True if the current answer is the last of an HTTP/1.1 connection.
     pub fn is_last(&self) -> bool {
         matches!(self.state.get(), State::Http1(http1) if http1.is_last)
     }
 
-    /// Asks for a lingering close: the peer may still be sending what was refused.
+    /// Requests a lingering close: the peer may still be sending the refused request.
     pub fn ask_linger(&self) {
         self.apply(Event::AskLinger);
     }
 
-    /// True if a lingering close was asked for.
+    /// True if a lingering close was requested.
     pub fn wants_linger(&self) -> bool {
         matches!(self.state.get(), State::Http1(http1) if http1.wants_linger)
     }
 
-    /// Begins the lingering close.
+    /// Notes that the lingering close begins.
     pub fn begin_linger(&self) {
         self.stuck_since.set(None);
         self.apply(Event::BeginLinger);

@@ -1,4 +1,4 @@
-//! A request body, collected under a cap, a deadline, and a budget that all unfinished requests of a worker share.
+//! Collects a request body under a cap, a deadline, and a budget that all unfinished requests of a worker share.
 
 mod error;
 
@@ -15,58 +15,62 @@ use crate::conn::request_body::{BodyBroken, RequestBody};
 
 pub(crate) use crate::conn::body::error::BodyError;
 
-/// Pieces in which any body may come, however short: more than a form has bytes that is sent by hand.
+/// The pieces in which any body may arrive, however short: more than a form that is typed by hand has bytes.
 const FREE_PIECES: usize = 4096;
 
-/// Bytes that each further piece must have on average. A chunk costs some 0.2 µs whatever it holds, and six bytes on the
+/// The least average size of the further pieces, in bytes. A chunk costs some 0.2 µs whatever its size, and six bytes on the
 /// wire: a body of 1 MiB in chunks of one byte would cost 0.2 s.
 const BYTES_A_PIECE: usize = 32;
 
-/// Bytes of a compressed body at which its beginning is inflated to look at its size, and forgotten: a gigabyte of zeros is
-/// then refused before most of it has come.
+/// The received bytes of a compressed body at which they are inflated to check the size, and dropped: this refuses a
+/// gigabyte of zeros before most of it has arrived.
 const PROBED_AT: usize = 16 * 1024;
 
-/// Refuses a body whose announced length is over the cap, before any of it is read.
+/// Refuses a body whose announced length is over the cap, before it is read.
+///
+/// # Errors
+///
+/// [`BodyError::TooLarge`].
 pub(crate) fn check_length(body: &RequestBody, cap: usize) -> Result<(), BodyError> {
     if body.announced() > cap as u64 { Err(BodyError::TooLarge) } else { Ok(()) }
 }
 
-/// What bounds a body.
+/// The limits of a body.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    /// The most bytes, as they come and inflated.
+    /// The most bytes, before and after decompression.
     pub(crate) cap: usize,
     /// Its connection.
     pub(crate) activity: Rc<Activity>,
     /// The memory for it.
     pub(crate) budget: Budget,
-    /// Bytes that are held of the request's head while the body comes.
+    /// The bytes of the head that are held while the body arrives.
     pub(crate) head: usize,
 }
 
-/// A body that came whole.
+/// A complete body.
 #[derive(Debug)]
 pub(crate) struct Body {
-    /// The bytes as they came, until they are inflated.
+    /// The bytes, compressed until they are inflated.
     pub(crate) bytes: Bytes,
     coding: Coding,
-    /// What it holds of the budget, if it did not come in one piece.
+    /// Its part of the budget; `None` if it arrived in one piece.
     holding: Option<Holding>,
 }
 
 impl Body {
-    /// Inflates the body, if it is compressed. At most `cap` bytes may come out.
+    /// Inflates the body, if it is compressed, to at most `cap` bytes.
     ///
     /// # Errors
     ///
-    /// It is damaged, or comes to more than `cap`, or the budget has no space for what comes out.
+    /// It is damaged, inflates to more than `cap`, or the budget has no space for the inflated bytes.
     pub(crate) fn inflate(&mut self, cap: usize) -> Result<(), BodyError> {
-        // No bytes are an empty body in any coding.
+        // No bytes are an empty body with any coding.
         if self.coding == Coding::Identity || self.bytes.is_empty() {
             return Ok(());
         }
         if let Some(holding) = &self.holding {
-            // Before it is there, since it is what takes the memory.
+            // Before inflating, which takes the memory.
             holding.replaced_by(self.bytes.len() + cap)?;
         }
         let mut inflate = Inflate::new(self.coding, cap);
@@ -79,8 +83,8 @@ impl Body {
         Ok(())
     }
 
-    /// As [`Body::inflate`], if no more than `limit` bytes come out. Returns false, and leaves the body as it is, if it is
-    /// more.
+    /// As [`Body::inflate`], unless the body inflates to more than `limit` bytes: then it returns false, and leaves the body
+    /// compressed.
     pub(crate) fn inflate_up_to(&mut self, limit: usize, limits: &Limits) -> Result<bool, BodyError> {
         match self.inflate(limit.min(limits.cap)) {
             Err(BodyError::TooLarge) if limit < limits.cap => Ok(false),
@@ -88,14 +92,14 @@ impl Body {
         }
     }
 
-    /// Holds memory of the budget from now on, for a body that is not used at once.
+    /// Holds memory of the budget from now on, for a body that has to wait.
     ///
     /// # Errors
     ///
     /// The budget has no space for it, or too much of it waits already.
     pub(crate) fn keep(&mut self, limits: &Limits) -> Result<(), BodyError> {
         if self.coding != Coding::Identity {
-            // It may be a few bytes of a large buffer.
+            // It may be a few bytes that keep a large buffer alive.
             self.bytes = Bytes::copy_from_slice(&self.bytes);
         }
         let holding = match self.holding.take() {
@@ -112,8 +116,8 @@ impl Body {
 
 /// Collects a body. Its memory is bounded by the cap and one read of the transport.
 ///
-/// A compressed body is inflated when it is complete: a decoder takes 96 KiB, and what comes out of it up to a thousand times
-/// what went in, which a peer that begins and stops could make a worker hold.
+/// A compressed body is inflated when it is complete: a decoder takes 96 KiB, and its output up to a thousand times its
+/// input. Peers that begin bodies and stop could otherwise make a worker hold both.
 #[derive(Debug)]
 pub(crate) struct Collect {
     body: RequestBody,
@@ -125,7 +129,7 @@ pub(crate) struct Collect {
     pieces: usize,
     limits: Limits,
     holding: Option<Holding>,
-    /// There was no space for its head. It is served only if the whole body is there already.
+    /// True if there was no space for its head: the request is served only if the whole body has arrived already.
     is_crowded_out: bool,
     guard: Option<BodyGuard>,
 }
@@ -157,7 +161,11 @@ impl Collect {
         collect
     }
 
-    /// The whole body; one that came in a single piece, as nearly all do, is not copied.
+    /// Waits for the whole body. One that arrives in a single piece, as nearly all do, is not copied.
+    ///
+    /// # Errors
+    ///
+    /// See [`BodyError`].
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Body, BodyError>> {
         while !self.body.is_complete() {
             let Poll::Ready(piece) = self.body.poll_piece(cx) else {
@@ -178,17 +186,17 @@ impl Collect {
         Poll::Ready(self.finish())
     }
 
-    /// The rest of the body, which is not wanted any more.
+    /// Takes the rest of the body, which is not needed any more.
     pub(crate) fn take_rest(&mut self) -> RequestBody {
         std::mem::replace(&mut self.body, RequestBody::none())
     }
 
-    /// What bounds the body.
+    /// The limits of the body.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Bytes that have come, as they came.
+    /// The received bytes, before decompression.
     pub(crate) fn received(&self) -> usize {
         self.length
     }
@@ -229,7 +237,7 @@ impl Collect {
         self.holding.as_ref().ok_or(NoSpace)
     }
 
-    /// Copies the first piece, which may be a few bytes of a large buffer.
+    /// Copies the first piece, which may be a few bytes that keep a large buffer alive.
     fn copy_first(&mut self) -> Result<(), NoSpace> {
         if self.first.is_empty() {
             return Ok(());
@@ -243,7 +251,7 @@ impl Collect {
         self.limits.activity.end_body();
         let holding = self.holding.take();
         let bytes = match &holding {
-            // What came in one piece is still where it came.
+            // A single piece is still in its buffer.
             Some(holding) if self.first.is_empty() => Bytes::from(holding.finish()?),
             Some(holding) => {
                 holding.finish()?;
@@ -254,9 +262,9 @@ impl Collect {
         Ok(Body { bytes, coding: self.coding, holding })
     }
 
-    /// Waits until the body is late, or was refused to make space for others. Until then it counts as unfinished.
+    /// Waits until the body is late, or was refused to free memory for others. Until then it counts as unfinished.
     fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
-        // A connection that speaks HTTP/1.1 has one request at a time, whose head lies in its buffer; of HTTP/2 there are 64.
+        // An HTTP/1.1 connection has one request at a time, whose head is in its buffer; an HTTP/2 connection has 64.
         let counts = self.body.is_http2() || !self.first.is_empty();
         if self.is_crowded_out || counts && (self.hold().is_err() || self.copy_first().is_err()) {
             return Poll::Ready(BodyError::Crowded);

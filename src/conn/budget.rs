@@ -1,11 +1,11 @@
-//! The memory that the unfinished requests of one worker may hold: what is kept of their heads, and their bodies.
+//! Bounds the memory of the unfinished requests of one worker: the kept parts of their heads, and their bodies.
 //!
-//! Without this bound, connections that each begin a request and never end it would fill the memory: 10,000 batches of
-//! which the last byte is missing would be 10 GB. When the budget is used up, a request is refused that has been idle for long,
-//! not the newcomer: it has had its time, and an attacker who begins requests and lets them lie cannot shut others out. See
-//! [`candidates`]. One connection may hold a small share of the memory; past it, one of its own requests is refused.
+//! Without this bound, connections that each begin a request and never end it would fill the memory: 10,000 batches without
+//! their last byte would take 10 GB. When the budget is used up, a request that has been idle for long is refused instead of
+//! the newest: it has had its time, and an attacker who begins requests and leaves them cannot keep others out. The choice
+//! is in [`candidates`]. A connection may hold a small share of the memory; past it, one of its own requests is refused.
 //!
-//! A request over HTTP/1.1 that came in one piece is not counted: it is served before anything else is read.
+//! An HTTP/1.1 request that arrives in one piece is not counted: it is served before anything else is read.
 
 mod candidates;
 mod holding;
@@ -21,37 +21,39 @@ use crate::conn::wake_slot::WakeSlot;
 
 pub(crate) use crate::conn::budget::holding::Holding;
 
-/// Bytes that the unfinished requests of all workers may hold together, in equal parts. 600 TLS connections that begin as many
-/// requests as they may then stay under 120 MB in all.
+/// The most bytes that the unfinished requests of all workers hold, in equal parts. With it, 600 TLS connections that begin
+/// as many requests as they may take less than 120 MB in all.
 const PROCESS_TOTAL: usize = 32 * 1024 * 1024;
 
-/// Bytes that the unfinished requests of one worker may hold at the least, however many workers there are.
+/// The least budget of one worker in bytes, however many workers there are.
 const MIN_TOTAL: usize = 8 * 1024 * 1024;
 
-/// The largest bodies that the total must have capacity for, at the least.
+/// The number of largest bodies that fit into the budget of a worker at least.
 const BODIES_IN_TOTAL: usize = 4;
 
-/// Bytes that one connection may hold beside two bodies of the largest size.
+/// The most bytes that one connection holds beside two bodies of the largest size.
 const CONNECTION_EXTRA: usize = 256 * 1024;
 
-/// What an unfinished request takes beside its head and its body, in bytes: the task, the entry here, and its part of the
-/// tables of its HTTP/2 connection. Measured with 38,400 unfinished requests on 600 connections, rounded up.
+/// The bytes of an unfinished request beside its head and its body: its task, its entry here, and its part of the tables of
+/// its HTTP/2 connection. Measured with 38,400 unfinished requests on 600 connections, and rounded up.
 const REQUEST_OVERHEAD: usize = 3 * 1024;
 
-/// Bytes of a body that reset its idle time: a slow upload goes on for seconds beside a crowd of requests that only begin.
+/// The bytes of a body that reset its idle time: with it a slow upload continues for seconds beside a crowd of requests that
+/// only begin.
 const PROGRESS: usize = 1024;
 
-/// The part of the total that whole batches which wait for their turn leave to others. Without it, clients that send batches faster
-/// than they are taken would fill all of the memory with what cannot be refused any more, and each slow upload would be.
+/// The part of the budget that whole batches which wait for their turn leave to others. Without it, clients that send batches
+/// faster than they are processed would fill the budget with requests that cannot be refused any more, and each slow upload
+/// would be refused for them.
 const UNFINISHED_PART: usize = 4;
 
-/// The part of the total that refused requests may hold until their tasks have run. Past it newcomers are refused, since
+/// The part of the budget that refused requests may hold until their tasks have run. Past it new requests are refused, since
 /// memory that is not free yet cannot be given to them.
 const LEAVING_PART: usize = 8;
 
-/// Requests of one connection that are refused to make space before the connection itself is closed, if it has had fewer served:
-/// the tables of an HTTP/2 connection stay as large as they once were. A proxy in front, which carries the requests of many,
-/// has more served.
+/// The requests of one connection that are refused to free memory before the connection itself is closed, unless it has had
+/// more served: the tables of an HTTP/2 connection never shrink. A reverse proxy, which carries the requests of many
+/// clients, has more served.
 pub(crate) const MAX_REFUSED: u32 = 16;
 
 /// The memory for the unfinished requests of one worker.
@@ -66,17 +68,17 @@ struct Ledger {
     /// Bytes that refused requests hold until their tasks have run.
     leaving: Cell<usize>,
     next: Cell<u64>,
-    /// Requests that may be refused for others. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
+    /// The requests that may be refused for others. Bounded by `total`: each holds [`REQUEST_OVERHEAD`].
     unfinished: RefCell<Candidates>,
 }
 
-/// What one connection holds of the budget.
+/// The part of the budget that one connection holds.
 #[derive(Debug, Default)]
 pub struct ConnectionShare {
     held: Cell<usize>,
-    /// Requests that were refused to make space.
+    /// Its requests that were refused to free memory.
     refused: Cell<u32>,
-    /// Its batches that wait for a turn, or have one.
+    /// Its long batches that wait for a turn, or have one.
     pub(crate) long_batches: Cell<usize>,
     wake: WakeSlot,
     /// Requests that may be refused for others of this connection; first the one that has been idle longest.
@@ -84,8 +86,8 @@ pub struct ConnectionShare {
 }
 
 impl ConnectionShare {
-    /// True if so many requests of the connection were refused, of which `served` were served, that it has to be closed. Else
-    /// the task of `cx` is woken when that may be.
+    /// True if the connection has to be closed, since too many of its requests were refused; `served` is the number of
+    /// served ones. Otherwise the task of `cx` is woken when that may have changed.
     pub(crate) fn is_exhausted(&self, served: u32, cx: &Context<'_>) -> bool {
         self.wake.set(cx);
         self.refused.get() >= MAX_REFUSED.max(served)
@@ -103,7 +105,7 @@ impl ConnectionShare {
         }
     }
 
-    /// True if a request of the connection is not there whole.
+    /// True if a request of the connection is incomplete.
     pub(crate) fn has_unfinished(&self) -> bool {
         !self.unfinished.borrow().is_empty()
     }
@@ -111,16 +113,16 @@ impl ConnectionShare {
 
 #[derive(Debug)]
 struct Entry {
-    /// Its place in the order; higher with each [`PROGRESS`].
+    /// Its position in the order of refusals. It grows with each [`PROGRESS`].
     number: Cell<u64>,
-    /// When it got this place.
+    /// When it got this position.
     since: Cell<Instant>,
     /// Its class among the [`Candidates`], while it may be refused for others.
     class: Cell<Option<usize>>,
-    /// Bytes since then.
+    /// The bytes since then.
     progress: Cell<usize>,
     size: Cell<usize>,
-    /// Bytes that are held for the request but lie elsewhere: its head.
+    /// The bytes that are held for the request outside of `content`: its head.
     elsewhere: usize,
     content: RefCell<Vec<u8>>,
     kind: Kind,
@@ -146,13 +148,13 @@ impl Entry {
     }
 }
 
-/// What memory is held for.
+/// The use of held memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Request,
     /// The body of a request that was refused.
     Discarded,
-    /// A frame of HTTP/2 of which a part has come: of no request, and too small to count in its connection's share.
+    /// A partial frame of HTTP/2. It belongs to no request, and is too small to count in the share of its connection.
     PartialFrame,
 }
 
@@ -173,12 +175,20 @@ impl Budget {
         }))
     }
 
-    /// Begins to hold memory for a request that is not there whole: `head` bytes now, and what [`Holding::append`] adds.
+    /// Begins to hold memory for an incomplete request: `head` bytes now, and those that [`Holding::append`] adds.
+    ///
+    /// # Errors
+    ///
+    /// There is no space, even after older requests were refused.
     pub(crate) fn hold(&self, share: &Rc<ConnectionShare>, head: usize) -> Result<Holding, NoSpace> {
         self.hold_as(share, head, Kind::Request)
     }
 
-    /// Holds `size` bytes for a frame of which a part has come.
+    /// Holds `size` bytes for a partial frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Budget::hold`].
     pub(crate) fn hold_partial_frame(&self, share: &Rc<ConnectionShare>, size: usize) -> Result<Holding, NoSpace> {
         self.hold_as(share, size, Kind::PartialFrame)
     }
@@ -210,8 +220,8 @@ impl Budget {
 }
 
 impl Budget {
-    /// As [`Budget::hold`], for a body that is only discarded, which is not worth the refusal of another request: `None` if
-    /// there is no space.
+    /// As [`Budget::hold`], for a body that is only discarded. No other request is refused for it: `None` if there is no
+    /// space.
     pub(crate) fn hold_discarded(&self, share: &Rc<ConnectionShare>) -> Option<Holding> {
         let fits = |held: &Cell<usize>, most: usize| held.get() + REQUEST_OVERHEAD <= most;
         let free = fits(&self.0.held, self.0.total) && fits(&share.held, self.0.per_connection);
@@ -234,7 +244,7 @@ impl Ledger {
 
     fn refuse(&self, entry: &Entry) -> bool {
         self.forget(entry);
-        // Of what came there is nothing left; the rest goes when its task runs.
+        // The received bytes are freed now, the rest when its task runs.
         let content = entry.content.take().capacity();
         self.set_size(entry, entry.size.get().saturating_sub(content));
         self.leaving.set(self.leaving.get() + entry.size.get());
@@ -247,7 +257,7 @@ impl Ledger {
         true
     }
 
-    /// Makes `entry` the last that is refused for others.
+    /// Makes `entry` the last in the order of refusals.
     fn put_last(&self, entry: &Rc<Entry>) {
         let number = self.next.get();
         self.next.set(number + 1);
@@ -259,7 +269,7 @@ impl Ledger {
         }
     }
 
-    /// From now on `entry` is not refused for others.
+    /// Takes `entry` out of the order of refusals.
     fn forget(&self, entry: &Entry) {
         self.unfinished.borrow_mut().remove(entry);
         entry.share.unfinished.borrow_mut().remove(&entry.number.get());

@@ -1,4 +1,4 @@
-//! A worker's clock: coarse ticks for what each request does, and the exact time for what a connection does a few times.
+//! The clock of a worker: coarse ticks for each request, and the exact time for rare events of a connection.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 /// The time between two sweeps, and the unit of the coarse time.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-/// A time in ticks, plus one: what begins within a tick began up to a tick later than the clock says, and no deadline may
-/// come early.
+/// A time in ticks, plus one: an event within a tick may be up to a tick later than the clock says, and no deadline may be
+/// early.
 pub(crate) const fn ticks(time: Duration) -> u32 {
     time.as_millis().div_ceil(TICK.as_millis()) as u32 + 1
 }
@@ -17,7 +17,7 @@ pub(crate) fn is_over(now: u32, since: u32, limit: u32) -> bool {
     now.wrapping_sub(since) >= limit
 }
 
-/// The time since the start of a worker. Tests let the exact time pass at will.
+/// The time since the start of a worker. Tests control the exact time.
 #[derive(Debug)]
 pub(crate) struct Clock {
     tick: Cell<u32>,
@@ -44,14 +44,14 @@ impl Clock {
         self.tick.get()
     }
 
-    /// Moves the coarse time on by a tick, and returns it.
+    /// Advances the coarse time by a tick, and returns it.
     pub(crate) fn advance(&self) -> u32 {
         let tick = self.tick.get().wrapping_add(1);
         self.tick.set(tick);
         tick
     }
 
-    /// The exact time. Read a few times in a connection's life, not for each request.
+    /// The exact time. It is read a few times per connection, not for each request.
     #[cfg(not(test))]
     pub(crate) fn exact(&self) -> Duration {
         self.start.elapsed()
@@ -63,7 +63,7 @@ impl Clock {
         self.passed.get()
     }
 
-    /// Lets exact time pass in a test.
+    /// Advances the exact time of a test.
     #[cfg(test)]
     pub(crate) fn pass(&self, time: Duration) {
         self.passed.set(self.passed.get() + time);

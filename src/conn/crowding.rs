@@ -1,31 +1,31 @@
-//! Which connection is closed when others wait to be accepted and all places are taken.
+//! Chooses the connection to close when others wait to be accepted and all permits are taken.
 //!
-//! A connection that was served stays while there is one that was not. Among those that were not, the steps that a
-//! connection takes towards its first answer decide: each is noted once, with its time, so that a peer that takes its time
-//! over a far round trip is told apart from one that merely sits there. The time is exact, not the sweep's: an attacker who
-//! comes back a thousand times a second changes all of 100 connections within one tick.
+//! A connection that was served stays as long as there is one that was not. Among those that were not, the steps towards
+//! the first answer decide. Each step is noted once, with its time, which distinguishes a peer with a long round trip from
+//! one that does nothing. The time is exact, not that of the sweep: an attacker who reconnects a thousand times a second
+//! replaces all of 100 connections within one tick.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How long a connection that was not served yet is kept after its last step while nobody has waited for long: enough for the
-/// bytes of a peer that connects first and writes then.
+/// The grace of a connection that was not served yet after its last step, while no other has waited for long: enough for the
+/// bytes of a peer that writes after it has connected.
 pub(crate) const CROWDED_GRACE: Duration = Duration::from_millis(100);
 
-/// The same in a TLS handshake, which takes a round trip or two: nearly all peers are nearer. It holds also once others have
-/// waited for long.
+/// The same in a TLS handshake, which takes one or two round trips: those of nearly all peers are shorter. It also holds
+/// once others have waited for long.
 const HANDSHAKE_GRACE: Duration = Duration::from_millis(200);
 
 /// The same while a body is awaited, once others have waited for long.
 const BODY_GRACE: Duration = Duration::from_millis(50);
 
-/// So many connections that were not served have their full grace once others have waited for long; fewer have less of it.
-/// Those in a handshake are thus replaced 500 times a second at most, those that await a body 2000 times, however few there
-/// are.
+/// The number of connections that were not served from which on each has its full grace once others have waited for long;
+/// fewer have proportionally less. So connections in a handshake are replaced 500 times a second at most, and those that
+/// await a body 2000 times, however few there are.
 const GRACED: u32 = 100;
 
-/// A connection that has taken no step for so long sits there, whatever it did before.
+/// The time without a step after which a connection counts as idle, whatever it did before.
 const STALE: Duration = Duration::from_secs(1);
 
 /// The steps of a connection towards its first answer. Each is taken once.
@@ -33,7 +33,7 @@ const STALE: Duration = Duration::from_secs(1);
 pub enum Step {
     /// It was accepted.
     Accepted,
-    /// First bytes came.
+    /// First bytes were received.
     Begun,
     /// Our part of the TLS handshake was written.
     Greeted,
@@ -43,7 +43,7 @@ pub enum Step {
     Requested,
 }
 
-/// How far a connection has come, and when it came there by its worker's clock.
+/// The last step of a connection, and its time by the clock of its worker.
 #[derive(Debug)]
 pub struct Progress {
     step: Cell<Step>,
@@ -56,7 +56,7 @@ impl Progress {
         Self { step: Cell::new(Step::Accepted), since: Cell::new(now) }
     }
 
-    /// Notes a step, unless it or a later one was taken already: then `now` is not asked.
+    /// Notes a step, unless it or a later one was taken already. `now` is called only if it is noted.
     pub fn reach(&self, step: Step, now: impl FnOnce() -> Duration) {
         if step > self.step.get() {
             self.step.set(step);
@@ -64,7 +64,7 @@ impl Progress {
         }
     }
 
-    /// The claim of a connection that was never served, and the time since its last step.
+    /// The claim of a connection that was not served yet, and the time since its last step.
     fn claim(&self, now: Duration) -> Idleness {
         let idle = now.saturating_sub(self.since.get());
         let step = self.step.get();
@@ -78,24 +78,24 @@ impl Progress {
     }
 }
 
-/// What a connection can say for itself; the greatest is closed first.
+/// The claim of a connection to its permit. The greatest is closed first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Claim {
     /// It was served.
     Served,
-    /// Not served yet, but it has shaken hands, or sent a head, lately.
+    /// Not served yet, but it has recently completed a handshake, or sent a head.
     Underway,
-    /// It was served, and has been idle for long since.
+    /// It was served, and has been idle for long.
     ServedLongAgo,
-    /// It has sent something that needs no answer of ours to be completed.
+    /// It has sent a part of a message that it can complete without an answer.
     Begun,
     /// It has sent nothing.
     Silent,
-    /// Not served yet, and without a step for long.
+    /// Not served yet, and no step for long.
     Stale,
 }
 
-/// How little a connection has to show for its place; the greatest is closed first: the order of the fields is that of the
+/// The claim of a connection and its idle time. The greatest is closed first. The order of the fields is that of the
 /// comparison.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Idleness {
@@ -105,7 +105,7 @@ pub struct Idleness {
 }
 
 impl Idleness {
-    /// Of a connection that was never served.
+    /// Of a connection that was not served yet.
     pub fn unserved(progress: &Progress, now: Duration) -> Self {
         progress.claim(now)
     }
@@ -117,17 +117,17 @@ impl Idleness {
     }
 }
 
-/// What the accept loop demands.
+/// The urgency of a demand of the accept loop.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Pressure {
-    /// Others have waited for long, so that hardly a connection has a grace any more.
+    /// Others have waited for long, so that hardly any connection has a grace any more.
     pub urgent: bool,
-    /// Connections that were served may go although others were not: those cannot be closed, it seems.
+    /// Connections that were served may be closed although others were not: those apparently cannot be closed.
     pub served_too: bool,
 }
 
 impl Pressure {
-    /// How long a connection is kept in a process with so many that were not served.
+    /// The grace of a connection in a process with `unserved` connections that were not served.
     fn grace(self, idleness: Idleness, unserved: usize) -> Duration {
         let scaled = |full: Duration| full.saturating_mul(unserved as u32).min(full.saturating_mul(GRACED)) / GRACED;
         match (idleness.claim, idleness.step) {
@@ -140,15 +140,15 @@ impl Pressure {
         }
     }
 
-    /// The `count` connections of `idle` to close, or fewer, in a process with so many that were not served.
+    /// The connections of `idle` to close, `count` at most, in a process with `unserved` connections that were not served.
     pub fn choose<K: Copy + Ord>(self, mut idle: Vec<(Idleness, K)>, count: usize, unserved: usize) -> Vec<K> {
         let served = |idleness: &Idleness| idleness.claim == Claim::Served;
         if unserved > 0 && !self.served_too {
             idle.retain(|(idleness, _)| !served(idleness));
         }
         let first = idle.iter().max().map(|(first, _)| first.claim);
-        // Once others have waited for long, one whose grace has not passed protects nobody but itself. Before, it is the next
-        // to go, and those that have more to show stay.
+        // Once others have waited for long, a grace protects only the connection itself. Before, the next connection to
+        // close also protects those with a better claim.
         let next = |idleness: &Idleness| self.urgent || self.served_too || Some(idleness.claim) == first;
         idle.retain(|(idleness, _)| next(idleness) && idleness.idle >= self.grace(*idleness, unserved));
         let count = count.min(idle.len());
@@ -160,8 +160,8 @@ impl Pressure {
     }
 }
 
-/// The accept loop's demand that a worker close a connection: the pressure, and in the bits above it a number, by which a
-/// worker knows whether the demand that it could not meet still stands.
+/// The demand of the accept loop that a worker close a connection: the urgency, and in the bits above it a number, by which
+/// a worker recognises that a demand which it could not meet has not changed.
 #[derive(Debug, Default)]
 pub struct PlaceDemand {
     demand: AtomicU64,
@@ -175,14 +175,14 @@ impl PlaceDemand {
     const FLAGS: u64 = 7;
     const NEXT: u64 = 8;
 
-    /// Demands a place.
+    /// Demands a permit.
     pub fn set(&self, pressure: Pressure) {
         let urgent = if pressure.urgent { Self::URGENT } else { 0 };
         let served_too = if pressure.served_too { Self::SERVED_TOO } else { 0 };
         self.replace(Self::STANDS | urgent | served_too);
     }
 
-    /// A place was found, or nobody waits for one any more.
+    /// Withdraws the demand: a permit is free, or no connection waits any more.
     pub fn clear(&self) {
         self.replace(0);
     }
@@ -198,10 +198,10 @@ impl PlaceDemand {
         self.demand.load(Ordering::Relaxed) & Self::STANDS != 0
     }
 
-    /// Meets the demand, if there is one, by `close`, which is told how pressing it is. Only one worker meets it, unless
-    /// that one finds nothing to close.
+    /// Meets the demand, if there is one, by `close`, which gets its urgency. Only one worker meets it, unless that one
+    /// finds nothing to close.
     pub fn meet(&self, close: impl FnOnce(Pressure) -> bool) {
-        // Nearly always there is none: then this is one load.
+        // Nearly always there is none, and this costs one load.
         let demand = self.demand.load(Ordering::Relaxed);
         if demand & Self::STANDS == 0 {
             return;
@@ -214,17 +214,17 @@ impl PlaceDemand {
         }
     }
 
-    /// A connection is accepted. Counted here, not by its worker, whose inbox may hold it for a while.
+    /// Counts an accepted connection. Its worker does not, since it may stay in the worker's inbox for a while.
     pub fn add_unserved(&self) {
         self.unserved.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection was served for the first time, or ended without.
+    /// Notes that a connection was served for the first time, or ended without it.
     pub fn remove_unserved(&self) {
         self.unserved.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many connections of all workers were not served yet.
+    /// The number of connections of all workers that were not served yet.
     pub fn unserved(&self) -> usize {
         self.unserved.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
-//! `Date`: of HTTP/2 answers, and of HTTP/1.1 answers after the system clock was set back.
+//! Writes `Date`: to HTTP/2 answers, and to HTTP/1.1 answers after the system clock was set back.
 //!
-//! On HTTP/1.1 hyper writes that header, and renders it anew when the system clock has reached the next second. When the clock was
-//! ahead and is set back, hyper so goes on sending the time that was wrong, until the clock is there once more: for an
-//! hour, if it was an hour ahead. For that long the header is set here, which hyper then leaves as it is. The answers that hyper
-//! gives by itself, to heads that it cannot read, keep the old time.
+//! On HTTP/1.1 hyper writes that header, and renders it again when the system clock has reached the next second. If the
+//! clock was ahead and is set back, hyper continues to send the wrong time until the clock reaches it again: for an hour,
+//! if it was an hour ahead. During that time the header is set here, and hyper leaves it unchanged. The answers that hyper
+//! writes itself, to heads that it cannot parse, keep the old time.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,22 +11,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 use http::header::{DATE, HeaderMap};
 
-/// What one worker knows of the system clock. hyper keeps its text for each thread too.
+/// The latest reading of the system clock on one worker. hyper keeps its text per thread too.
 #[derive(Debug, Default)]
 pub(crate) struct AnswerDate {
-    /// The latest time that was ever seen, in seconds.
+    /// The latest time that was ever read, in seconds since 1970.
     latest: Cell<u64>,
     is_behind: Cell<bool>,
 }
 
 impl AnswerDate {
-    /// Looks at the system clock, several times a second.
+    /// Reads the system clock. Called several times a second.
     pub(crate) fn look(&self) {
         self.look_at(SystemTime::now());
     }
 
     fn look_at(&self, now: SystemTime) {
-        // By whole seconds: hyper's text may be as old.
+        // In whole seconds: hyper's text may be as old.
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         self.is_behind.set(seconds < self.latest.get());
         self.latest.set(seconds.max(self.latest.get()));
@@ -62,7 +62,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(1_795_521_600 + seconds)
     }
 
-    /// Whether an answer has a date of ours, once the clock was seen at `now`.
+    /// True if an answer gets a date here, after a reading of the clock at `now`.
     fn is_corrected(clock: &AnswerDate, now: SystemTime) -> bool {
         let mut headers = HeaderMap::new();
         clock.look_at(now);

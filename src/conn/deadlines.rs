@@ -1,8 +1,8 @@
-//! Deadlines without a timer for each request.
+//! Keeps deadlines without a timer for each request.
 //!
-//! A worker keeps a coarse clock. Each connection notes in its [`Activity`] what it waits for and since when, a store to
-//! a cell; ten times a second a sweep looks at all connections and tells the late ones to end. A deadline is thus kept to
-//! within a tenth of a second.
+//! A worker has a coarse clock. Each connection notes its state and the time of its beginning in its [`Activity`], which is
+//! a store to a cell. Ten times a second a sweep checks all connections and tells the late ones to close. So a deadline is
+//! exact to a tenth of a second.
 
 mod body_timer;
 mod overdue;
@@ -28,40 +28,40 @@ use crate::conn::clock::Clock;
 use crate::conn::crowding::{PlaceDemand, Pressure};
 use crate::conn::wake_slot::WakeSlot;
 
-/// A connection out of so many is closed at a time when others wait to be accepted, since finding one costs a look at all.
+/// One connection per this number is closed at a time when others wait to be accepted, since finding one visits all.
 const CLOSED_TOGETHER: usize = 256;
 
-/// The deadlines of a connection; `None` where there is none.
+/// The time limits of a connection; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Timeouts {
-    /// For a request to arrive, from its first byte to its body's last; also for the first byte of a new connection.
+    /// For a request to arrive, from its first byte to the last of its body, and for the first byte of a new connection.
     pub read: Option<Duration>,
-    /// For a peer to take a response.
+    /// For a peer to read an answer.
     pub write: Option<Duration>,
     /// Between two requests.
     pub idle: Option<Duration>,
 }
 
-/// What the accept loop tells all workers: read with each request, written a few times in a process's life.
+/// The state that the accept loop sets for all workers. It is read with each request, and rarely written.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
-    /// Set while all places are taken.
+    /// True while all permits are taken.
     pub crowded: AtomicBool,
-    /// What the accept loop wants of the workers while all places are taken.
+    /// The demand to close a connection while all permits are taken.
     pub demand: PlaceDemand,
-    /// Set once a shutdown has begun.
+    /// True once a shutdown has begun.
     pub closing: AtomicBool,
 }
 
-/// One worker's clock, its connections and the bodies that have a deadline. Bounded by the connection limit, and 64 bodies
-/// for each HTTP/2 connection.
+/// The clock of one worker, its connections, and the bodies with a deadline. Bounded by the connection limit, and 64 bodies
+/// per HTTP/2 connection.
 #[derive(Debug)]
 pub struct Deadlines {
     clock: Clock,
     limits: Limits,
     connections: RefCell<Slab<Rc<Activity>>>,
     bodies: BodyTimers,
-    /// How many connections were told to close for others, and have not ended yet.
+    /// The number of connections that were told to close to free a permit, and have not ended yet.
     giving_way: Cell<usize>,
     /// The tick at which the shutdown began.
     draining_since: Cell<Option<u32>>,
@@ -71,7 +71,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// A worker's deadlines, which tighten as `lifecycle` says.
+    /// The deadlines of a worker. They are shorter in some states of `lifecycle`.
     pub fn new(timeouts: &Timeouts, lifecycle: Arc<Lifecycle>) -> Self {
         Self {
             clock: Clock::start(),
@@ -95,7 +95,7 @@ impl Deadlines {
         self.clock.exact()
     }
 
-    /// True if a shutdown has begun, and each answer must say that it is the last.
+    /// True if a shutdown has begun, so that each answer must announce the close.
     pub fn closing(&self) -> bool {
         self.lifecycle.closing.load(Ordering::Relaxed)
     }
@@ -105,12 +105,12 @@ impl Deadlines {
         self.draining_since.get().is_some()
     }
 
-    /// A connection was served for the first time.
+    /// Notes that a connection was served for the first time.
     pub(super) fn remove_unserved(&self) {
         self.lifecycle.demand.remove_unserved();
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     pub fn connections(&self) -> usize {
         self.connections.borrow().len()
     }
@@ -123,7 +123,7 @@ impl Deadlines {
         ActivityGuard { key, activity }
     }
 
-    /// One tick later: tells the connections and bodies that are late to end.
+    /// Advances the clock by a tick, and tells late connections and bodies to end.
     pub fn sweep(&self) {
         let now = self.clock.advance();
         for (_, activity) in self.connections.borrow().iter() {
@@ -135,7 +135,7 @@ impl Deadlines {
         self.make_space();
     }
 
-    /// True if others wait to be accepted, and no connection was told to close for them.
+    /// True if others wait to be accepted, and no connection has been told to close for them.
     pub fn is_space_demanded(&self) -> bool {
         self.lifecycle.demand.stands()
     }
@@ -145,7 +145,7 @@ impl Deadlines {
         self.lifecycle.demand.meet(|pressure| self.close_least_useful(pressure));
     }
 
-    /// From now on connections end when they can.
+    /// Begins the drain: from now on connections end as soon as they can.
     pub fn drain(&self) {
         self.draining_since.set(Some(self.now()));
         for (_, activity) in self.connections.borrow().iter() {
@@ -168,11 +168,11 @@ impl Deadlines {
         .await;
     }
 
-    /// Closes the connections that have the least to show for their place, to make space for others that wait to be
-    /// accepted, if `pressure` allows it. False if there is none.
+    /// Closes the connections with the weakest claims to their permits, if `pressure` allows it, for others that wait to be
+    /// accepted. Returns false if there is none.
     pub fn close_least_useful(&self, pressure: Pressure) -> bool {
         if self.giving_way.get() > 0 {
-            // The places of those come free first: each demand closes once.
+            // Their permits come free first: each demand closes connections once.
             return true;
         }
         let (tick, exact) = (self.now(), self.exact());
@@ -188,7 +188,7 @@ impl Deadlines {
         !chosen.is_empty()
     }
 
-    /// Ends all connections at once.
+    /// Closes all connections at once.
     pub fn close_all(&self) {
         for (_, activity) in self.connections.borrow().iter() {
             activity.direct(Directive::Close);
@@ -204,7 +204,7 @@ pub struct ActivityGuard {
 }
 
 impl ActivityGuard {
-    /// The activity, to be shared with the parts of the connection.
+    /// The activity of the connection.
     pub fn activity(&self) -> &Rc<Activity> {
         &self.activity
     }
@@ -215,7 +215,7 @@ impl Drop for ActivityGuard {
         let deadlines = self.activity.deadlines();
         let mut connections = deadlines.connections.borrow_mut();
         connections.remove(self.key);
-        // Its place comes free, which is what is demanded, if anything is.
+        // Its permit comes free, which meets a demand.
         deadlines.lifecycle.demand.meet(|_| true);
         if !self.activity.was_served() {
             deadlines.remove_unserved();

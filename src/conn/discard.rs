@@ -1,4 +1,4 @@
-//! The body of an HTTP/2 request that is answered without it, taken in and thrown away.
+//! Reads and discards the body of an HTTP/2 request that is answered without it.
 //!
 //! A server that answers before it has the whole body, and then drops it, ends the stream with RST_STREAM. RFC 9113
 //! section 8.1 allows that, but curl 7.88 then shows no answer, Java's HttpClient never returns, and httpx raises an error.
@@ -15,8 +15,8 @@ use crate::conn::budget::{Budget, ConnectionShare};
 use crate::conn::deadlines::Deadlines;
 use crate::conn::request_body::RequestBody;
 
-/// The most bytes of an unwanted body that are read: the flow-control window of a stream, so that a client that has sent
-/// all it may is not reset, and one that goes on is.
+/// The most bytes of an unwanted body that are read: the flow-control window of a stream, so that a client which sends no more
+/// than the window is not reset, and one that sends more is.
 pub(crate) const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 
 /// Reads the rest of `body` in a task of its own, for the time that a body may take to arrive, until a shutdown, or until
@@ -39,8 +39,8 @@ fn discard(mut body: RequestBody, deadlines: &Rc<Deadlines>, budget: &Budget, sh
     }));
 }
 
-/// Leaves the rest of a body that is not wanted, after the answer that says so: on HTTP/2 it is discarded, on HTTP/1.1 the
-/// connection is closed in a way that lets the answer arrive.
+/// Abandons the rest of a body that is not wanted: on HTTP/2 it is discarded, on HTTP/1.1 the connection lingers when it closes, so
+/// that the answer arrives.
 pub(crate) fn leave(body: RequestBody, activity: &Activity, budget: &Budget) {
     if body.is_http2() {
         discard(body, activity.deadlines(), budget, activity.share());

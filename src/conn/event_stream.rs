@@ -1,4 +1,4 @@
-//! An answer that goes on: server-sent events (HTML standard section 9.2).
+//! An answer without an end: server-sent events (HTML standard section 9.2).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,10 +19,9 @@ use crate::conn::deadlines::Deadlines;
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
-    /// All of it is there.
+    /// All bytes.
     Whole(Full<Bytes>),
-    /// There will be more.
-    /// In a box: most answers are whole, and each is moved several times.
+    /// Events that follow. Boxed: most answers are whole, and each is moved several times.
     Events(Box<Events>),
 }
 
@@ -52,12 +51,12 @@ impl Body for AnswerBody {
     }
 }
 
-/// A request under way; when dropped, its connection has an idle deadline again.
+/// A request that has not ended. When it is dropped, its connection has an idle deadline again.
 #[derive(Debug)]
 pub struct OpenRequest(Rc<Activity>);
 
 impl OpenRequest {
-    /// A request of the connection that `activity` is about, which was begun.
+    /// A request of the connection of `activity`, which has noted its beginning.
     pub(crate) fn new(activity: Rc<Activity>) -> Self {
         Self(activity)
     }
@@ -71,7 +70,7 @@ impl Drop for OpenRequest {
 
 type Next = Pin<Box<dyn Future<Output = (Result<Bytes, RecvError>, Receiver<Bytes>)>>>;
 
-/// Events as they come, until a shutdown. A peer that does not take them is cut off by the write deadline.
+/// Sends events until a shutdown. The write deadline closes the connection of a peer that does not read them.
 pub(crate) struct Events {
     first: Option<Bytes>,
     next: Next,
@@ -101,10 +100,10 @@ impl Events {
                     self.next = Box::pin(receive(receiver));
                     return Poll::Ready(Some(event));
                 }
-                // It missed some: the next flush tells it where things stand.
+                // Some events were missed: the next flush contains the current state.
                 Err(RecvError::Lagged(_)) => self.next = Box::pin(receive(receiver)),
                 Ok(_) | Err(RecvError::Closed) => {
-                    // Before the last chunk is written, which is what ends the request.
+                    // Before the last chunk is written, since that ends the request.
                     self.open_request = None;
                     return Poll::Ready(None);
                 }

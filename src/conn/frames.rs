@@ -1,7 +1,7 @@
-//! HTTP/2 frames that cost work but carry no request, counted (RFC 9113 section 10.5).
+//! Counts HTTP/2 frames that cost work but carry no request (RFC 9113 section 10.5).
 //!
-//! hyper answers PING and SETTINGS without limit, and h2 takes PRIORITY, WINDOW_UPDATE and empty DATA as they come. A
-//! browser sends a handful of them for each request; a flood is thousands. Only the 9-byte frame headers are looked at.
+//! h2 answers PING and SETTINGS without limit, and accepts all PRIORITY, WINDOW_UPDATE and empty DATA frames. A browser
+//! sends a handful of them per request; a flood is thousands. Only the 9-byte frame headers are parsed.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -10,19 +10,19 @@ use thiserror::Error;
 
 use crate::conn::deadlines::Deadlines;
 
-/// The client's connection preface (RFC 9113 section 3.4), which comes before the first frame.
+/// The connection preface of the client (RFC 9113 section 3.4), which precedes the first frame.
 const PREFACE_LEN: usize = 24;
 const HEADER_LEN: usize = 9;
 
-/// Frames without use that a connection may send in any [`FRAME_WINDOW_TICKS`]. Browsers stay under 50 even on a busy page; at this
-/// rate a flood costs under 1 % of a core.
+/// The most useless frames of a connection in any [`FRAME_WINDOW_TICKS`]. Browsers stay under 50 even on a busy page; at
+/// this rate a flood costs under 1 % of a core.
 const MAX_USELESS_FRAMES: usize = 1000;
 
-/// Ticks in which [`MAX_USELESS_FRAMES`] may come: ten seconds.
+/// The window of [`MAX_USELESS_FRAMES`], in ticks: ten seconds.
 const FRAME_WINDOW_TICKS: u32 = 100;
 
-/// Frames without use that each request makes up for: many clients end a body with an empty DATA, and answer what they
-/// get with WINDOW_UPDATE.
+/// The useless frames that each request excuses: many clients end a body with an empty DATA frame, and reply to an answer
+/// with WINDOW_UPDATE.
 const CREDIT: usize = 4;
 
 const DATA: u8 = 0;
@@ -34,13 +34,14 @@ const CONTINUATION: u8 = 9;
 /// Flag of HEADERS and CONTINUATION: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
 
-/// Flag of SETTINGS: the peer follows ours.
+/// Flag of SETTINGS: the peer acknowledges ours.
 const ACK: u8 = 1;
 
-/// The bits of a frame header's last four bytes that are the stream (RFC 9113 section 4.1).
+/// The bits of the stream in the last four bytes of a frame header (RFC 9113 section 4.1).
 const STREAM_BITS: u32 = 0x7fff_ffff;
 
-/// Requests that a client may begin before it has read our settings, and so the limit on streams. Browsers begin with 100.
+/// The most requests that a client begins before it has read our settings with the limit on streams. Browsers begin with
+/// 100.
 const MAX_EARLY_REQUESTS: u32 = 128;
 
 /// Too many frames that carry no request.
@@ -57,19 +58,19 @@ pub struct FrameMeter {
     have: usize,
     /// Counts of the current and the last tenth of the window, with their ticks. At most eleven entries.
     counts: VecDeque<(u32, usize)>,
-    /// Frames without use that requests have made up for; never more than [`MAX_USELESS_FRAMES`].
+    /// Useless frames that requests have excused; at most [`MAX_USELESS_FRAMES`].
     credit: usize,
-    /// Since when the frame, or the block of HEADERS and CONTINUATION, is incomplete that the bytes so far end with.
+    /// The tick at which the incomplete frame, or block of HEADERS and CONTINUATION, at the end of the received bytes began.
     incomplete_since: Option<u32>,
-    /// Bytes of that frame so far.
+    /// The received bytes of that frame.
     incomplete_bytes: usize,
-    /// True from a HEADERS without END_HEADERS to the CONTINUATION that has it.
+    /// True from a HEADERS frame without END_HEADERS to the CONTINUATION frame with it.
     in_block: bool,
-    /// True while a part of such a block is complete, and the block is not.
+    /// True while a frame of such a block is complete, and the block is not.
     has_part: bool,
-    /// The highest stream so far: HEADERS of a lower one are trailers.
+    /// The highest stream so far: HEADERS of a lower or equal one are trailers.
     last_stream: u32,
-    /// Requests that may still begin before the peer has acknowledged our settings; 0 from then on.
+    /// The requests that may still begin before the peer has acknowledged our settings; 0 from then on.
     early_requests: u32,
     /// True for a frame that is no part of a head.
     is_other: bool,
@@ -79,24 +80,24 @@ pub struct FrameMeter {
 /// A frame that is admitted before its payload may be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Admission {
-    /// A head that begins a request, of a peer that knows how many it may begin.
+    /// A head that begins a request, of a peer that knows the limit on streams.
     Request,
-    /// Another head: of trailers, or of a peer that does not know that yet.
+    /// Another head: trailers, or of a peer that does not know the limit yet.
     OtherHead,
     /// A piece of a body.
     Data,
 }
 
-/// What the bytes so far end with.
+/// The partial frame at the end of the received bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Incomplete {
     /// The tick at which it began.
     pub since: u32,
-    /// Bytes of the frame that came.
+    /// The received bytes of the frame.
     pub bytes: usize,
-    /// True if a part of a head was decoded already: the rest is in frames to come.
+    /// True if a part of a head was decoded already, and the rest is in further frames.
     pub head: bool,
-    /// True if it is no part of a head or of the preface: a request's own deadline may come first.
+    /// True if it is no part of a head or of the preface: the deadline of its request may come first.
     pub is_other: bool,
 }
 
@@ -120,14 +121,18 @@ impl FrameMeter {
         }
     }
 
-    /// What the bytes so far end with, if it is not the end of a frame. The client's preface counts as a frame.
+    /// The partial frame at the end of the received bytes; `None` if they end with a frame. The preface counts as a frame.
     pub fn incomplete(&self) -> Option<Incomplete> {
         let (bytes, head, is_other) = (self.incomplete_bytes, self.has_part, self.is_other);
         self.incomplete_since.map(|since| Incomplete { since, bytes, head, is_other })
     }
 
-    /// Counts the frames that begin in `bytes`, up to the payload of the first one for which `admit` says no. Returns how many
-    /// bytes that is; what follows is for a later call.
+    /// Counts the frames that begin in `all`, up to the payload of the first one for which `admit` returns false. Returns
+    /// the number of these bytes; the rest is for a later call.
+    ///
+    /// # Errors
+    ///
+    /// There are too many useless frames.
     pub fn count(&mut self, all: &[u8], mut admit: impl FnMut(Admission) -> bool) -> Result<usize, FrameFlood> {
         let mut bytes = all;
         while !bytes.is_empty() {
@@ -155,7 +160,7 @@ impl FrameMeter {
         Ok(all.len())
     }
 
-    /// The header of a frame is complete. Returns false if its payload may not be read yet.
+    /// Reads the complete header of a frame. Returns false if its payload may not be read yet.
     fn begin_frame(&mut self, admit: &mut impl FnMut(Admission) -> bool) -> Result<bool, FrameFlood> {
         let [high, middle, low, kind, flags, stream @ ..] = self.header;
         self.have = 0;
@@ -180,7 +185,7 @@ impl FrameMeter {
             }
             DATA if self.skip > 0 => return Ok(admit(Admission::Data)),
             DATA | CONTINUATION => self.skip > 0,
-            // No request makes up for one: it begins and ends the same work again and again (CVE-2023-44487).
+            // No request excuses one: a peer could begin and cancel the same work again and again (CVE-2023-44487).
             RST_STREAM => {
                 self.count_useless()?;
                 true

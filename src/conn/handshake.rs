@@ -1,4 +1,4 @@
-//! The TLS handshake, in the connection's own task and under its deadline.
+//! Performs the TLS handshake, in the task of the connection and under its deadline.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,7 +14,7 @@ use crate::conn::activity::{Activity, Directive};
 use crate::conn::crowding::Step;
 use crate::net::socket::Socket;
 
-/// What ALPN settled on (RFC 7301); HTTP/1.1 when the peer did not ask.
+/// The protocol that ALPN selected (RFC 7301); HTTP/1.1 if the peer does not use it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Negotiated {
     /// `http/1.1`
@@ -23,7 +23,7 @@ pub(crate) enum Negotiated {
     Http2,
 }
 
-/// Shakes hands until the sweep says that it took too long.
+/// Performs the handshake. `None` if it fails, or if the sweep ends it.
 pub(crate) async fn handshake(
     tls: &TlsAcceptor,
     stream: Socket,
@@ -52,7 +52,7 @@ pub(crate) async fn handshake(
     }
 }
 
-/// Notes how far a handshake has come.
+/// Notes the steps of a handshake.
 fn note_progress(socket: Option<&Socket>, activity: &Activity) {
     let Some(socket) = socket else { return };
     if socket.has_sent() {

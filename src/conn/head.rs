@@ -1,4 +1,4 @@
-//! Rules of a request's head that hyper's parser lets pass, and that a proxy in front could read otherwise.
+//! Checks rules of heads that hyper's parser does not check, and that a reverse proxy could read differently.
 
 mod fields;
 
@@ -9,20 +9,19 @@ use thiserror::Error;
 
 pub use self::fields::{Field, Fields};
 
-/// The most bytes that a head may have, cookies aside. A request of ours needs some hundred, and a token up to 4 KiB.
-/// Cookies come on top, since browsers send a site's cookies with every beacon: what hyper buffers bounds both together.
+/// The most bytes of a head without cookies. A request to this server has some hundred bytes, and a token up to 4 KiB.
+/// Cookies are not counted, since browsers send those of a site with each beacon. The buffer of hyper bounds both together.
 const MAX_HEAD: usize = 8 * 1024;
 
-/// The most header fields that a head may have: hyper's bound for HTTP/1.1, which h2 does not have. Each takes some 110 bytes
-/// in memory, and one byte of an HTTP/2 head names it.
-/// `Cookie` counts once.
+/// The most fields of a head: hyper's limit for HTTP/1.1, which h2 does not have. Each takes some 110 bytes of memory, and
+/// one byte of an HTTP/2 head. All `Cookie` fields count as one.
 const MAX_FIELDS: usize = 100;
 
-/// The most `Cookie` fields: over HTTP/2 browsers send each cookie in a field of its own (RFC 9113 section 8.2.3), and keep up to
-/// 180 for a site. They are dropped with the rest of the head, before the next one is read.
+/// The most `Cookie` fields: over HTTP/2 browsers send each cookie in a field of its own (RFC 9113 section 8.2.3), and keep
+/// up to 180 for a site. They are dropped with the rest of the head, before the next one is read.
 const MAX_COOKIE_FIELDS: usize = 256;
 
-/// The bytes of most hosts, which need no closer look. As a table, since each byte of each `Host` is looked up.
+/// The bytes of most hosts, which need no further check. A table, since each byte of each `Host` is looked up.
 static PLAIN_HOST: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -33,7 +32,7 @@ static PLAIN_HOST: [bool; 256] = {
     plain
 };
 
-/// What is wrong with a head.
+/// The reason for which a head is refused.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum HeadError {
     /// HTTP/1.1 needs exactly one valid `Host` (RFC 9112 section 3.2).
@@ -42,16 +41,16 @@ pub enum HeadError {
     /// A `Transfer-Encoding` that is not exactly `chunked` (RFC 9112 section 6.1).
     #[error("Invalid Transfer-Encoding specified")]
     Framing,
-    /// A transfer coding that is known but not read here.
+    /// A known transfer coding that is not supported.
     #[error("Transfer coding not supported")]
     TransferCoding,
-    /// A request target that is no path (RFC 9112 section 3.2).
+    /// A request target that is not a path (RFC 9112 section 3.2).
     #[error("Invalid request target specified")]
     Target,
-    /// The request target alone is longer than a head may be.
+    /// The request target alone is over the limit of a head.
     #[error("Request target too long")]
     TargetTooLong,
-    /// The head is longer than it may be, cookies aside (RFC 6585 section 5).
+    /// The head without cookies has more than [`MAX_HEAD`] bytes (RFC 6585 section 5).
     #[error("Request head too large")]
     TooLarge,
     /// The head has more than [`MAX_FIELDS`] or [`MAX_COOKIE_FIELDS`] (RFC 6585 section 5).
@@ -62,7 +61,11 @@ pub enum HeadError {
     Expectation,
 }
 
-/// Checks what hyper does not. `fields` are those of `head`.
+/// Checks a head. `fields` are those of `head`.
+///
+/// # Errors
+///
+/// The first rule that the head breaks.
 pub fn check(head: &Parts, fields: &Fields<'_>) -> Result<(), HeadError> {
     let with_one_cookie = head.headers.len() - fields.cookies.saturating_sub(1);
     if with_one_cookie > MAX_FIELDS || fields.cookies > MAX_COOKIE_FIELDS {
@@ -93,7 +96,7 @@ fn host(version: Version, host: Field<'_>) -> Result<(), HeadError> {
     }
 }
 
-/// Whether `host` is `uri-host [":" port]` (RFC 9110 section 7.2), or empty, which says that there is no authority.
+/// True if `host` is `uri-host [":" port]` (RFC 9110 section 7.2), or empty, which means that there is no authority.
 fn is_host(host: &[u8]) -> bool {
     if host.iter().all(|byte| PLAIN_HOST[usize::from(*byte)]) {
         return true;
@@ -126,7 +129,7 @@ fn transfer_encoding(coding: Field<'_>) -> Result<(), HeadError> {
     if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Ok(());
     }
-    // Known codings before a final chunked are a body that could be read, but is not here.
+    // With known codings before a final `chunked` the body could be read, but this server does not.
     let text = coding.to_str().map_err(|_| HeadError::Framing)?.to_ascii_lowercase();
     let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
     let chunked_last = names.pop() == Some("chunked");
@@ -141,10 +144,10 @@ fn target(head: &Parts) -> Result<(), HeadError> {
     let path = head.uri.path();
     let asterisk = path == "*" && head.method == Method::OPTIONS;
     let userinfo = head.uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    // `:path` begins with a slash (RFC 9113 section 8.3.1), and h2 takes `?x` too. `Uri::path` calls that path `/`.
+    // `:path` begins with a slash (RFC 9113 section 8.3.1), but h2 accepts `?x`, for which `Uri::path` returns `/`.
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
     let without_path = head.version >= Version::HTTP_2 && target.starts_with('?');
-    // CONNECT and a bare word come as an authority without a path.
+    // CONNECT and a bare word are parsed as an authority without a path.
     if (path.starts_with('/') || asterisk) && !without_path && !userinfo && head.method != Method::CONNECT {
         Ok(())
     } else {

@@ -1,8 +1,8 @@
-//! One HTTP/1.1 connection, from its first byte to its close.
+//! Serves one HTTP/1.1 connection, from its first byte to its close.
 //!
-//! An HTTP/1.1 connection holds hyper's state, some 20 KiB with its buffers, only while it has something to do. New and
-//! idle ones are asleep: a socket and a [`Activity`], 1.6 KiB in all. The first bytes wake them. One that was idle for long
-//! goes back to sleep as soon as it is answered; one that sends request after request stays awake in between.
+//! An HTTP/1.1 connection holds hyper's state, some 20 KiB with its buffers, only while it is active. New and idle
+//! connections sleep: a socket and an [`Activity`], 1.6 KiB in all. The first bytes wake them. A connection that was idle
+//! for long sleeps again after its answer; one that sends request after request stays awake in between.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -25,14 +25,14 @@ use crate::conn::metered::{Metered, Transport};
 use crate::conn::request_body::RequestBody;
 use crate::conn::service::{self, Answer, Application, RefusedHead, RequestService, Served};
 
-/// The most bytes hyper buffers for one connection, and so for one head: a request of ours needs some hundred, a
-/// browser's cookies some thousand, a token up to 4 KiB. hyper's default lets in 500 KB.
+/// The most bytes that hyper buffers for one connection, and so for one head: a request to this server has some hundred, the
+/// cookies of a browser some thousand, a token up to 4 KiB. hyper's default is 500 KB.
 pub(crate) const MAX_BUFFER: usize = 16 * 1024;
 
-/// Bytes read at most to wake a connection, on the stack: a whole request of a browser, mostly.
+/// The most bytes that are read to wake a connection, on the stack: usually the whole request of a browser.
 const FIRST_READ: usize = 2048;
 
-/// hyper, configured, with what serves its requests: one for each worker.
+/// The configuration of hyper, and the application that serves the requests. Each worker has one.
 pub(crate) struct Http1<A> {
     builder: http1::Builder,
     application: Rc<A>,
@@ -40,17 +40,17 @@ pub(crate) struct Http1<A> {
 }
 
 impl<A: Application> Http1<A> {
-    /// HTTP/1.1 with its limits.
+    /// Configures hyper with its limits.
     pub(crate) fn new(application: Rc<A>, date: Rc<AnswerDate>) -> Self {
         let mut builder = http1::Builder::new();
         // No timer: the sweep keeps the deadlines. Flat writes: an answer is one small buffer and one system call.
-        // Half-close: a script that sends its request and shuts its side down still gets its answer, as from the reference.
+        // Half-close: a script that sends its request and shuts down its side still gets its answer, as from the reference.
         builder.max_buf_size(MAX_BUFFER).header_read_timeout(None).writev(false).half_close(true);
         Self { builder, application, date }
     }
 }
 
-/// Hands requests to the service of their connection.
+/// Passes requests to the service of their connection.
 struct Handler<S> {
     service: S,
     activity: Rc<Activity>,
@@ -69,13 +69,13 @@ impl<S: RequestService> Service<Request<Incoming>> for Handler<S> {
     }
 }
 
-/// How a waking of HTTP/1.1 ended.
+/// The next step of a connection after hyper has returned it.
 enum Turn<T> {
-    /// Nothing to do: free hyper's state, and sleep.
+    /// Free hyper's state, and sleep.
     Sleep(Metered<T>),
     /// Close, after lingering if the peer may still be sending.
     Close(Metered<T>, bool),
-    /// Gone already, or to be dropped at once.
+    /// Drop the connection, which may be closed already.
     Gone,
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http1: Rc<
     loop {
         let Some(first) = asleep(&mut metered, &activity).await else { return };
         metered.unread(first);
-        // What only a waking connection needs lies in boxes, so that a sleeping one's task keeps no space for it.
+        // The future of an active connection is boxed, so that the task of a sleeping one has no space for it.
         match Box::pin(awake(metered, &http1, &activity)).await {
             Turn::Sleep(back) => metered = back,
             Turn::Close(back, true) => return Box::pin(linger::close(back.into_transport(), activity)).await,
@@ -94,7 +94,7 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http1: Rc<
     }
 }
 
-/// Waits for the first bytes of a head. `None` when there will be none.
+/// Waits for the first bytes of a head. `None` if the connection is to end.
 async fn asleep<T: Transport>(metered: &mut Metered<T>, activity: &Activity) -> Option<Bytes> {
     if let Some(leftover) = metered.take_unread() {
         return Some(leftover);
@@ -124,7 +124,7 @@ async fn awake<T: Transport, A: Application>(
     activity.wake();
     let result = poll_fn(|cx| match activity.directive(cx) {
         Some(Directive::Close | Directive::GoAway) => Poll::Ready(None),
-        // With hyper's shutdown, not without: it is what waits until the last answer is flushed.
+        // Including hyper's shutdown, which waits until the last answer is flushed.
         _ => match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if activity.may_sleep() => Poll::Ready(None),
@@ -138,7 +138,7 @@ async fn awake<T: Transport, A: Application>(
     let mut metered = parts.io.into_inner();
     match result {
         None if sleep => {
-            // Half a head that came with the last request begins its deadline now.
+            // The deadline of a partial head that arrived with the last request begins now.
             if !parts.read_buf.is_empty() {
                 activity.begin_head();
             }
@@ -157,7 +157,7 @@ async fn awake<T: Transport, A: Application>(
             } else if error.is_parse() {
                 http1.application.note_refused_head(activity, RefusedHead::Malformed);
             }
-            // A head that was refused has been answered; the peer may still be sending the rest.
+            // A refused head has been answered; the peer may still be sending the rest.
             if error.is_parse() || activity.wants_linger() { Turn::Close(metered, true) } else { Turn::Gone }
         }
     }

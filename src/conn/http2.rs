@@ -1,7 +1,7 @@
-//! One HTTP/2 connection, from its preface to its close.
+//! Serves one HTTP/2 connection, from its preface to its close.
 //!
-//! h2 speaks the protocol and enforces its limits. hyper's server on top of it is not used, since it has no way to answer
-//! `Expect: 100-continue`, and resets the stream of each request that is refused before its body has come.
+//! h2 speaks the protocol and enforces its limits. hyper's server on top of it is not used, since it cannot answer `Expect:
+//! 100-continue`, and resets the stream of each request that is refused before its body has arrived.
 
 mod keep_alive;
 mod stream;
@@ -23,23 +23,23 @@ use crate::conn::http1::MAX_BUFFER;
 use crate::conn::metered::{Metered, Transport};
 use crate::conn::service::{Application, RefusedHead, RequestService};
 
-/// Requests that one connection may have under way: more than any page needs at once.
+/// The most concurrent requests of one connection: more than any page needs.
 const MAX_STREAMS: u32 = 64;
 
-/// Flow-control window, for a stream and for a connection, in bytes: a body of the default cap in one go.
+/// The flow-control window of a stream and of a connection, in bytes: a body of the default limit fits without an update.
 const FLOW_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// Heads larger than they may be that a connection may send, or as many as it had requests served: a proxy in front passes
-/// those of others on. Each costs as much as a dozen requests.
+/// The most heads over a limit that a connection may send, or the number of its served requests, if that is larger: a
+/// reverse proxy passes on those of many clients. Each costs as much as a dozen requests.
 const MAX_OVERSIZED_HEADS: u32 = 8;
 
-/// Bytes of a partial frame from which on it counts in the budget: what every connection has a buffer for.
+/// The bytes of a partial frame from which on it counts in the budget. Each connection has a buffer of this size.
 const FREE_FRAME: usize = 4 * 1024;
 
-/// Bytes that a head may take while its last frame is awaited: h2 decodes each frame as it comes.
+/// The bytes that count for a head whose last frame is missing: h2 decodes each frame when it arrives.
 const DECODED_HEAD: usize = 64 * 1024;
 
-/// h2, configured, with what serves its requests: one for each worker.
+/// The configuration of h2, and the application that serves the requests. Each worker has one.
 pub(crate) struct Http2<A> {
     builder: server::Builder,
     application: Rc<A>,
@@ -47,7 +47,7 @@ pub(crate) struct Http2<A> {
 }
 
 impl<A: Application> Http2<A> {
-    /// HTTP/2 with its limits.
+    /// Configures h2 with its limits.
     pub(crate) fn new(application: Rc<A>, budget: Budget) -> Self {
         let mut builder = server::Builder::new();
         builder
@@ -59,7 +59,7 @@ impl<A: Application> Http2<A> {
         Self { builder, application, budget }
     }
 
-    /// Notes the heads that h2 has refused by itself, too large or malformed: it answers 431, or resets the stream.
+    /// Notes the heads that h2 itself has refused as too large or malformed: it answers 431, or resets the stream.
     fn note_undelivered(&self, activity: &Activity) {
         let undelivered = activity.take_undelivered_heads();
         // Heads after a GOAWAY are ignored.
@@ -95,7 +95,7 @@ pub(crate) async fn serve<T: Transport, A: Application>(transport: T, http2: Rc<
         connection.graceful_shutdown();
     }
     let keep_alive = KeepAlive::new(connection.ping_pong());
-    // In a box, so that a task keeps no capacity for it while it speaks HTTP/1.1.
+    // Boxed, so that the task of an HTTP/1.1 connection has no space for it.
     let mut serving = Box::new(Serving {
         connection,
         service: http2.application.service(&activity),
@@ -112,11 +112,11 @@ struct Serving<T, S> {
     connection: Connection<Metered<T>, Bytes>,
     service: S,
     keep_alive: KeepAlive,
-    /// What is held of the budget for a partial frame.
+    /// The part of the budget that a partial frame holds.
     incomplete: Option<Holding>,
-    /// While the peer does not read: how many requests had been refused to make space before.
+    /// While the peer does not read: the requests that had been refused to free memory before.
     refused_before: Option<u32>,
-    /// It was told to close at once.
+    /// True once it was told to close.
     closing: bool,
 }
 
@@ -145,12 +145,12 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
                 }
                 let most = MAX_OVERSIZED_HEADS.max(activity.served_requests());
                 if (exhausted || activity.oversized_heads() > most) && !self.closing {
-                    // Only now: the answers to what was refused are on their way.
+                    // Only now, after the answers to refused requests were sent.
                     self.close();
                     continue;
                 }
                 if activity.accept_frames() {
-                    // The tasks of the requests so far come first, and of those that were refused to make space for them.
+                    // First the tasks of these requests run, and those of the requests that were refused for them.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -204,7 +204,7 @@ impl<T: Transport, S: RequestService> Serving<T, S> {
         if held.is_err() || is_refused { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Ends all that is under way, and tells the peer that it asks too much.
+    /// Closes the connection with ENHANCE_YOUR_CALM, and ends its requests.
     fn close(&mut self) {
         self.closing = true;
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);

@@ -1,6 +1,6 @@
-//! The body of an answer on an HTTP/2 stream, sent as the peer's flow control lets it.
+//! Sends the body of an answer on an HTTP/2 stream, under the flow control of the peer.
 //!
-//! A peer that opens no window (RFC 9113 section 6.9) could leave 64 answers lying in each of its connections. So an answer
+//! A peer that opens no window (RFC 9113 section 6.9) could make the server hold 64 answers per connection. So an answer
 //! that cannot be sent at once counts in the budget of unfinished requests, and has the write deadline.
 
 use std::future::poll_fn;
@@ -16,35 +16,35 @@ use crate::conn::activity::Activity;
 use crate::conn::budget::Budget;
 use crate::conn::event_stream::AnswerBody;
 
-/// Bytes that a peer has to take in the time for writing. Most answers are shorter as a whole.
+/// The bytes that a peer has to read within the write timeout. Most answers are shorter.
 const TIMED_BYTES: usize = 4 * 1024;
 
-/// An answer whose head is sent, and its body not yet.
+/// An answer whose head is sent and whose body is not.
 pub(crate) struct Unsent {
     body: AnswerBody,
     stream: SendStream<Bytes>,
 }
 
 impl Unsent {
-    /// Sends `body` on `stream` if it is whole and the peer takes it at once. Else it is for [`Unsent::send`].
+    /// Sends `body` on `stream` if it is whole and fits into the window of the peer. Otherwise [`Unsent::send`] sends it.
     pub(crate) fn begin(mut body: AnswerBody, mut stream: SendStream<Bytes>) -> Result<Option<Box<Self>>, h2::Error> {
         let Some(length) = body.size_hint().exact() else { return Ok(Some(Box::new(Self { body, stream }))) };
         stream.reserve_capacity(length as usize);
         if (stream.capacity() as u64) < length {
             return Ok(Some(Box::new(Self { body, stream })));
         }
-        // What is whole is there without a wait.
+        // A whole body is ready at once.
         if let Poll::Ready(Some(Ok(piece))) = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())) {
             stream.send_data(piece.into_data().unwrap_or_default(), true)?;
         }
         Ok(None)
     }
 
-    /// Sends what is left, piece by piece. The request counts as under way until then.
+    /// Sends the rest, piece by piece. The request counts as open until then.
     ///
     /// # Errors
     ///
-    /// The peer has reset the stream, has not taken a piece in the time for writing, or others need the memory.
+    /// The peer has reset the stream or has not read a piece within the write timeout, or others need the memory.
     pub(crate) async fn send(mut self: Box<Self>, budget: &Budget, activity: Rc<Activity>) -> Result<(), h2::Error> {
         let _under_way = activity.continue_request();
         loop {
@@ -80,7 +80,7 @@ impl Unsent {
                     return Poll::Ready(capacity);
                 }
                 if waiting.is_none() {
-                    // Without memory for it the stream is reset: its peer is the one that does not read.
+                    // Without memory the stream is reset, since its peer does not read.
                     let Ok(holding) = budget.hold(activity.share(), data.len()) else {
                         return Poll::Ready(Err(Reason::ENHANCE_YOUR_CALM.into()));
                     };
@@ -107,7 +107,7 @@ impl Unsent {
         Ok(())
     }
 
-    /// Waits until the peer takes another byte of the stream.
+    /// Waits until the peer can take another byte of the stream.
     fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, h2::Error>> {
         while self.stream.capacity() == 0 {
             match ready!(self.stream.poll_capacity(cx)) {

@@ -1,8 +1,8 @@
-//! Compressed request bodies (RFC 9110 section 8.4), inflated under a cap.
+//! Inflates compressed request bodies (RFC 9110 section 8.4) under a cap.
 //!
-//! A gigabyte of zeros deflates to a megabyte, so the cap is on what comes out, and nothing is inflated past it. Nor is the
-//! work bounded by that: a block of deflate may hold nothing but two code tables, a few bytes long and some microseconds to
-//! build, so the blocks are counted. zlib-rs is used by itself for that, since flate2 does not stop between two blocks.
+//! A gigabyte of zeros deflates to a megabyte, so the cap applies to the output, and nothing is inflated past it. The cap
+//! does not bound the work: a block of deflate may contain only two code tables, which are a few bytes long and take some
+//! microseconds to build. So the blocks are counted. This needs zlib-rs, since flate2 does not stop between two blocks.
 
 use std::fmt;
 
@@ -11,47 +11,51 @@ use zlib_rs::{Inflate as Stream, InflateFlush, Status};
 
 use crate::conn::head::Field;
 
-/// The size of the chunks in which a large body is kept while it comes, in bytes.
+/// The size of the chunks in which the output is kept, in bytes.
 const CHUNK: usize = 64 * 1024;
 
 /// The largest window of deflate is 32 KiB, 15 bits.
 const WINDOW_BITS: u8 = 15;
 
-/// Bytes that are inflated at once.
+/// The bytes that are inflated at once.
 const BUFFER: usize = 16 * 1024;
 
-/// The least that is handed to the decoder before the end: where it stops, its input is at an end or a block is, and only
-/// of the last piece of input is it not known which.
+/// The fewest bytes that the decoder gets before the end. It stops at the end of a block or of its input, which cannot be
+/// distinguished at the end of each input.
 const PIECE: usize = 1024;
 
-/// Blocks of a body: zlib begins one every 16,383 symbols or 50 KiB of text, and an empty one with each flush. Some that
-/// hold nothing take 4 µs each.
+/// The most blocks of a body: zlib begins one every 16,383 symbols or 50 KiB of text, and an empty one with each flush. Some
+/// empty blocks take 4 µs each.
 const MAX_BLOCKS: u64 = 1024;
 
-/// The bits that the decoder holds back may be so many blocks.
+/// The most blocks in the bits that the decoder holds back.
 const HELD_BLOCKS: u32 = 8;
 
-/// The codings that are understood, for an answer to one that is not.
+/// The supported codings, for the answer to an unknown one.
 pub(crate) const CODINGS: &str = "gzip, deflate";
 
 /// A content coding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coding {
-    /// As it is.
+    /// No compression.
     Identity,
-    /// RFC 1952, one member: each further one would cost a new window, whether it holds a byte or not.
+    /// RFC 1952, with one member: each further one would cost a new window, even if it is empty.
     Gzip,
-    /// RFC 1950; or RFC 1951 alone, as some who say `deflate` send it.
+    /// RFC 1950; or RFC 1951 alone, which some clients send as `deflate`.
     Deflate,
 }
 
-/// A coding that is not understood, or several.
+/// An unknown coding, or several codings.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 #[error("Content encoding not supported")]
 pub struct UnknownCoding;
 
 impl Coding {
     /// The coding that `Content-Encoding` names.
+    ///
+    /// # Errors
+    ///
+    /// The coding is unknown, or the field was sent twice.
     pub fn of(content_encoding: Field<'_>) -> Result<Self, UnknownCoding> {
         let Some(coding) = content_encoding.single().map_err(|_| UnknownCoding)? else { return Ok(Self::Identity) };
         let is = |name: &[u8]| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(name);
@@ -67,16 +71,16 @@ impl Coding {
     }
 }
 
-/// Why a body cannot be inflated.
+/// The reason for which a body cannot be inflated.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum InflateError {
-    /// More comes out than the cap allows.
+    /// The output is larger than the cap.
     #[error("more than the cap")]
     TooLarge,
-    /// It is made of more blocks than any compressor makes.
+    /// It has more blocks than any compressor writes.
     #[error("too many blocks")]
     TooManyBlocks,
-    /// It is damaged or cut.
+    /// It is damaged or truncated.
     #[error("damaged or cut")]
     Broken,
 }
@@ -88,9 +92,9 @@ pub struct Inflate {
 }
 
 enum Decoder {
-    /// Nothing to decode.
+    /// No compression.
     None,
-    /// Some `deflate`, of which nothing has come yet.
+    /// `deflate`, before its first byte.
     Undecided,
     Stream(Box<Blocks>),
 }
@@ -98,10 +102,10 @@ enum Decoder {
 /// A stream of deflate, block by block.
 struct Blocks {
     stream: Stream,
-    /// Less than [`PIECE`] bytes that came and are not inflated.
+    /// Fewer than [`PIECE`] bytes that are not inflated yet.
     held: Vec<u8>,
     buffer: Vec<u8>,
-    /// Blocks so far, and the ends of the input that may have been the end of one.
+    /// The blocks so far, and the ends of inputs that may have been ends of blocks.
     count: u64,
     ended: bool,
 }
@@ -111,7 +115,7 @@ impl Blocks {
         Box::new(Self { stream, held: Vec::new(), buffer: vec![0; BUFFER], count: 0, ended: false })
     }
 
-    /// Inflates `piece`, or holds it back while there is little of it.
+    /// Inflates `piece`, or holds it back until there are [`PIECE`] bytes.
     fn write(&mut self, piece: &[u8], out: &mut Capped) -> Result<(), InflateError> {
         if self.held.len() + piece.len() < PIECE {
             self.held.extend_from_slice(piece);
@@ -158,7 +162,7 @@ impl Blocks {
             if input.is_empty() {
                 break;
             }
-            // Blocks of a few bits come out of what the decoder has read already.
+            // The decoder may have read the bits of further blocks already.
             idle = if read + written == 0 { idle + 1 } else { 0 };
             if idle > HELD_BLOCKS {
                 return Err(InflateError::Broken);
@@ -168,8 +172,8 @@ impl Blocks {
     }
 }
 
-/// Bytes up to a cap, in chunks: a buffer that grows is there twice while it is moved, and what is refused at the cap need
-/// never have been in one piece.
+/// Bytes up to a cap, in chunks: a buffer that grows exists twice while it is moved, and a body that is refused at the cap
+/// is never needed in one piece.
 struct Capped {
     chunks: Vec<Vec<u8>>,
     len: usize,
@@ -200,11 +204,11 @@ impl Capped {
 }
 
 impl Inflate {
-    /// Begins to inflate a body; at most `cap` bytes may come out.
+    /// Begins to inflate a body to at most `cap` bytes.
     pub fn new(coding: Coding, cap: usize) -> Self {
         let decoder = match coding {
             Coding::Identity => Decoder::None,
-            // 16 more than the window's bits: with the head and the end of gzip.
+            // 16 more than the bits of the window select the gzip format.
             Coding::Gzip => Decoder::Stream(Blocks::new(Stream::new(true, 16 + WINDOW_BITS))),
             Coding::Deflate => Decoder::Undecided,
         };
@@ -212,10 +216,14 @@ impl Inflate {
     }
 
     /// Takes a piece of the body.
+    ///
+    /// # Errors
+    ///
+    /// See [`InflateError`].
     pub fn write(&mut self, piece: &[u8]) -> Result<(), InflateError> {
         if let (Decoder::Undecided, Some(first)) = (&self.decoder, piece.first()) {
-            // The low half of zlib's first byte is 8 (RFC 1950 section 2.2). Of raw data that would be a stored block whose
-            // padding is not zero, which nobody writes.
+            // The low half of the first byte of zlib is 8 (RFC 1950 section 2.2). In raw data that is a stored block with
+            // padding other than zero, which no compressor writes.
             self.decoder = Decoder::Stream(Blocks::new(Stream::new(first & 0x0f == 8, WINDOW_BITS)));
         }
         match &mut self.decoder {
@@ -226,6 +234,10 @@ impl Inflate {
     }
 
     /// The whole body.
+    ///
+    /// # Errors
+    ///
+    /// It is truncated or damaged.
     pub fn finish(mut self) -> Result<Vec<u8>, InflateError> {
         if let Decoder::Stream(blocks) = &mut self.decoder {
             blocks.finish(&mut self.capped)?;

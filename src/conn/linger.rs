@@ -1,7 +1,7 @@
-//! A close that lets the last answer arrive.
+//! Closes a connection so that the last answer arrives.
 //!
-//! A socket that is closed with unread bytes in its buffer is reset, and the reset overtakes the answer on the peer's
-//! side. So our side is shut down, and what the peer still sends is thrown away for a while (RFC 9112 section 9.6).
+//! A socket that is closed with unread bytes in its buffer is reset, and the reset overtakes the answer at the peer. So our
+//! side is shut down, and further bytes of the peer are discarded for a while (RFC 9112 section 9.6).
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::conn::activity::{Activity, Directive};
 
-/// The most bytes thrown away for one connection: enough for a body of a few seconds over a fast line; a peer that
-/// sends on after that learns it by the reset.
+/// The most bytes that are discarded for one connection: a body of a few seconds over a fast line. A peer that sends more is
+/// reset.
 const MAX_LINGER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Shuts our side down and reads until the peer closes, the deadline passes, or [`MAX_LINGER_BYTES`] bytes have come.
+/// Shuts down our side, and reads until the peer closes, the deadline passes, or [`MAX_LINGER_BYTES`] bytes have arrived.
 pub(crate) async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut transport: T, activity: Rc<Activity>) {
     activity.begin_linger();
     let mut shut = false;

@@ -1,5 +1,5 @@
-//! The transport as hyper sees it, with an eye on what passes: when bytes came, whether the peer takes what is
-//! written, and, on HTTP/2, what its frames are.
+//! The transport for hyper and h2. It notes when bytes arrive, whether the peer takes written bytes, and the frames of
+//! HTTP/2.
 
 use std::io;
 use std::pin::Pin;
@@ -16,15 +16,15 @@ use crate::net::socket::Socket;
 
 /// A byte stream: TCP, or TLS over it.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// Told before the last answer is written.
+    /// Announces that only the last answer is written after this.
     fn hold_for_end(&mut self) {}
 
-    /// Whether closing says all there is to say, so that a shutdown before it would be a system call for nothing.
+    /// True if closing tells the peer all, so that a shutdown before it would be a useless system call.
     fn ends_by_closing(&self) -> bool {
         false
     }
 
-    /// Whether closing now would be a reset, since bytes came that nobody read.
+    /// True if closing now would be a reset, since there are unread bytes.
     fn has_unread(&self) -> bool {
         false
     }
@@ -60,10 +60,10 @@ impl<T: Transport> Transport for Box<T> {
     }
 }
 
-/// A transport whose traffic is noted in an [`Activity`].
+/// A transport that notes its traffic in an [`Activity`].
 pub(crate) struct Metered<T> {
     transport: T,
-    /// Read already, and to be read again first.
+    /// Bytes that were read and put back, to be read again first.
     leftover: Bytes,
     activity: Rc<Activity>,
     frames: Option<FrameMeter>,
@@ -72,21 +72,21 @@ pub(crate) struct Metered<T> {
 }
 
 impl<T: Transport> Metered<T> {
-    /// Notes what passes through `transport` in `activity`.
+    /// Notes the traffic of `transport` in `activity`.
     pub(crate) fn new(transport: T, activity: Rc<Activity>) -> Self {
         Self { transport, leftover: Bytes::new(), activity, frames: None, awaits_flush: false }
     }
 
-    /// Counts HTTP/2 frames too.
+    /// Counts HTTP/2 frames with `frames`.
     pub(crate) fn with_frames(mut self, frames: FrameMeter) -> Self {
         self.activity.set_incomplete(frames.incomplete());
         self.frames = Some(frames);
         self
     }
 
-    /// Puts back what was read too early.
+    /// Puts back bytes that were read too early.
     pub(crate) fn unread(&mut self, leftover: Bytes) {
-        // Empty bytes can still hold on to the whole buffer that they were cut from.
+        // Even empty bytes can keep the buffer alive that they were cut from.
         self.leftover = if leftover.is_empty() { Bytes::new() } else { leftover };
     }
 
@@ -95,12 +95,12 @@ impl<T: Transport> Metered<T> {
         self.transport.has_unread()
     }
 
-    /// The transport, for what is not HTTP any more.
+    /// The transport, for use without HTTP.
     pub(crate) fn into_transport(self) -> T {
         self.transport
     }
 
-    /// Takes what was put back.
+    /// Takes the bytes that were put back.
     pub(crate) fn take_unread(&mut self) -> Option<Bytes> {
         Some(std::mem::take(&mut self.leftover)).filter(|leftover| !leftover.is_empty())
     }
@@ -114,12 +114,12 @@ impl<T: Transport> Metered<T> {
     }
 }
 
-/// HTTP/2: counts the frames in `bytes`; returns how many of them may be read now.
+/// Counts the HTTP/2 frames in `bytes`. Returns the number of bytes that may be read now.
 fn count(frames: &mut Option<FrameMeter>, activity: &Activity, bytes: &[u8]) -> io::Result<usize> {
     match frames {
         Some(frames) => {
             let taken = frames.count(bytes, |frame| activity.admit(frame)).map_err(io::Error::other)?;
-            // What is not read yet is incomplete because of us.
+            // An unread frame is not incomplete because of the peer.
             activity.set_incomplete(frames.incomplete().filter(|_| taken == bytes.len()));
             Ok(taken)
         }
@@ -136,7 +136,7 @@ impl<T: Transport> AsyncRead for Metered<T> {
             this.awaits_flush = true;
             return Poll::Pending;
         }
-        // Whoever takes up what was read polls again then.
+        // The code that processes the frames polls again.
         if this.activity.holds_frames() {
             return Poll::Pending;
         }
@@ -178,7 +178,7 @@ impl<T: Transport> AsyncWrite for Metered<T> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.transport).poll_flush(cx);
         match result {
-            // TLS takes what is written into a buffer of its own: only the flush tells whether the peer took it.
+            // TLS buffers written bytes: only a flush shows that the peer took them.
             Poll::Pending => this.activity.blocked(),
             Poll::Ready(Ok(())) => {
                 this.activity.flushed();

@@ -1,4 +1,4 @@
-//! The body of a request, as either protocol delivers it.
+//! The body of a request, of either protocol.
 
 use std::cell::Cell;
 use std::error::Error as _;
@@ -13,16 +13,16 @@ use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use thiserror::Error;
 
-/// Why a body ends before its end.
+/// The reason for which a body ends early.
 #[derive(Clone, Copy, Debug, Error)]
 pub(crate) enum BodyBroken {
     /// Its framing or its length is wrong.
     #[error("the framing of the request body is broken")]
     Framing,
-    /// The peer left, or gave the request up.
+    /// The peer closed, or cancelled the request.
     #[error("the peer left within the request body")]
     Left,
-    /// The connection was closed on our side, since its requests took too much memory.
+    /// The server closed the connection, since its requests took too much memory.
     #[error("the connection was closed to make space for others")]
     Closed,
 }
@@ -47,7 +47,7 @@ impl From<h2::Error> for BodyBroken {
     }
 }
 
-/// A body that is still to be read.
+/// A body that is to be read.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     source: Source,
@@ -59,9 +59,9 @@ pub(crate) struct RequestBody {
 enum Source {
     /// HTTP/1.1, with a length or in chunks; hyper reads it.
     Http1(Incoming),
-    /// HTTP/2, in DATA frames; h2 reads them. In a box, since most requests are HTTP/1.1 and each is moved several times.
+    /// HTTP/2, in DATA frames; h2 reads them. Boxed, since most requests are HTTP/1.1 and each is moved several times.
     Http2(Box<Http2Body>),
-    /// Nothing: it was taken elsewhere.
+    /// No body, or one that was taken.
     None,
 }
 
@@ -69,9 +69,9 @@ enum Source {
 #[derive(Debug)]
 struct Http2Body {
     stream: RecvStream,
-    /// The announced length, in bytes. h2 holds the body to it (RFC 9113 section 8.1.1).
+    /// The announced length, in bytes. h2 enforces it (RFC 9113 section 8.1.1).
     announced: Option<u64>,
-    /// Set when the body is first asked for, if the client waits for `100 Continue`.
+    /// Becomes true at the first poll of the body, if the client waits for `100 Continue`.
     is_wanted: Option<Rc<Cell<bool>>>,
 }
 
@@ -102,7 +102,7 @@ impl RequestBody {
         self.since
     }
 
-    /// True if nothing more will come.
+    /// True if the body is read to its end.
     pub(crate) fn is_complete(&self) -> bool {
         match &self.source {
             Source::Http1(body) => body.is_end_stream(),
@@ -120,12 +120,12 @@ impl RequestBody {
         }
     }
 
-    /// True on HTTP/2, where a body does not hold up other requests of its connection.
+    /// True on HTTP/2, where a body does not delay other requests of its connection.
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.source, Source::Http2(_))
     }
 
-    /// The next piece; `None` at the end. Trailers are skipped: nothing here reads them.
+    /// Waits for the next piece; `None` at the end. Trailers are skipped, since no code reads them.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyBroken>>> {
         match &mut self.source {
             Source::Http1(body) => loop {
@@ -148,7 +148,8 @@ impl RequestBody {
                     None => Poll::Ready(None),
                     Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
                     Some(Ok(piece)) => {
-                        // The peer may send as much again. An error means that the stream is over: the next poll tells.
+                        // The peer may send as much again. An error means that the stream has ended, which the next poll
+                        // shows.
                         let _ = body.stream.flow_control().release_capacity(piece.len());
                         Poll::Ready(Some(Ok(piece)))
                     }

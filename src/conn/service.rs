@@ -1,4 +1,4 @@
-//! What a connection hands its requests to. The transport knows no more of an application than this.
+//! The interface of the transport to an application: the service to which a connection passes its requests.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,13 +18,13 @@ use crate::conn::request_body::RequestBody;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// An answer.
+/// An answer to a request.
 pub(crate) type Answer = Response<AnswerBody>;
 
-/// A head that the parser of its protocol refused, and answered by itself.
+/// A head that hyper or h2 refused, and answered itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RefusedHead {
-    /// 431. HTTP/2 does not say whether a head was too large or malformed: it is taken as too large.
+    /// 431. h2 does not tell whether a head was too large or malformed, so all count as too large.
     TooLarge,
     /// 400.
     Malformed,
@@ -41,17 +41,17 @@ impl<S> RequestService for S where
 {
 }
 
-/// What serves the requests of all connections of a listener.
+/// Serves the requests of all connections of a listener.
 pub(crate) trait Application: 'static {
     /// The service of a new connection, whose peer and deadlines `activity` knows.
     fn service(&self, activity: &Rc<Activity>) -> impl RequestService + use<Self>;
 
-    /// A head was refused before it became a request.
+    /// Notes a head that was refused before it became a request.
     fn note_refused_head(&self, activity: &Activity, head: RefusedHead);
 }
 
 pin_project! {
-    /// A request that is served, from its head to its answer. Its connection is told of both.
+    /// A request from its head to its answer. It notes both in the activity of its connection.
     pub(crate) struct Served<F> {
         #[pin]
         future: F,
@@ -62,14 +62,15 @@ pin_project! {
     }
 }
 
-/// What an HTTP/1.1 answer needs to know of its connection.
+/// The facts of its connection that an HTTP/1.1 answer needs.
 struct Http1Connection {
-    /// True if the request asked to close it.
+    /// True if the request has `Connection: close`.
     closes: bool,
     date: Rc<AnswerDate>,
 }
 
-/// Hands `request` to `service`. `date` is that of HTTP/1.1; `None` on HTTP/2, where a connection does not end with an answer.
+/// Passes `request` to `service`. `date` is that of HTTP/1.1; `None` on HTTP/2, where a connection does not end with an
+/// answer.
 pub(crate) fn serve<S: RequestService>(
     service: &S,
     request: Request<RequestBody>,
@@ -90,7 +91,7 @@ impl<F: Future<Output = Result<Answer, Infallible>>> Future for Served<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // Changed where it is: to move an answer costs as much as all else here.
+        // Changed in place: to move an answer costs as much as all other steps here.
         let mut served = this.future.poll(cx);
         let Poll::Ready(Ok(answer)) = &mut served else { return served };
         if let Some(connection) = this.connection {
@@ -106,7 +107,7 @@ impl<F: Future<Output = Result<Answer, Infallible>>> Future for Served<F> {
             this.activity.note_served();
         }
         match (answer.body_mut(), this.request.take()) {
-            // The request goes on as long as its answer.
+            // The request lasts as long as its answer.
             (AnswerBody::Events(events), Some(open)) => events.keep_open(open),
             (_, open) => drop(open),
         }

@@ -1,10 +1,10 @@
-//! The one task that waits for something.
+//! The waker of the one task that waits for an event.
 
 use std::cell::Cell;
 use std::fmt;
 use std::task::{Context, Waker};
 
-/// Holds the waker of a task until what it waits for happens.
+/// Holds the waker of a task until its event happens.
 #[derive(Default)]
 pub(crate) struct WakeSlot(Cell<Option<Waker>>);
 
@@ -15,7 +15,7 @@ impl fmt::Debug for WakeSlot {
 }
 
 impl WakeSlot {
-    /// From now on [`WakeSlot::wake`] wakes the task of `cx`, once.
+    /// Makes [`WakeSlot::wake`] wake the task of `cx`, once.
     pub(crate) fn set(&self, cx: &Context<'_>) {
         let waker = match self.0.take() {
             Some(waker) if waker.will_wake(cx.waker()) => waker,
@@ -24,7 +24,7 @@ impl WakeSlot {
         self.0.set(Some(waker));
     }
 
-    /// Wakes the task that waits, if one does.
+    /// Wakes the waiting task, if there is one.
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             waker.wake();

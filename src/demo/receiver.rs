@@ -67,13 +67,13 @@ pub(crate) fn run(socket: &UdpSocket, feed: &Feed, console: &Console) -> io::Res
         if now >= next_show {
             next_show = now + SHOW_INTERVAL;
             let Fresh { lines, skipped } = std::mem::take(&mut fresh);
-            if !lines.is_empty() && feed.is_watched() {
+            if !lines.is_empty() && feed.has_subscribers() {
                 feed.publish("lines", &json!({ "time": unix_millis(), "lines": lines, "skipped": skipped }));
             }
         }
         if now >= next_flush {
             next_flush = now + FLUSH_INTERVAL;
-            if feed.is_watched() {
+            if feed.has_subscribers() {
                 feed.publish("flush", &aggregator.flush(unix_millis(), FLUSH_INTERVAL));
             }
             aggregator.begin();

@@ -1,7 +1,7 @@
 //! Many metrics in one body: StatsD lines, a JSON array or object, or JSON objects line by line.
 //!
-//! A batch is taken in slices, so that the largest one does not keep a worker from its other connections. What is said
-//! of it in the end is its [`Report`]. Pure: knows neither sockets nor hyper.
+//! A batch is processed in slices, so that a large one does not delay the other connections of its worker. Its result is a
+//! [`Report`]. Pure: knows neither sockets nor hyper.
 
 mod allowance;
 mod array;
@@ -34,21 +34,21 @@ use format::Format;
 
 pub(crate) use report::Report;
 
-/// Bytes of a body that are taken without a pause: what a batch of usual size has, and well under a millisecond of work.
+/// Bytes of a body that are processed without a pause: the size of a usual batch, and well under a millisecond of work.
 pub(crate) const SLICE: usize = 64 * 1024;
 
-/// Why a batch cannot be read at all.
+/// Why a batch is refused as a whole.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub enum BatchError {
-    /// Neither lines nor JSON, after its Content-Type.
+    /// The Content-Type is neither that of lines nor that of JSON.
     #[error("Content type not supported")]
     ContentType,
-    /// Not well-formed, or neither an array nor an object.
+    /// Malformed JSON, or neither an array nor an object.
     #[error("Invalid JSON specified")]
     Json,
 }
 
-/// A batch on its way.
+/// A batch that is being processed.
 #[derive(Debug)]
 pub(crate) struct Batch {
     body: Bytes,
@@ -57,10 +57,10 @@ pub(crate) struct Batch {
     allowance: Allowance,
 }
 
-/// How far a body was read.
+/// The format of a body, and the position in it.
 #[derive(Debug)]
 enum Reader {
-    /// Lines from this offset on.
+    /// Lines, from this offset on.
     Lines(usize),
     /// JSON, line by line, from this offset on.
     JsonLines(usize),
@@ -69,13 +69,13 @@ enum Reader {
 }
 
 impl Batch {
-    /// A batch of what `content_type` says, or if that says nothing, what it looks like. What it may become is bounded by
-    /// `cap`, the most bytes that a batch may have.
+    /// A batch in the format of `content_type`, or the detected one if that names none. `cap` is the size limit of batches, in
+    /// bytes, which also bounds the lines of the batch.
     pub(crate) fn new(content_type: ContentType, body: Bytes, cap: usize) -> Result<Self, BatchError> {
         let reader = match Format::of(content_type, &body).ok_or(BatchError::ContentType)? {
             Format::Lines => Reader::Lines(0),
             Format::JsonLines => Reader::JsonLines(0),
-            // A short one is looked at when it is taken.
+            // A short one is checked when it is parsed.
             Format::Json if body.len() <= SLICE => Reader::Json(HeldArray::new(Array::new(&body)?)),
             Format::Json => Reader::Json(HeldArray::new(Array::new(checked(&body)?)?)),
         };
@@ -83,9 +83,11 @@ impl Batch {
         Ok(Self { body, reader, report: Report::default(), allowance })
     }
 
-    /// Takes a slice; returns whether that was the last.
+    /// Processes a slice. Returns true if that was the last one.
     ///
-    /// An error comes before any metric was taken.
+    /// # Errors
+    ///
+    /// The batch is refused as a whole. No metric has reached `sink` then.
     pub(crate) fn advance(&mut self, encoding: &Encoding, sink: &mut impl Sink) -> Result<bool, BatchError> {
         let Self { body, reader, report, allowance } = self;
         match reader {
@@ -95,7 +97,7 @@ impl Batch {
             }
             Reader::JsonLines(from) => {
                 let sink = Sample::new(encoding, sink);
-                json_lines::take_all(slice(body, from), &mut Intake::new(encoding, sink, report, allowance));
+                json_lines::accept_all(slice(body, from), &mut Intake::new(encoding, sink, report, allowance));
                 Ok(*from == body.len())
             }
             Reader::Json(array) => {
@@ -104,23 +106,23 @@ impl Batch {
                     return array.advance(body, &mut intake);
                 }
                 let text = std::str::from_utf8(body).map_err(|_| BatchError::Json)?;
-                array.take_at_once(text, &mut intake).map(|()| true)
+                array.process_short(text, &mut intake).map(|()| true)
             }
         }
     }
 
-    /// What became of the metrics.
+    /// The report of the metrics that were accepted or rejected.
     pub(crate) fn into_report(self) -> Report {
         self.report
     }
 }
 
-/// `body`, if it is UTF-8, as JSON is (RFC 8259 section 8.1); the parser looks at the strings that are used only.
+/// `body`, if it is UTF-8, as JSON must be (RFC 8259 section 8.1): the parsers check only the strings that they use.
 fn checked(body: &[u8]) -> Result<&[u8], BatchError> {
     std::str::from_utf8(body).map(str::as_bytes).map_err(|_| BatchError::Json)
 }
 
-/// The lines from `from` on that begin within a slice; moves `from` to their end.
+/// The lines that begin within a slice after `from`. Moves `from` to their end.
 fn slice<'a>(body: &'a [u8], from: &mut usize) -> &'a [u8] {
     let (start, reach) = (*from, *from + SLICE);
     *from = match body.get(reach..).and_then(|rest| memchr(b'\n', rest)) {
@@ -130,14 +132,14 @@ fn slice<'a>(body: &'a [u8], from: &mut usize) -> &'a [u8] {
     &body[start..*from]
 }
 
-/// Takes the metric that `object` is, if it is an object.
-fn take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl Sink>) {
-    if let Err(error) = try_take(object, intake) {
+/// Accepts or rejects the metric of an element; `None` is one that is no object.
+fn accept_element<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl Sink>) {
+    if let Err(error) = try_accept(object, intake) {
         intake.reject(1, error);
     }
 }
 
-fn try_take<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl Sink>) -> Result<(), MetricError> {
+fn try_accept<'a>(object: Option<&impl Fields<'a>>, intake: &mut Intake<'_, impl Sink>) -> Result<(), MetricError> {
     if let Some(error) = intake.end() {
         return Err(error);
     }

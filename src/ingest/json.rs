@@ -1,9 +1,10 @@
 //! Metrics as JSON objects: `{"metric","type","value","time","shift","sampleRate","tags"}`.
 //!
-//! Nothing that is well-formed JSON fails here: what has the wrong type is an invalid parameter of its metric, and so
-//! takes no other metric with it. Numbers are taken as the digits that came, without a float in between.
+//! Well-formed JSON is never an error here: a member of the wrong type makes its own metric invalid, and no other one.
+//! Numbers keep their digits; they are never converted to floats.
 
 mod plain_object;
+mod plain_tags;
 mod scan;
 mod tags;
 mod text;
@@ -20,24 +21,24 @@ use crate::metric::{Kind, MetricError, Tags, TagsWriter, without_exponent};
 
 pub(crate) use plain_object::{PlainFields, PlainObject};
 
-/// What an object says of its metric.
+/// The members of an object that describe a metric.
 pub(crate) trait Fields<'a> {
-    /// The name, as it came.
+    /// The name, without the prefix of the server.
     fn name(&self) -> Result<&str, MetricError>;
 
-    /// The kind: `type`, or as it is called by some, `metric_type`.
+    /// The kind, from `type` or its alias `metric_type`.
     fn kind(&self) -> Result<Kind, MetricError>;
 
     /// The parameters of a metric of `kind`.
     fn params(&self, kind: Kind) -> Params<'a>;
 
-    /// The text of `value`, if that is known to be all that was given of the parameters.
+    /// The text of `value`, if the object is known to have no other parameter.
     #[inline]
     fn only_value(&self) -> Option<&'a str> {
         None
     }
 
-    /// The tags, written to `writer` if they did not come as one piece of text.
+    /// The tags. They borrow from `writer`, unless the object has them as one string without escapes.
     fn tags<'t>(&self, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError>
     where
         'a: 't;
@@ -46,7 +47,7 @@ pub(crate) trait Fields<'a> {
 /// The JSON text of a member's value.
 type Member<'a> = Option<&'a str>;
 
-/// The members of an object that are of use here; of several with one name the last counts.
+/// The known members of an object, parsed by serde_json. If a name occurs twice, the last member counts.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a> {
     metric: Param<'a>,
@@ -59,13 +60,13 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads the object at `offset` of `body`. `None` if it is none.
+    /// Parses the object at `offset` of `body`. `None` if there is no object, or none that can be parsed.
     pub(crate) fn at(body: &'a [u8], offset: usize) -> Option<Self> {
         value_at(body, offset).map(|(object, _)| object)
     }
 }
 
-/// The value at `offset` of `body`, and where it ends. `None` if it is malformed or of another type.
+/// The value at `offset` of `body`, and the offset of its end. `None` if it is malformed or of another type.
 pub(crate) fn value_at<'a, T: Deserialize<'a>>(body: &'a [u8], offset: usize) -> Option<(T, usize)> {
     let mut values = serde_json::Deserializer::from_slice(&body[offset..]).into_iter::<T>();
     let value = values.next()?.ok()?;
@@ -95,7 +96,7 @@ impl<'a> Fields<'a> for Object<'a> {
     }
 }
 
-/// The parameters of a metric of `kind`. A duration may be called `value` too.
+/// The parameters of a metric of `kind`. A timing may have `value` in place of `time`.
 #[inline]
 fn params<'a>(kind: Kind, value: Param<'a>, time: Param<'a>, shift: Param<'a>, sample_rate: Param<'a>) -> Params<'a> {
     match (kind, time) {
@@ -105,14 +106,14 @@ fn params<'a>(kind: Kind, value: Param<'a>, time: Param<'a>, shift: Param<'a>, s
     }
 }
 
-/// A parameter from the JSON text of a string or a number; `null` is an absent one.
+/// A parameter from the JSON text of a string or a number; `null` means absent.
 fn param(json: &str) -> Param<'_> {
     match json.as_bytes().first() {
         Some(b'"') => string(json).map_or(Param::Invalid, Param::new),
         Some(b'-' | b'0'..=b'9') if !has_exponent(json) => Param::Text(Cow::Borrowed(json)),
         Some(b'-' | b'0'..=b'9') => match without_exponent(json) {
             Cow::Owned(plain) => Param::Text(Cow::Owned(plain)),
-            // Beyond the range of a double.
+            // Outside the range of a double.
             Cow::Borrowed(_) => Param::Invalid,
         },
         Some(b'n') => Param::Absent,
@@ -120,12 +121,12 @@ fn param(json: &str) -> Param<'_> {
     }
 }
 
-/// True if a number of JSON has an exponent; few have one.
+/// True if a JSON number has an exponent; few have one.
 fn has_exponent(number: &str) -> bool {
     number.bytes().fold(false, |found, byte| found | (byte | 0x20 == b'e'))
 }
 
-/// The text of a JSON string; `None` if it is none, or holds half a surrogate pair.
+/// The text of a JSON string. `None` if the value is no string, or has half a surrogate pair.
 fn string(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
@@ -139,7 +140,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// An empty object that is filled in place: to hand one on through serde's results is to copy it several times.
+/// An empty object that is filled in place: serde copies each result several times.
 struct ObjectSeed<'o, 'de>(&'o mut Object<'de>);
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, 'de> {
@@ -185,7 +186,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, 'de> {
     }
 }
 
-/// The names of members that are known.
+/// The names of the known members.
 enum Field {
     Metric,
     Kind,

@@ -62,12 +62,23 @@ impl<'a> Tags<'a> {
     /// The tags that have a key, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Tag<'a>> {
         self.text.split(',').filter_map(|tag| {
-            let (key, value) = match tag.split_once([':', '=']) {
-                Some((key, value)) => (key.trim(), Some(value.trim())),
-                None => (tag.trim(), None),
+            // A tag has a few bytes, too few for a search by blocks.
+            let (key, value) = match tag.bytes().position(|byte| matches!(byte, b':' | b'=')) {
+                Some(at) => (trim(&tag[..at]), Some(trim(&tag[at + 1..]))),
+                None => (trim(tag), None),
             };
             (!key.is_empty()).then_some(Tag { key, value: value.filter(|value| !value.is_empty()) })
         })
+    }
+}
+
+/// [`str::trim`], which looks each character up, for texts that mostly have nothing to trim.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => "",
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        [only] if only.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 
@@ -83,14 +94,19 @@ impl From<String> for TagsWriter {
 }
 
 impl TagsWriter {
+    /// A writer of nothing yet, for some `len` bytes of text.
+    pub(crate) fn with_capacity(len: usize) -> Self {
+        Self(String::with_capacity(len))
+    }
+
     /// Adds a tag.
     pub(crate) fn push(&mut self, key: &str, value: &str) {
         if !self.0.is_empty() {
             self.0.push(',');
         }
-        push_without(&mut self.0, key, b",:=");
+        push_without(&mut self.0, key, |byte| matches!(byte, b',' | b':' | b'='));
         self.0.push(':');
-        push_without(&mut self.0, value, b",");
+        push_without(&mut self.0, value, |byte| byte == b',');
     }
 
     /// The text.
@@ -99,14 +115,13 @@ impl TagsWriter {
     }
 }
 
-/// Appends `text` with each ASCII character of `reserved` replaced by `_`.
-fn push_without(out: &mut String, text: &str, reserved: &[u8]) {
-    for (index, piece) in text.split(|c: char| c.is_ascii() && reserved.contains(&(c as u8))).enumerate() {
-        if index > 0 {
-            out.push('_');
-        }
-        out.push_str(piece);
+/// Appends `text` with each `reserved` ASCII character replaced by `_`.
+fn push_without(out: &mut String, text: &str, reserved: impl Fn(u8) -> bool) {
+    // Most texts have none.
+    if !text.bytes().any(&reserved) {
+        return out.push_str(text);
     }
+    out.extend(text.chars().map(|c| if c.is_ascii() && reserved(c as u8) { '_' } else { c }));
 }
 
 const fn is_plain(byte: u8) -> bool {

@@ -1,7 +1,7 @@
 //! A TCP connection that makes few system calls.
 //!
-//! It joins the event loop only when it has to wait: a connection that is closed after one request often never does, and
-//! need not be told to epoll and taken back from it. And its last answer leaves in one segment with the end.
+//! It joins the event loop only when it has to wait. A connection that is closed after one request often never waits, and
+//! saves the calls that add it to epoll and remove it. Its last answer leaves in one segment with the FIN.
 
 use std::io::{self, Read as _};
 use std::mem;
@@ -17,32 +17,32 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: Stream,
-    /// Whether what is written next is followed by nothing but the end.
+    /// True if only the FIN follows what is written next.
     last: bool,
     /// True once bytes were read.
     received: bool,
-    /// True once there was something to write.
+    /// True once a write was attempted.
     sent: bool,
 }
 
 #[derive(Debug)]
 enum Stream {
-    /// Nothing had to wait yet.
+    /// Not registered with the runtime yet, since nothing had to wait.
     Loose(std::net::TcpStream),
     /// Registered with the runtime.
     Registered(TcpStream),
-    /// The runtime did not take it.
+    /// The runtime could not register it.
     Failed,
 }
 
 impl Socket {
-    /// A connection that is non-blocking already.
+    /// Takes a connection, which must be non-blocking.
     pub(crate) fn new(stream: std::net::TcpStream) -> Self {
         Self { stream: Stream::Loose(stream), last: false, received: false, sent: false }
     }
 
-    /// From now on the kernel keeps what is written for the end of the connection, for about 200 ms or a retransmission
-    /// time, so that both leave in one segment (`MSG_MORE`, send(2)).
+    /// From now on the kernel holds written bytes until the connection ends, so that both leave in one segment (`MSG_MORE`,
+    /// send(2)). It holds them for some 200 ms or a retransmission timeout at most.
     pub(crate) fn hold_for_end(&mut self) {
         self.last = true;
     }
@@ -52,12 +52,13 @@ impl Socket {
         self.received
     }
 
-    /// True once there was something to write.
+    /// True once a write was attempted.
     pub(crate) fn has_sent(&self) -> bool {
         self.sent
     }
 
-    /// Whether the peer has sent what was not read. A socket closed then is reset, and what was held is lost.
+    /// True if the peer has sent bytes that were not read. A socket that is closed then is reset, and bytes on hold are
+    /// lost.
     pub(crate) fn has_unread(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let peeked = match &self.stream {
@@ -68,7 +69,7 @@ impl Socket {
         peeked.is_ok_and(|(_, len)| len > 0)
     }
 
-    /// Joins the event loop, if it has not yet.
+    /// Joins the event loop, unless it has already.
     #[inline]
     fn register(&mut self) -> io::Result<&mut TcpStream> {
         if let Stream::Loose(_) = self.stream {
@@ -93,8 +94,8 @@ impl Socket {
     }
 }
 
-/// What `attempt` does at once, or `None` when it would have to wait.
-fn at_once<R>(mut attempt: impl FnMut() -> io::Result<R>) -> Option<io::Result<R>> {
+/// The result of `attempt`, repeated after interruptions; `None` if it would have to wait.
+fn without_waiting<R>(mut attempt: impl FnMut() -> io::Result<R>) -> Option<io::Result<R>> {
     loop {
         match attempt() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -108,7 +109,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Stream::Loose(stream) = &mut this.stream
-            && let Some(read) = at_once(|| stream.read(buf.initialize_unfilled()))
+            && let Some(read) = without_waiting(|| stream.read(buf.initialize_unfilled()))
         {
             return Poll::Ready(read.map(|len| {
                 this.received |= len > 0;
@@ -128,21 +129,23 @@ impl AsyncWrite for Socket {
         let flags = this.send_flags();
         this.sent = true;
         if let Stream::Loose(stream) = &this.stream
-            && let Some(written) = at_once(|| Ok(send(stream, buf, flags)?))
+            && let Some(written) = without_waiting(|| Ok(send(stream, buf, flags)?))
         {
             return Poll::Ready(written);
         }
         let stream = this.register()?;
         loop {
             ready!(stream.poll_write_ready(cx))?;
-            if let Some(written) = at_once(|| stream.try_io(Interest::WRITABLE, || Ok(send(&*stream, buf, flags)?))) {
+            if let Some(written) =
+                without_waiting(|| stream.try_io(Interest::WRITABLE, || Ok(send(&*stream, buf, flags)?)))
+            {
                 return Poll::Ready(written);
             }
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // TCP has no buffer on our side.
+        // There is no buffer in this process.
         Poll::Ready(Ok(()))
     }
 
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_there_is_read_without_the_event_loop() {
+    async fn received_bytes_are_read_without_the_event_loop() {
         let (mut client, mut socket) = pair();
         io::Write::write_all(&mut client, b"hello").expect("the kernel takes it");
         let mut buffer = [0; 16];
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_there_is_waited_for() {
+    async fn a_read_without_bytes_waits() {
         let (mut client, mut socket) = pair();
         let reader = tokio::spawn(async move {
             let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! Certificates, and what a handshake offers.
+//! TLS: certificates, versions and protocols of a handshake.
 
 pub(crate) mod certificates;
 
@@ -17,18 +17,22 @@ pub(crate) use crate::net::tls::certificates::TlsError;
 /// Files with the certificate chain and its key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TlsFiles {
-    /// PEM.
+    /// The certificate chain, in PEM.
     pub(crate) cert: PathBuf,
-    /// PEM.
+    /// The private key, in PEM.
     pub(crate) key: PathBuf,
 }
 
-/// The certificate, ready for handshakes.
+/// A certificate, ready for handshakes.
 #[derive(Clone)]
 pub(crate) struct Tls(TlsAcceptor);
 
 impl Tls {
-    /// Reads the files: TLS 1.2 and 1.3, with HTTP/2 preferred. What is odd about the certificates is logged.
+    /// Reads the files, for TLS 1.2 and 1.3 with HTTP/2 preferred, and logs warnings about the certificates.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or the key does not fit the certificate.
     pub(crate) fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let (chain, key) = certificates::load(files)?;
         for warning in validity::warnings(&files.cert, &chain, validity::now()) {
@@ -41,13 +45,13 @@ impl Tls {
             .with_single_cert(chain, key)
             .map_err(TlsError::Setup)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Browsers come back: a ticket saves them and us the expensive half of the handshake. Its keys rotate.
+        // A ticket saves a returning browser and the server the expensive half of the handshake. Its keys rotate.
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
         config.send_tls13_tickets = 1;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Makes connections of sockets.
+    /// Accepts TLS on sockets.
     pub(crate) fn acceptor(&self) -> &TlsAcceptor {
         &self.0
     }

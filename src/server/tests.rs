@@ -45,7 +45,7 @@ fn post(path: &str, body: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// A StatsD that keeps what it receives.
+/// A StatsD whose datagrams a test reads.
 struct Receiver(UdpSocket);
 
 impl Receiver {

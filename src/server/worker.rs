@@ -59,7 +59,7 @@ pub(crate) struct Accepted {
     pub permit: ConnectionPermit,
 }
 
-/// What the accept loop sends to a worker.
+/// A message of the accept loop to a worker.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Serve a connection.
@@ -83,23 +83,23 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// What the workers share of a StatsD.
+/// The state of a StatsD daemon that the workers share.
 #[derive(Clone)]
 pub(crate) struct Daemon {
-    /// Where it is.
+    /// Its transport and host, or its path.
     pub address: Address,
-    /// How its lines are written.
+    /// The format of its lines.
     pub encoding: Encoding,
-    /// Its address, as it is looked up.
+    /// Its resolved address.
     pub target: watch::Receiver<Target>,
-    /// What goes wrong on the way to it.
+    /// Failures towards it.
     pub outage: Arc<Outage>,
-    /// What became of its metrics.
+    /// Counts the outcomes of its metrics.
     pub delivery: Arc<Delivery>,
 }
 
 impl Daemon {
-    /// One worker's queue and path to it.
+    /// Creates the queue of one worker, and its path to the daemon.
     fn outlet(self) -> Outlet {
         let Self { address, encoding, target, outage, delivery } = self;
         Outlet { encoding, upstream: Upstream::new(address, target, outage, delivery) }
@@ -136,7 +136,7 @@ pub(crate) struct Worker {
     http2: Rc<Http2<Api>>,
 }
 
-/// The way to the daemons, as the configuration spreads metrics over them.
+/// The sink of all metrics, which routes them to the daemons by the configuration.
 fn router(config: &Config, daemons: Vec<Daemon>) -> Router {
     let urls = daemons.iter().map(|daemon| daemon.address.location.to_string());
     let shards = Shards::new(config.encoding.prefix().as_str(), urls);
@@ -194,7 +194,7 @@ impl Worker {
         worker.context.refusals.tick();
     }
 
-    /// Sends to each daemon in a task of its own: one that is away holds up no other.
+    /// Sends to each daemon in a task of its own, so that an unreachable one delays no other.
     fn flush(&self, supervisor: &Supervisor) -> Vec<AbortHandle> {
         let outlets = self.context.router.outlets().enumerate();
         let flushers = outlets.map(|(index, _)| {
@@ -208,7 +208,7 @@ impl Worker {
         flushers.collect()
     }
 
-    /// Sends what waits for each daemon, all at the same time, until `deadline` at the latest.
+    /// Sends the waiting lines of all daemons concurrently, until `deadline` at the latest.
     async fn finish(&self, deadline: Instant) {
         let mut ends: Vec<_> =
             self.context.router.outlets().map(|outlet| Box::pin(outlet.upstream.finish(deadline))).collect();

@@ -42,7 +42,11 @@ impl NameHash {
             self.add(u64::from_le_bytes(word.try_into().unwrap_or_default()), 64);
         }
         let rest = words.remainder();
-        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let last = match bytes.last_chunk::<8>() {
+            // One load in place of a loop, with the bytes before shifted out.
+            Some(word) => u64::from_le_bytes(*word).checked_shr(64 - 8 * rest.len() as u32).unwrap_or_default(),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
         self.add(last, 8 * rest.len() as u32);
         self
     }
@@ -87,18 +91,27 @@ impl Shards {
     /// 0 if there are none.
     #[inline]
     pub(crate) fn choose(&self, name: &str) -> usize {
-        self.choose_among(name, |_| true)
+        self.best(name, |_| true).unwrap_or_default()
     }
 
     /// The same, among those daemons that are `usable`; among all if none is.
-    #[inline]
     pub(crate) fn choose_among(&self, name: &str, usable: impl Fn(usize) -> bool) -> usize {
+        self.best(name, usable).unwrap_or_else(|| self.choose(name))
+    }
+
+    /// The usable daemon with the highest score. Of two with the same one, which chance nearly excludes, it is the one with the
+    /// larger hash: the order of addresses decides nothing.
+    #[inline]
+    fn best(&self, name: &str, usable: impl Fn(usize) -> bool) -> Option<usize> {
         let name = self.prefix.with(name.as_bytes()).finish();
-        let best = |usable: &dyn Fn(usize) -> bool| {
-            let nodes = self.nodes.iter().enumerate().filter(|(index, _)| usable(*index));
-            nodes.max_by_key(|(_, node)| (fold(name ^ *node, NODE_FACTOR), **node)).map(|(index, _)| index)
-        };
-        best(&usable).or_else(|| best(&|_| true)).unwrap_or_default()
+        let (mut best, mut highest, mut its_node) = (None, 0, 0);
+        for (index, node) in self.nodes.iter().enumerate() {
+            let score = fold(name ^ *node, NODE_FACTOR);
+            if score >= highest && (score > highest || *node >= its_node) && usable(index) {
+                (best, highest, its_node) = (Some(index), score, *node);
+            }
+        }
+        best
     }
 }
 

@@ -1,22 +1,23 @@
 //! A connection to StatsD, over TCP or a Unix socket: lines that end with a newline, as the daemon takes them.
 
+mod registered;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::libc;
 use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, recv};
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::statsd::packer::Packer;
 use crate::upstream::acknowledged::acknowledged_bytes;
+use crate::upstream::stream::registered::Registered;
 use crate::upstream::unconfirmed::Unconfirmed;
 
 /// How long a connection may take to be made: two repetitions of a lost SYN, after one and three seconds.
@@ -68,43 +69,6 @@ pub(crate) struct Doubt {
     pub is_oldest_cut: bool,
 }
 
-/// A socket that the event loop knows.
-#[derive(Debug)]
-enum Registered {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Registered {
-    /// For system calls.
-    fn borrow(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(stream) => SockRef::from(stream),
-            Self::Unix(stream) => SockRef::from(stream),
-        }
-    }
-
-    async fn ready(&self, interest: Interest) {
-        let ready = match self {
-            Self::Tcp(stream) => stream.ready(interest).await,
-            Self::Unix(stream) => stream.ready(interest).await,
-        };
-        if ready.is_err() {
-            // The event loop ends.
-            std::future::pending().await
-        }
-    }
-
-    /// Makes whoever waits for `interest` wait for its next event.
-    fn clear(&self, interest: Interest) {
-        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        let _ = match self {
-            Self::Tcp(stream) => stream.try_io(interest, nothing),
-            Self::Unix(stream) => stream.try_io(interest, nothing),
-        };
-    }
-}
-
 /// A connection that never blocks. It may still be in the making: until then it takes nothing.
 #[derive(Debug)]
 pub(crate) struct StreamSender {
@@ -144,13 +108,8 @@ impl StreamSender {
             Err(error) => return Err(error),
         };
         let buffers = if is_tcp { 2 * TCP_SEND_BUFFER + RECEIVE_BUFFER } else { 2 * SEND_BUFFER };
-        let socket = if is_tcp {
-            Registered::Tcp(TcpStream::from_std(socket.into())?)
-        } else {
-            Registered::Unix(UnixStream::from_std(OwnedFd::from(socket).into())?)
-        };
         Ok(Self {
-            socket,
+            socket: Registered::new(socket, is_tcp)?,
             made_by: Cell::new(made_by),
             begun: Cell::new(0),
             written: RefCell::new(Unconfirmed::new(buffers as u64)),
@@ -268,7 +227,7 @@ impl StreamSender {
     }
 
     fn is_tcp(&self) -> bool {
-        matches!(self.socket, Registered::Tcp(_))
+        self.socket.is_tcp()
     }
 
     /// Whether it was ever made.

@@ -85,7 +85,7 @@ fn send(address: SocketAddr, number: u64, stop: &AtomicBool, requests: &AtomicU6
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let (request, counts) = if round % 3 == 0 { single(round) } else { batch(round) };
+        let (request, counts) = if round.is_multiple_of(3) { single(round) } else { batch(round) };
         done.requests += 1;
         match client.send(request).try_answer() {
             Some(answer) if answer.status == 200 => {
@@ -119,7 +119,7 @@ fn single(round: u64) -> (String, Vec<(String, i64)>) {
 /// Lines or JSON, each metric with the value 1, so that a count of metrics is a sum of values.
 fn batch(round: u64) -> (String, Vec<(String, i64)>) {
     let names: Vec<String> = (0..40).map(|index| name(round, index)).collect();
-    let (content_type, body) = if round % 2 == 0 {
+    let (content_type, body) = if round.is_multiple_of(2) {
         ("text/plain", names.iter().map(|name| format!("{name}:1|c\n")).collect::<String>())
     } else {
         let objects: Vec<String> =

@@ -261,8 +261,8 @@ fn slow_peers_over_tls_are_closed() {
 fn http2_floods_are_cut_off() {
     let https = Https::start(&[]);
     let request = |stream: u32| frame(1, 5, stream, REQUEST);
-    type Flood = Box<dyn Fn(u32) -> Vec<u8>>;
-    let floods: [(&str, Flood); 6] = [
+    type MakeFrame = Box<dyn Fn(u32) -> Vec<u8>>;
+    let floods: [(&str, MakeFrame); 6] = [
         ("PING", Box::new(|_| frame(6, 0, 0, &[0; 8]))),
         ("SETTINGS", Box::new(|_| frame(4, 0, 0, &[]))),
         ("PRIORITY", Box::new(|_| frame(2, 0, 3, &[0, 0, 0, 0, 1]))),

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::client::{Client, post};
 use crate::support::line_daemon::{LineDaemon, Place};
 use crate::support::proxy::{Proxy, command};
-use crate::support::request::{json, typed_batch};
+use crate::support::request::{json as json_request, typed_batch};
+use crate::support::statsd::StatsD;
 
 fn start(place: &Place, flags: &[&str]) -> Proxy {
     let address = format!("--statsd-address={}", place.url());
@@ -43,7 +46,10 @@ fn each_transport_carries_the_lines_to_the_byte() {
         }
         let batch = "b1:1|c\nb2:2|c\nb3:3|c\n";
         assert_eq!(client.send(typed_batch("text/plain", batch)).answer().status, 200);
-        assert_eq!(client.send(json("/batch", r#"[{"metric":"j","type":"count","value":4}]"#)).answer().status, 200);
+        assert_eq!(
+            client.send(json_request("/batch", r#"[{"metric":"j","type":"count","value":4}]"#)).answer().status,
+            200
+        );
         daemon.read_until(|daemon| daemon.has("web.j:4|c|#dc:eu"));
         assert_eq!(
             daemon.text(),
@@ -182,6 +188,65 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
         self.client.join().expect("all answers were right");
         self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn the_real_statsd_holds_what_came_over_connections() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for place in [Place::free_port(), Place::UnixStream(folder.path().join("statsd.sock"))] {
+        let Some(statsd) = StatsD::start_at(&place) else { return };
+        let mut proxy = start(&place, &["--metric-prefix=web"]);
+        let mut client = Client::connect(proxy.address);
+        for i in 0..50 {
+            let batch: String = (0..100).map(|j| format!("name{j}:{i}|c\n")).collect();
+            assert_eq!(client.send(typed_batch("text/plain", batch)).answer().status, 200);
+            assert_eq!(client.send(post("/gauge/level", &format!("value=-{i}"))).answer().status, 200);
+        }
+        assert_eq!(client.send(post("/timing/load", "time=12.5")).answer().status, 200);
+        assert_eq!(client.send(post("/count/last", "")).answer().status, 200);
+        let counters = statsd.ask_until("counters", |counters| counters["web.last"] == json!(1));
+        for j in 0..100 {
+            assert_eq!(counters[format!("web.name{j}")], json!(49 * 50 / 2), "{place:?}");
+        }
+        assert_eq!(counters["statsd.bad_lines_seen"], json!(0));
+        assert_eq!(statsd.ask("gauges")["web.level"], json!(-49));
+        assert_eq!(statsd.ask("timers")["web.load"], json!([12.5]));
+        assert!(proxy.stop().success());
+        assert_eq!(assert_sum(&proxy, 5052), (5052, 0));
+    }
+}
+
+#[test]
+fn the_real_statsd_can_be_restarted_under_load() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for place in [Place::free_port(), Place::UnixStream(folder.path().join("statsd.sock"))] {
+        let Some(mut statsd) = StatsD::start_at(&place) else { return };
+        let mut proxy = start(&place, &[]);
+        let load = Load::start(&proxy);
+        let mut received = 0;
+        // What a daemon has counted when it is told to end, which it does at once.
+        let count = |dump: serde_json::Value| {
+            let counters = dump["counters"].as_object().expect("counters").clone();
+            counters
+                .iter()
+                .filter(|(name, _)| name.starts_with("load."))
+                .filter_map(|(_, count)| count.as_u64())
+                .sum::<u64>()
+        };
+        for _ in 0..4 {
+            statsd.ask_until("counters", |counters| counters["statsd.metrics_received"].as_u64() > Some(500));
+            received += count(statsd.end());
+            statsd = StatsD::start_at(&place).expect("it started before");
+        }
+        statsd.ask_until("counters", |counters| counters["statsd.metrics_received"].as_u64() > Some(500));
+        let accepted = load.end();
+        assert!(proxy.stop().success());
+        received += count(statsd.end());
+        let (sent, maybe_lost) = assert_sum(&proxy, accepted);
+        assert_eq!(proxy.figure("metrics dropped"), 0, "{:?}", proxy.seen.last());
+        println!("{}: {accepted} accepted, {received} received, {sent} sent, {maybe_lost} maybe lost", place.url());
+        assert!(sent <= received && received <= accepted, "{sent} <= {received} <= {accepted}");
     }
 }
 

@@ -203,6 +203,9 @@ fn json(cap: usize) -> Vec<Shape> {
         array("tags, an object", &tagged(&object(r#""a":1"#, 64))),
         array("tags, an object of escapes", &tagged(&object(r#""\u0061":"\u00a7""#, 64))),
         array("tags, an object of 1e308", &tagged(&object(r#""a":1e308"#, 64))),
+        array("plain but for the last key", &metric(&format!(r#",{},"\u0061":1"#, list(r#""b":"c""#, 100, ",")))),
+        array("plain but for the last value", &metric(&format!(r#",{},"b":[[]]"#, list(r#""b":1"#, 100, ",")))),
+        array("plain but for the last tag", &tagged(&format!(r#"{{{},"a":"\n"}}"#, list(r#""a":1"#, 60, ",")))),
         array("tags, a list", &tagged(&format!("[{}]", list(r#""""#, 64, ",")))),
         array("negative gauges with odd tags", &gauge),
         array("names of escapes", &format!(r#"{{"metric":"{}","type":"c"}}"#, r"\u0061".repeat(1000))),
@@ -213,6 +216,7 @@ fn json(cap: usize) -> Vec<Shape> {
         members("the value again and again", r#""value":1,"#),
         members("empty keys", r#""":1,"#),
         ndjson("empty objects", "{}\n"),
+        ndjson("plain but for the last byte", &format!("{}x\n", metric(&list(r#","b":"c""#, 20, "")))),
         ndjson("shortest", &format!("{}\n", metric(""))),
         ndjson("empty lines", "\n"),
     ]

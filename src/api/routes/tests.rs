@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::event_feed::Feed;
 
-/// What was found, in a form that can be compared.
+/// A route in a form that can be compared.
 #[derive(Debug, Eq, PartialEq)]
 enum Found<'p> {
     Endpoint(&'static str),

@@ -1,4 +1,4 @@
-//! Tokens: where they stand, how long they are valid, what they grant, and what none may have.
+//! Tests of tokens: their sources, times, grants, and forbidden content.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ fn token(algorithm: Algorithm, header: &str, claims: &str) -> Vec<u8> {
     format!("{message}.{signature}").into_bytes()
 }
 
-/// What `verifier` says of a token at a time, without the grant.
+/// Verifies a token at a time, without the grant.
 fn verify(verifier: &Verifier, token: &[u8], now: f64) -> Result<(), AuthError> {
     verifier.verify(token, now).map(drop)
 }
@@ -40,7 +40,7 @@ fn headers(fields: &[(&'static str, &[u8])]) -> HeaderMap {
 }
 
 #[test]
-fn the_first_place_with_a_token_counts() {
+fn the_first_source_with_a_token_counts() {
     let verifier = verifier();
     let good = with_claims("{}");
     let text = String::from_utf8(good.clone()).expect("a token is ASCII");
@@ -55,7 +55,7 @@ fn the_first_place_with_a_token_counts() {
         (headers(&[(own, &good), (other, b"Bearer x")]), Some("token=x"), Ok(())),
         (headers(&[(own, b"x"), (other, &bearer)]), Some(query.as_str()), Err(AuthError::Invalid)),
         (headers(&[(other, &bearer)]), Some("token=x"), Err(AuthError::Invalid)),
-        // An empty place is none.
+        // An empty token counts as none.
         (headers(&[(own, b""), (other, &bearer)]), Some("token=&a=b"), Ok(())),
         (headers(&[(own, b"")]), Some("token="), Err(AuthError::Missing)),
         (headers(&[(other, b"Basic dTpw")]), None, Err(AuthError::Missing)),
@@ -68,7 +68,7 @@ fn the_first_place_with_a_token_counts() {
 }
 
 #[test]
-fn times_hold_to_the_second_without_leeway() {
+fn times_are_checked_without_leeway() {
     let verifier = verifier();
     for (claims, at, expected) in [
         (r#"{"exp":1800000000}"#, NOW - 0.001, Ok(())),
@@ -87,7 +87,7 @@ fn times_hold_to_the_second_without_leeway() {
 }
 
 #[test]
-fn a_remembered_token_still_expires() {
+fn a_cached_token_still_expires() {
     let verifier = verifier();
     let token = with_claims(r#"{"exp":1800000000}"#);
     assert_eq!(verify(&verifier, &token, NOW - 10.0), Ok(()));
@@ -96,14 +96,14 @@ fn a_remembered_token_still_expires() {
     assert_eq!(verify(&verifier, &token, NOW), Err(AuthError::Invalid));
 }
 
-/// `verify` at each of these times, with one verifier, which remembers the token.
+/// `verify` at each of these times, with one verifier, which caches the token.
 fn verdicts(claims: &serde_json::Value, times: &[f64]) -> Vec<bool> {
     let (verifier, token) = (verifier(), with_claims(&claims.to_string()));
     times.iter().map(|now| verify(&verifier, &token, *now).is_ok()).collect()
 }
 
 #[test]
-fn a_remembered_token_follows_the_clock_forward_and_backward() {
+fn a_cached_token_follows_the_clock_forward_and_backward() {
     let claims = serde_json::json!({ "nbf": 1000, "exp": 2000 });
     let times = [1500.0, 2000.0, 1999.0, 1e9, 1500.0, 999.0, 1000.0, 0.0, 1500.0];
     let expected = [true, false, true, false, true, false, true, false, true];
@@ -114,21 +114,21 @@ fn a_remembered_token_follows_the_clock_forward_and_backward() {
 }
 
 #[test]
-fn only_verified_tokens_of_usual_length_are_remembered() {
+fn only_verified_tokens_of_usual_length_are_cached() {
     let verifier = verifier();
-    let remembered = |token: &[u8]| verifier.cache.borrow()[slot(token)].is_some();
+    let is_cached = |token: &[u8]| verifier.cache.borrow()[slot(token)].is_some();
     let mut forged = with_claims("{}");
     let last = forged.len() - 1;
     forged[last] = if forged[last] == b'A' { b'E' } else { b'A' };
     assert_eq!(verify(&verifier, &forged, NOW), Err(AuthError::Invalid));
-    assert!(!remembered(&forged));
+    assert!(!is_cached(&forged));
     let expired = with_claims(r#"{"exp":1}"#);
     assert_eq!(verify(&verifier, &expired, NOW), Err(AuthError::Invalid));
-    assert!(!remembered(&expired));
+    assert!(!is_cached(&expired));
     let long = with_claims(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(MAX_CACHED)));
     assert!((MAX_CACHED..=MAX_TOKEN).contains(&long.len()), "{}", long.len());
     assert_eq!(verify(&verifier, &long, NOW), Ok(()));
-    assert!(!remembered(&long));
+    assert!(!is_cached(&long));
     let longer = with_claims(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(MAX_TOKEN)));
     assert_eq!(verify(&verifier, &longer, NOW), Err(AuthError::Invalid));
 }
@@ -197,7 +197,7 @@ fn a_grant_has_the_subject_of_its_token_from_the_cache_or_not() {
 }
 
 #[test]
-fn algorithms_and_headers_are_those_that_are_meant() {
+fn only_the_supported_algorithms_and_headers_pass() {
     let verifier = verifier();
     for (algorithm, name) in [(Algorithm::HS256, "HS256"), (Algorithm::HS384, "HS384"), (Algorithm::HS512, "HS512")] {
         let good = token(algorithm, &format!(r#"{{"alg":"{name}","typ":"JWT","kid":"1"}}"#), "{}");

@@ -1,30 +1,30 @@
-//! HTTP/2 frames between the wire and the handler, counted: heads, and pieces of bodies.
+//! Counts the HTTP/2 frames between the wire and the handler: heads, and pieces of bodies.
 
 use crate::conn::frames::Admission;
 
-/// HTTP/2 heads of one connection that are decoded before they are taken up. h2 decodes all that have come at once, and a
-/// head of 500 bytes may take 50 KiB until it is refused.
+/// The most HTTP/2 heads of one connection that are decoded before they are processed. h2 decodes all received heads at
+/// once, and a head of 500 bytes may take 50 KiB until it is refused.
 const MAX_UNACCEPTED_HEADS: u8 = 4;
 
-/// DATA frames of one connection that are read before they are taken up. h2 ends a connection of which some hundred small ones
-/// are not taken, and Node's client writes one for each piece, however short.
+/// The most DATA frames of one connection that are read before they are processed. h2 closes a connection with some hundred
+/// small unprocessed ones, and Node's client writes one for each piece, however short.
 const MAX_UNACCEPTED_DATA: u8 = 64;
 
-/// The heads and pieces of one HTTP/2 connection that were read.
+/// The heads and pieces of bodies that were read from one HTTP/2 connection.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Heads {
-    /// Heads that were read and not taken up; one more than the most if another waits to be read.
+    /// Heads that were read and not processed; one more than the limit if another waits to be read.
     unaccepted: u8,
     /// The same of DATA frames.
     unaccepted_data: u8,
-    /// Heads that were larger than they may be, or that h2 refused. Stops at its largest value.
+    /// Heads over a limit, and those that h2 refused. Saturates.
     oversized: u16,
     /// Heads of requests that were read, less those that h2 handed over.
     undelivered: u32,
 }
 
 impl Heads {
-    /// Counts a frame. False if it may not be read before those that were read are taken up.
+    /// Counts a frame. Returns false if it may not be read before the frames ahead of it are processed.
     pub(super) fn admit(&mut self, frame: Admission) -> bool {
         if frame == Admission::Data {
             self.unaccepted_data = self.unaccepted_data.saturating_add(1);
@@ -36,7 +36,7 @@ impl Heads {
         unaccepted < MAX_UNACCEPTED_HEADS
     }
 
-    /// True if a frame waits to be read until those before it are taken up.
+    /// True if a frame waits to be read until those ahead of it are processed.
     pub(super) fn are_held(&self) -> bool {
         self.is_head_held() || self.unaccepted_data > MAX_UNACCEPTED_DATA
     }
@@ -45,34 +45,34 @@ impl Heads {
         self.unaccepted > MAX_UNACCEPTED_HEADS
     }
 
-    /// All frames that were read are taken up. Returns true if more wait.
+    /// Notes that all frames that were read are processed. Returns true if more wait.
     pub(super) fn accept(&mut self) -> bool {
         let held = self.are_held();
         (self.unaccepted, self.unaccepted_data) = (0, 0);
         held
     }
 
-    /// h2 handed a head over.
+    /// Notes that h2 handed a head over.
     pub(super) fn note_delivered(&mut self) {
         self.undelivered = self.undelivered.saturating_sub(1);
     }
 
-    /// How many heads h2 did not hand over of those that it has read whole; `is_incomplete` is true while the last frame
-    /// is not there whole.
+    /// The number of heads that h2 has read whole and not handed over. `is_incomplete` is true while the last frame is
+    /// incomplete.
     pub(super) fn take_undelivered(&mut self, is_incomplete: bool) -> u32 {
-        // The last one is not there whole, or waits to be read.
+        // The last one is incomplete, or waits to be read.
         let last = u32::from(is_incomplete || self.is_head_held());
         let undelivered = self.undelivered;
         self.undelivered = undelivered.min(last);
         undelivered.saturating_sub(last)
     }
 
-    /// A head was larger than it may be, or had more fields.
+    /// Notes a head over the limit of bytes or of fields.
     pub(super) fn note_oversized(&mut self) {
         self.oversized = self.oversized.saturating_add(1);
     }
 
-    /// How many heads were larger than they may be.
+    /// The number of heads over a limit.
     pub(super) fn oversized(&self) -> u32 {
         self.oversized.into()
     }

@@ -1,6 +1,7 @@
-//! What an HTTP/2 connection notes beside its requests: heads that were read, and partial frames.
+//! The events of an HTTP/2 connection besides its requests: heads that were read, and partial frames.
 //!
-//! On a connection that does not speak HTTP/2 these methods note nothing, and return 0, `None`, or what lets reading go on.
+//! On a connection that does not speak HTTP/2 these methods have no effect, and return 0, `None`, or the value that lets
+//! reading continue.
 
 use std::rc::Rc;
 
@@ -21,53 +22,53 @@ impl Activity {
         Some(result)
     }
 
-    /// The answer of a request goes on after the request has ended for its handler.
+    /// Notes that an answer is still being sent after its handler has ended.
     pub fn continue_request(self: &Rc<Self>) -> OpenRequest {
         self.apply(Event::ContinueRequest);
         OpenRequest::new(Rc::clone(self))
     }
 
-    /// False if the frame may not be read before those that were are taken up.
+    /// Counts a frame. Returns false if it may not be read before the frames ahead of it are processed.
     pub fn admit(&self, frame: Admission) -> bool {
         self.change_http2(|http2| http2.heads.admit(frame)).unwrap_or(true)
     }
 
-    /// True if a frame waits to be read until those before it are taken up.
+    /// True if a frame waits to be read until those ahead of it are processed.
     pub fn holds_frames(&self) -> bool {
         self.http2().is_some_and(|http2| http2.heads.are_held())
     }
 
-    /// All frames that were read are taken up. Returns true if more wait.
+    /// Notes that all frames that were read are processed. Returns true if more wait.
     pub fn accept_frames(&self) -> bool {
         self.change_http2(|http2| http2.heads.accept()).unwrap_or(false)
     }
 
-    /// h2 handed a head over.
+    /// Notes that h2 handed a head over.
     pub fn note_delivered_head(&self) {
         self.change_http2(|http2| http2.heads.note_delivered());
     }
 
-    /// How many heads h2 did not hand over of those that it has read whole.
+    /// Takes the number of heads that h2 has read whole and not handed over.
     pub fn take_undelivered_heads(&self) -> u32 {
         self.change_http2(|http2| http2.heads.take_undelivered(http2.incomplete.is_some())).unwrap_or(0)
     }
 
-    /// A head was larger than it may be, or had more fields.
+    /// Notes a head over the limit of bytes or of fields.
     pub fn note_oversized_head(&self) {
         self.change_http2(|http2| http2.heads.note_oversized());
     }
 
-    /// How many heads were larger than they may be.
+    /// The number of heads over a limit.
     pub fn oversized_heads(&self) -> u32 {
         self.http2().map_or(0, |http2| http2.heads.oversized())
     }
 
-    /// Notes the partial frame that the bytes so far end with.
+    /// Sets the partial frame at the end of the received bytes.
     pub fn set_incomplete(&self, incomplete: Option<Incomplete>) {
         self.change_http2(|http2| http2.incomplete = incomplete);
     }
 
-    /// The partial frame that the bytes so far end with.
+    /// The partial frame at the end of the received bytes.
     pub fn incomplete(&self) -> Option<Incomplete> {
         self.http2()?.incomplete
     }

@@ -24,8 +24,8 @@
 //! | lasting | ! | freed, *now* | brief |
 //! | freed | lasting within [`AWAKE`], else brief | ! | - |
 //!
-//! HTTP/1.1 has two marks besides: "ask linger" sets one and "begin request" takes it back, "end with answer" sets the
-//! other for good. "Multiplex", "continue request" and the directive to go away cannot happen.
+//! HTTP/1.1 has two marks besides: "ask linger" sets one and "begin request" clears it, "end with answer" sets the other
+//! for good. "Multiplex", "continue request" and the directive to go away cannot happen.
 //!
 //! | HTTP/2 | begin or continue request | end request | directive to go away |
 //! |---|---|---|---|
@@ -33,8 +33,8 @@
 //! | 0 requests | 1 request | ! | goes away, *now* |
 //! | n requests | n + 1 requests | n - 1 requests, *now* | goes away, *now* |
 //!
-//! "Received", "end body", "written" and "end with answer" have no effect on HTTP/2, where frames tell more; the other
-//! events cannot happen. A directive to close has no effect on any state: the connection's task ends.
+//! "Received", "end body", "written" and "end with answer" have no effect on HTTP/2, where the frames are counted; the
+//! other events cannot happen. A directive to close has no effect on any state: the connection's task ends.
 
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ use super::heads::Heads;
 use crate::conn::clock::{is_over, ticks};
 use crate::conn::frames::Incomplete;
 
-/// How long an idle connection that was busy keeps its HTTP state, two 8 KiB buffers, before it is put to sleep, in ticks.
+/// The ticks for which an idle connection that was busy keeps its HTTP state, two 8 KiB buffers, before it sleeps.
 pub(crate) const AWAKE: u32 = ticks(Duration::from_millis(300));
 
-/// What happens to a connection.
+/// An event of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Event {
-    /// Bytes came in.
+    /// Bytes were received.
     Received,
     /// The connection speaks HTTP/2 from now on.
     Multiplex,
@@ -69,20 +69,20 @@ pub(super) enum Event {
     FallAsleep,
     /// HTTP/1.1: bytes that hyper had buffered start the next request.
     BeginHead,
-    /// The answer under way is the last.
+    /// The current answer is the last.
     EndWithAnswer,
-    /// HTTP/1.1: the peer may still be sending what was refused.
+    /// HTTP/1.1: the peer may still be sending the refused request.
     AskLinger,
     /// HTTP/1.1: the lingering close begins.
     BeginLinger,
-    /// The sweep wants something of the connection.
+    /// The sweep gives the connection a directive.
     Directed(Directive),
 }
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::conn) enum State {
-    /// It has sent nothing yet, or is in its TLS handshake: its protocol is not known.
+    /// Its protocol is not known: it has sent nothing yet, or is in its TLS handshake.
     New {
         /// The tick at which it was accepted.
         since: u32,
@@ -98,18 +98,18 @@ pub(in crate::conn) struct Http1 {
     /// The tick at which the head, the idle time or the lingering close began; a request keeps that of its head.
     pub(in crate::conn) since: u32,
     pub(in crate::conn) buffers: Buffers,
-    /// True if a lingering close was asked for during the request.
+    /// True if a lingering close was requested during the request.
     pub(super) wants_linger: bool,
-    /// True if the connection ends with the answer under way.
+    /// True if the connection ends with the current answer.
     pub(super) is_last: bool,
 }
 
-/// Where an HTTP/1.1 connection is between the first byte of a head and the last byte of its answer.
+/// The phase of an HTTP/1.1 connection, from the first byte of a head to the last byte of its answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::conn) enum Phase {
     /// A head has begun.
     Head,
-    /// A head is complete, its body is not; the body has a deadline of its own.
+    /// A head is complete, and its body is not. The body has a deadline of its own.
     Body,
     /// A request is whole, and its answer is not ready.
     Handling,
@@ -120,14 +120,14 @@ pub(in crate::conn) enum Phase {
     },
     /// Between two requests.
     Idle {
-        /// True if the last body was read to its end, so that what comes next is a head.
+        /// True if the last body was read to its end, so that a head follows.
         is_whole: bool,
     },
-    /// Answered and closed on our side; what still comes is thrown away.
+    /// The answer is sent and our side closed. Received bytes are discarded.
     Linger,
 }
 
-/// Whether an HTTP/1.1 connection holds hyper's state.
+/// The time for which an HTTP/1.1 connection holds hyper's state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::conn) enum Buffers {
     /// Not yet.
@@ -143,13 +143,13 @@ pub(in crate::conn) enum Buffers {
 /// An HTTP/2 connection, where requests overlap.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::conn) struct Http2 {
-    /// Requests under way.
+    /// Requests that have begun and not ended.
     pub(in crate::conn) requests: u32,
     /// The tick at which the last request ended, or HTTP/2 began.
     pub(in crate::conn) since: u32,
     /// The tick at which the peer was told that no further request is served.
     pub(in crate::conn) goes_away_since: Option<u32>,
-    /// The partial frame that the bytes so far end with.
+    /// The partial frame at the end of the received bytes.
     pub(in crate::conn) incomplete: Option<Incomplete>,
     pub(super) heads: Heads,
 }

@@ -1,4 +1,4 @@
-//! What the sweep and the choice of a connection to close see of an activity.
+//! The view of an activity that the sweep has, and the choice of a connection to close.
 
 use std::time::Duration;
 
@@ -8,33 +8,33 @@ use crate::conn::clock::TICK;
 use crate::conn::crowding::Idleness;
 
 impl Activity {
-    /// What the connection is doing.
+    /// The state of the connection.
     pub(in crate::conn) fn state(&self) -> State {
         self.state.get()
     }
 
-    /// The tick since which the peer has not taken what was written.
+    /// The tick since which the peer has not taken written bytes.
     pub(in crate::conn) fn stuck_since(&self) -> Option<u32> {
         self.stuck_since.get()
     }
 
-    /// True if a request was served that was not refused.
+    /// True if a request was served and not refused.
     pub(in crate::conn) fn was_served(&self) -> bool {
         self.served.get().is_some()
     }
 
-    /// True once it was told to close for others.
+    /// True once it was told to close to free a permit.
     pub(in crate::conn) fn gives_way(&self) -> bool {
         self.gives_way.get()
     }
 
-    /// Tells the connection to close for others.
+    /// Tells the connection to close to free a permit.
     pub(in crate::conn) fn give_way(&self) {
         self.gives_way.set(true);
         self.direct(Directive::Close);
     }
 
-    /// Tells the connection what to do, unless it was told to close already and its task has not run since.
+    /// Gives the connection a directive, unless it was told to close already and its task has not run since.
     pub(in crate::conn) fn direct(&self, directive: Directive) {
         if self.directive.get() == Some(Directive::Close) {
             return;
@@ -44,9 +44,9 @@ impl Activity {
         self.wake.wake();
     }
 
-    /// How little the connection has to show at `tick`, which is `exact`. `None` while a request that came whole is being
-    /// answered to a peer that takes it, until the connection's task has looked at what came, and once it was told to close
-    /// for others.
+    /// The connection's claim to its permit at `tick`, which is `exact`. `None` in three cases: a complete request is being
+    /// answered to a peer that reads; the task of the connection has not read the received bytes yet; the connection was
+    /// told to close to free a permit.
     pub(in crate::conn) fn idleness(&self, tick: u32, exact: Duration) -> Option<Idleness> {
         let is_answering = match self.state.get() {
             State::New { .. } => false,

@@ -113,7 +113,7 @@ fn buffers(cell: &str) -> Buffers {
     }
 }
 
-/// What the tables say of `event` in an HTTP/1.1 state.
+/// The outcome of `event` in an HTTP/1.1 state by the tables.
 fn expected_http1(tables: &[Table; 2], names: (&str, &str), state: Http1, event: Event) -> Option<Http1> {
     match event {
         Event::AskLinger => return Some(Http1 { wants_linger: true, ..state }),

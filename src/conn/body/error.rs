@@ -1,17 +1,17 @@
-//! Why a body cannot be read.
+//! The reasons for which a body cannot be read.
 
 use thiserror::Error;
 
 use crate::conn::budget::NoSpace;
 use crate::conn::inflate::InflateError;
 
-/// Why there is no body to read.
+/// The reason for which a body cannot be read.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
 pub(crate) enum BodyError {
-    /// It is longer than the cap, as it comes or inflated.
+    /// It is larger than the cap, before or after decompression.
     #[error("Request body too large")]
     TooLarge,
-    /// It is compressed in more blocks than any compressor makes.
+    /// It is compressed in more blocks than any compressor writes.
     #[error("Request body too large")]
     TooManyBlocks,
     /// It did not arrive in time.
@@ -20,16 +20,16 @@ pub(crate) enum BodyError {
     /// Its framing is wrong.
     #[error("Malformed request body")]
     Broken,
-    /// The peer left, or gave the request up. Nobody may read the answer.
+    /// The peer closed, or cancelled the request. Probably nobody reads the answer.
     #[error("Malformed request body")]
     Left,
-    /// It came in more pieces than any client has a reason for.
+    /// It arrived in more pieces than any client has a reason for.
     #[error("Request body in too many pieces")]
     Fragmented,
-    /// It is not what its Content-Encoding says.
+    /// It does not match its Content-Encoding.
     #[error("Malformed compressed body")]
     Encoding,
-    /// Other requests use up the memory for bodies.
+    /// Other requests use up the memory for unfinished requests.
     #[error("Too many requests under way")]
     Crowded,
 }

@@ -25,7 +25,7 @@ use crate::conn::deadlines::Timeouts;
 
 const CAP: usize = 256 * 1024;
 
-/// A request with this body, after what else its head has to say.
+/// A request with this body and further lines of its head.
 fn request(head: &str, body: &[u8]) -> Vec<u8> {
     [format!("POST / HTTP/1.1\r\nHost: h\r\n{head}\r\n\r\n").as_bytes(), body].concat()
 }
@@ -34,7 +34,7 @@ fn with_length(body: &[u8]) -> Vec<u8> {
     request(&format!("Content-Length: {}", body.len()), body)
 }
 
-/// The pieces as chunks, and what ends them.
+/// The pieces as chunks, and the last chunk.
 fn chunked<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, end: &str) -> Vec<u8> {
     let mut body = Vec::new();
     for piece in pieces {
@@ -51,7 +51,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("writing to a Vec cannot fail")
 }
 
-/// What a client does once it has sent all.
+/// The behaviour of a client that has sent all.
 #[derive(Clone, Copy, PartialEq)]
 enum Then {
     /// Waits for the answer.
@@ -88,7 +88,7 @@ fn serve(bytes: Vec<u8>, then: Then, handle: impl AsyncFn(RequestBody)) {
     sender.join().expect("the client ends");
 }
 
-/// Sends `bytes`, and gives what was collected of the body and how many bytes had come.
+/// Sends `bytes`, and returns the collected body and the number of received bytes.
 fn collect(bytes: Vec<u8>, coding: Coding, cap: usize, then: Then) -> (Result<Vec<u8>, BodyError>, usize) {
     let timeouts = Timeouts { read: Some(Duration::from_secs(5)), write: None, idle: None };
     let deadlines = Rc::new(Deadlines::new(&timeouts, Arc::default()));
@@ -174,7 +174,7 @@ fn a_body_that_stalls_is_late() {
 #[test]
 fn a_compressed_body_is_inflated_under_the_cap() {
     let mut noise = fastrand::Rng::with_seed(7);
-    // Shorter and longer than what one read of a socket brings.
+    // Shorter and longer than one read of a socket.
     for length in [0, 100, 32 * 1024, CAP] {
         let body: Vec<u8> = (0..length).map(|_| noise.u8(b'a'..=b'z')).collect();
         let compressed = gzip(&body);

@@ -1,11 +1,11 @@
-//! The memory that one unfinished request holds, and its body while it comes.
+//! The memory that one unfinished request holds, and its body while it arrives.
 
 use std::rc::Rc;
 use std::task::Context;
 
 use crate::conn::budget::{Budget, Entry, NoSpace, PROGRESS, UNFINISHED_PART};
 
-/// The memory that one request holds; given back when dropped.
+/// The memory that one request holds until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Holding {
     pub(super) budget: Budget,
@@ -13,21 +13,25 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    /// True if the request was refused to make space for others: its body is gone. Else the task of `cx` is woken when
-    /// that happens.
+    /// True if the request was refused to free memory for others: its body is dropped. Otherwise the task of `cx` is woken
+    /// when that happens.
     pub(crate) fn is_refused(&self, cx: &Context<'_>) -> bool {
         self.entry.wake.set(cx);
         self.entry.refused.get()
     }
 
-    /// Adds a piece of the body, which is expected to have `length` bytes in all.
+    /// Appends a piece of the body, whose expected length is `length` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The request was refused, or there is no space.
     pub(crate) fn append(&self, piece: &[u8], length: usize) -> Result<(), NoSpace> {
         if self.entry.refused.get() {
             return Err(NoSpace);
         }
         let mut content = self.entry.content.borrow_mut();
         if content.capacity() - content.len() < piece.len() {
-            // Twice as much each time, so that little is moved, but not more than is expected.
+            // The capacity doubles, so that little is moved, up to the expected length.
             let needed = content.len() + piece.len();
             let capacity = needed.max(length.min(2 * content.capacity()));
             let additional = capacity - content.len();
@@ -39,7 +43,7 @@ impl Holding {
         self.resize()
     }
 
-    /// So many bytes of the body have come.
+    /// Notes that `bytes` of the body have arrived.
     pub(crate) fn note_progress(&self, bytes: usize) {
         let (ledger, entry) = (&*self.budget.0, &self.entry);
         entry.progress.set(entry.progress.get() + bytes);
@@ -50,13 +54,16 @@ impl Holding {
         }
     }
 
-    /// Looks at what came so far.
+    /// Passes the received bytes to `look`.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.entry.content.borrow())
     }
 
-    /// Takes the body out, which came whole. It counts until the holding is dropped, and the request is not refused for
-    /// others any more.
+    /// Takes the complete body. It counts until the holding is dropped. The request is not refused for others any more.
+    ///
+    /// # Errors
+    ///
+    /// The request was refused before.
     pub(crate) fn finish(&self) -> Result<Vec<u8>, NoSpace> {
         if self.entry.refused.get() {
             return Err(NoSpace);
@@ -65,18 +72,22 @@ impl Holding {
         Ok(self.entry.content.take())
     }
 
-    /// From now on the body, which came whole, waits for its turn.
+    /// Notes that the body, which came whole, waits for its turn.
     ///
     /// # Errors
     ///
-    /// Bodies that came whole take so much of the budget that little is left for those that are still coming.
+    /// Bodies that came whole leave too little of the budget to those that still come.
     pub(crate) fn wait(&self) -> Result<(), NoSpace> {
         let ledger = &*self.budget.0;
         let whole = ledger.held.get() - ledger.unfinished.borrow().bytes();
         if whole > ledger.total - ledger.total / UNFINISHED_PART { Err(NoSpace) } else { Ok(()) }
     }
 
-    /// From now on the body takes `size` bytes, which lie elsewhere: it was replaced by another form of it.
+    /// Notes that another form of the body, of `size` bytes, has replaced it.
+    ///
+    /// # Errors
+    ///
+    /// The request was refused, or there is no space.
     pub(crate) fn replaced_by(&self, size: usize) -> Result<(), NoSpace> {
         if self.entry.refused.get() {
             return Err(NoSpace);
@@ -84,13 +95,17 @@ impl Holding {
         self.set(self.entry.elsewhere + size)
     }
 
-    /// From now on the partial frame takes `size` bytes.
+    /// Notes that the partial frame takes `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The connection is to be closed for others, or there is no space.
     pub(crate) fn resize_partial_frame(&self, size: usize) -> Result<(), NoSpace> {
         if self.entry.refused.get() {
             return Err(NoSpace);
         }
         let before = self.entry.size.get();
-        // Fewer are of another frame.
+        // A smaller one is another frame.
         self.note_progress(if size < before { PROGRESS } else { size - before });
         self.set(size)
     }
@@ -122,7 +137,7 @@ impl Drop for Holding {
         let (ledger, entry) = (&*self.budget.0, &*self.entry);
         if entry.refused.get() {
             ledger.leaving.set(ledger.leaving.get() - entry.size.get());
-            // Only now: the answer comes before the connection is closed.
+            // Only now, so that the answer is sent before the connection is closed.
             entry.note_refused();
         } else {
             ledger.forget(entry);

@@ -1,4 +1,4 @@
-//! The order in which connections are closed, their graces, and demands for a place.
+//! The order in which connections are closed, their graces, and demands for a permit.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn a_demand_that_was_given_up_does_not_come_back() {
     demand.set(Pressure { urgent: true, served_too: false });
     demand.meet(|pressure| {
         assert_eq!(pressure, Pressure { urgent: true, served_too: false });
-        // Meanwhile a place was found elsewhere.
+        // Meanwhile a permit came free elsewhere.
         demand.clear();
         false
     });

@@ -1,4 +1,4 @@
-//! The deadlines of bodies: of requests, and of HTTP/2 answers that the peer does not take yet.
+//! The deadlines of bodies: of requests, and of HTTP/2 answers that the peer does not read yet.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::conn::wake_slot::WakeSlot;
 /// The deadline of one body.
 #[derive(Debug)]
 pub(super) struct BodyTimer {
-    /// The tick at which the body is late, if it can be.
+    /// The tick at which the body is late; `None` without a limit.
     late_at: Option<u32>,
     /// True if the request was refused, and its body is only discarded.
     discarded: bool,
@@ -35,7 +35,7 @@ impl BodyTimers {
     /// Expires those that are late at the tick `now`.
     pub(super) fn expire_late(&self, now: u32) {
         for (_, body) in self.0.borrow().iter() {
-            // The clock wraps after 13 years, a limit is at most a day.
+            // The clock wraps after 13 years, and a limit is at most a day.
             if body.late_at.is_some_and(|late_at| now.wrapping_sub(late_at) < u32::MAX / 2) {
                 body.expire();
             }
@@ -51,17 +51,17 @@ impl BodyTimers {
 }
 
 impl Deadlines {
-    /// Keeps the deadline of a body that has been coming in since the tick `since`.
+    /// Keeps the deadline of a body that began to arrive at the tick `since`.
     pub fn watch_body(self: &Rc<Self>, since: u32) -> BodyGuard {
         self.add_body(self.limits.read.map(|limit| since.wrapping_add(limit)), false)
     }
 
-    /// Keeps the deadline of a body that is discarded from now on. It is late once a shutdown begins.
+    /// Keeps the deadline of a body that is discarded from now on. It is also late once a shutdown begins.
     pub fn watch_discarded_body(self: &Rc<Self>) -> BodyGuard {
         self.add_body(self.limits.read.map(|limit| self.now().wrapping_add(limit)), true)
     }
 
-    /// Keeps the deadline of the body of an answer that the peer does not take yet.
+    /// Keeps the deadline of the body of an answer that the peer does not read yet.
     pub fn watch_answer(self: &Rc<Self>) -> BodyGuard {
         self.add_body(self.limits.write.map(|limit| self.now().wrapping_add(limit)), false)
     }
@@ -83,7 +83,7 @@ pub struct BodyGuard {
 }
 
 impl BodyGuard {
-    /// True if the body is late; if not, the task of `cx` is woken when it is.
+    /// True if the body is late. Otherwise the task of `cx` is woken when it is.
     pub fn expired(&self, cx: &Context<'_>) -> bool {
         self.timer.wake.set(cx);
         self.timer.expired.get()

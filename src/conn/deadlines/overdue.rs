@@ -1,4 +1,4 @@
-//! What is late: the limits of each state of a connection.
+//! Decides which connections are late: the limits of each state.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use crate::conn::activity::state::{AWAKE, Buffers, Http1, Http2, Phase, State};
 use crate::conn::activity::{Activity, Directive};
 use crate::conn::clock::{is_over, ticks};
 
-/// How long an idle connection is kept once a shutdown began, in ticks: its next request may be on its way, and gets an
-/// answer that says `Connection: close`. Longer than any sane round trip.
+/// The ticks for which an idle connection is kept once a shutdown has begun: its next request may have been sent already,
+/// and gets an answer with `Connection: close`. Longer than any usual round trip.
 pub(super) const DRAIN_IDLE: u32 = ticks(Duration::from_secs(2));
 
-/// How long an idle connection is kept while others wait for its place, in ticks.
+/// The ticks for which an idle connection is kept while others wait for a permit.
 pub(super) const CROWDED_IDLE: u32 = ticks(Duration::from_secs(1));
 
-/// How long a peer may take to notice that its refused request was answered, before the socket is closed, in ticks.
+/// The ticks that a peer has to notice the answer to its refused request, before the socket is closed.
 const LINGER: u32 = ticks(Duration::from_secs(2));
 
-/// The limits in ticks; `None` where there is none.
+/// The limits in ticks; `None` is no limit.
 #[derive(Debug)]
 pub(super) struct Limits {
     pub(super) read: Option<u32>,
@@ -38,7 +38,7 @@ impl Deadlines {
         limit.is_some_and(|limit| is_over(self.now(), since, limit))
     }
 
-    /// True if a connection has been idle since the tick `since` for too long.
+    /// True if a connection that is idle since the tick `since` has been so for too long.
     fn is_idle_over(&self, since: u32) -> bool {
         match self.draining_since.get() {
             Some(drain) => self.is_late(since.max(drain), Some(DRAIN_IDLE)),
@@ -47,7 +47,7 @@ impl Deadlines {
         }
     }
 
-    /// What the sweep wants of a connection.
+    /// The directive for a connection, if it is late.
     pub(super) fn overdue(&self, activity: &Activity) -> Option<Directive> {
         if activity.stuck_since().is_some_and(|stuck_since| self.is_late(stuck_since, self.limits.write)) {
             return Some(Directive::Close);

@@ -162,7 +162,7 @@ fn those_that_sent_nothing_useful_for_longest_are_closed_first() {
             |guard: &Option<ActivityGuard>| guard.as_ref().is_some_and(|g| g.activity().take_directive().is_some());
         let closed = all.iter().position(told);
         if let Some(closed) = closed {
-            assert!(deadlines.close_least_useful(pressure), "its place comes free first");
+            assert!(deadlines.close_least_useful(pressure), "its permit comes free first");
             assert_eq!(all.iter().position(told), None);
             all[closed] = None;
         }

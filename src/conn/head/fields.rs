@@ -1,10 +1,10 @@
-//! The fields of a head that decide how its request is served.
+//! Finds the fields of a head that the server uses.
 
 use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, COOKIE, EXPECT, HOST, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING,
 };
 
-/// One field of a head, by its name.
+/// The fields of one name in a head.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Field<'h> {
     first: Option<&'h HeaderValue>,
@@ -21,7 +21,7 @@ impl<'h> Field<'h> {
         self.first
     }
 
-    /// The value, of which there may be only one.
+    /// The value, if the field was sent once; `None` if it was not sent.
     ///
     /// # Errors
     ///
@@ -36,8 +36,8 @@ impl<'h> Field<'h> {
     }
 }
 
-/// The fields that decide how a request is served, found in one pass over its head. Each look-up in the map costs as much as
-/// the whole pass over the head of a script, and there would be eight.
+/// The fields that the server uses, found in one pass over the head. Each look-up in the map costs as much as the whole pass
+/// over the head of a script, and there would be eight.
 #[derive(Debug, Default)]
 pub struct Fields<'h> {
     /// `Content-Encoding`.
@@ -54,9 +54,9 @@ pub struct Fields<'h> {
     pub expects: bool,
     /// True if there is an `Expect` other than `100-continue`.
     pub expects_other: bool,
-    /// How many fields are `Cookie`.
+    /// The number of `Cookie` fields.
     pub cookies: usize,
-    /// The bytes of all field lines but those of `Cookie`.
+    /// The bytes of all field lines except those of `Cookie`.
     pub bytes: usize,
 }
 
@@ -65,7 +65,7 @@ impl<'h> Fields<'h> {
     pub fn of(headers: &'h HeaderMap) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
-            // Of known names one byte is compared.
+            // A comparison with a known name compares one byte.
             if *name == COOKIE {
                 fields.cookies += 1;
                 continue;

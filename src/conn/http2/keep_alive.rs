@@ -1,4 +1,4 @@
-//! Pings that find dead peers of HTTP/2.
+//! Finds dead peers of HTTP/2 by pings.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How often a peer is asked whether it is still there.
+/// The interval between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long a peer may take to answer a ping.
+/// The longest time for the answer to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Asks a quiet peer again and again whether it is still there.
+/// Sends pings to a peer.
 pub(super) struct KeepAlive {
     pings: Option<PingPong>,
     awaits_pong: bool,
-    /// Until the next ping, or until the answer to the last one is late.
+    /// Ends at the next ping, or when the answer to the last one is late.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -38,7 +38,7 @@ impl KeepAlive {
             if self.awaits_pong {
                 return Poll::Ready(());
             }
-            // An error means that the connection ends, which its next poll tells.
+            // An error means that the connection ends, which its next poll shows.
             self.awaits_pong = pings.send_ping(Ping::opaque()).is_ok() && pings.poll_pong(cx).is_pending();
             let wait = if self.awaits_pong { PING_TIMEOUT } else { PING_INTERVAL };
             self.timer.as_mut().reset(Instant::now() + wait);

@@ -1,4 +1,4 @@
-//! One HTTP/2 request, from its head to the beginning of its answer.
+//! Serves one HTTP/2 request, from its head to the beginning of its answer.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -24,8 +24,8 @@ use crate::conn::http2_answer::Unsent;
 use crate::conn::request_body::RequestBody;
 use crate::conn::service::{self, Answer, RequestService};
 
-/// Hands a request to its service, and takes the steps that need no more of its body here, so that its head is dropped before
-/// the next one is read; the rest in a task of its own.
+/// Passes a request to its service, and takes the steps that need no more of its body at once, so that its head is dropped
+/// before the next one is read. A task of its own takes the other steps.
 pub(super) fn begin<S: RequestService>(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
@@ -45,7 +45,7 @@ pub(super) fn begin<S: RequestService>(
     match Pin::new(&mut stream).poll(cx) {
         Poll::Ready(Ok(None)) => {}
         Poll::Ready(sent) => {
-            // The request is done: only its answer waits.
+            // Only the answer is left.
             drop(stream);
             spawn_local(async move { finish(sent, budget, activity).await });
         }
@@ -55,7 +55,7 @@ pub(super) fn begin<S: RequestService>(
     }
 }
 
-/// Sends what is left of an answer.
+/// Sends the rest of an answer.
 async fn finish(sent: Result<Option<Box<Unsent>>, h2::Error>, budget: Budget, activity: Rc<Activity>) {
     let sent = match sent {
         Ok(Some(unsent)) => Box::pin(unsent.send(&budget, activity)).await,
@@ -67,8 +67,8 @@ async fn finish(sent: Result<Option<Box<Unsent>>, h2::Error>, budget: Budget, ac
     }
 }
 
-/// A request until its answer begins. Written out, since an async function would keep space for each of its steps, in each
-/// of the requests that wait for a body.
+/// A request until its answer begins. This is not an async function, which would have space for each of its steps in each
+/// request that waits for a body.
 struct Stream<F> {
     answer: Pin<Box<F>>,
     respond: SendResponse<Bytes>,
@@ -78,7 +78,7 @@ struct Stream<F> {
 }
 
 impl<F: Future<Output = Result<Answer, Infallible>>> Future for Stream<F> {
-    /// What is left to send of the answer, if anything is; `None` too if the peer has reset the stream.
+    /// The unsent rest of the answer; `None` if all is sent, or if the peer has reset the stream.
     type Output = Result<Option<Box<Unsent>>, h2::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -86,7 +86,7 @@ impl<F: Future<Output = Result<Answer, Infallible>>> Future for Stream<F> {
             if self.is_wanted.as_ref().is_some_and(|is_wanted| is_wanted.take()) {
                 let mut leave = Response::new(());
                 *leave.status_mut() = StatusCode::CONTINUE;
-                // An error means that the peer has reset the stream, which is found next.
+                // An error means that the peer has reset the stream, which `poll_reset` shows next.
                 let _ = self.respond.send_informational(leave);
             }
             return self.respond.poll_reset(cx).map(|reset| reset.map(|_| None));

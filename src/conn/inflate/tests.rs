@@ -1,4 +1,4 @@
-//! Compressed bodies: what is understood, the cap, and what is broken.
+//! Tests of compressed bodies: codings, the cap, and damage.
 
 use std::io::Write as _;
 
@@ -82,7 +82,7 @@ fn nothing_comes_out_past_the_cap() {
         }
     }
     assert_eq!(inflate(Coding::Identity, &[b"a:1", b"|c"], 4), Err(InflateError::TooLarge));
-    // What comes out past it is not kept.
+    // Output past the cap is not kept.
     let [(_, bomb), ..] = compressed(&vec![0; 50_000_000]);
     let mut inflate = Inflate::new(Coding::Gzip, 100_000);
     assert_eq!(inflate.write(&bomb), Err(InflateError::TooLarge));

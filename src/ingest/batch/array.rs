@@ -1,60 +1,60 @@
-//! A JSON array whose elements are read one by one, or a single object as if it were the only element of one.
+//! A JSON array, parsed element by element. A single object counts as an array of one element.
 
 use serde::de::IgnoredAny;
 
 use crate::ingest::batch::BatchError;
 use crate::ingest::json::{PlainObject, value_at};
 
-/// An element that was passed: where it is, and what.
+/// An element: its place and its form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Element {
-    /// The largest body is far from what 32 bits can tell.
+    /// Offset in the body; the largest body has 16 MiB.
     at: u32,
     pub form: Form,
 }
 
 impl Element {
-    /// Where it begins in the body.
+    /// The offset of its first byte in the body.
     pub(super) fn at(&self) -> usize {
         self.at as usize
     }
 }
 
-/// What an element is.
+/// The form of an element.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
-    /// An object that was read.
+    /// A plain object, parsed.
     Plain(PlainObject),
-    /// An object that has to be read by serde_json.
+    /// Any other object, left to serde_json.
     Object,
-    /// Something else.
+    /// A value that is no object.
     Other,
 }
 
-/// How far an array was read.
+/// A position in an array.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
     offset: usize,
-    /// Elements read or passed over so far.
+    /// Number of elements so far.
     count: u64,
     next: Next,
 }
 
-/// What has to come.
+/// The expected next token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
-    /// The one object.
+    /// The single object.
     Single,
     /// The first element, or the end.
     First,
     /// A comma and an element, or the end.
     More,
-    /// Nothing.
+    /// The end of the body.
     End,
 }
 
 impl Array {
-    /// Begins to read `body`, which is no array of metrics unless it begins with `[` or `{`. An empty body is an empty one.
+    /// The start of the array in `body`, which must begin with `[` or `{`. An empty body is an empty array.
     pub(super) fn new(body: &[u8]) -> Result<Self, BatchError> {
         let offset = skip_space(body, 0);
         match body.get(offset) {
@@ -65,17 +65,17 @@ impl Array {
         }
     }
 
-    /// Bytes read so far.
+    /// The offset in the body, in bytes.
     pub(super) fn offset(&self) -> usize {
         self.offset
     }
 
-    /// Elements so far.
+    /// Number of elements so far.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Checks that some `len` bytes more are well-formed; returns whether all are now.
+    /// Checks elements of at least `len` bytes. Returns true if the array has ended, and is well-formed.
     pub(super) fn check(&mut self, body: &[u8], len: usize) -> Result<bool, BatchError> {
         let before = self.offset;
         while self.offset - before < len {
@@ -86,9 +86,11 @@ impl Array {
         Ok(false)
     }
 
-    /// The next element.
+    /// The next element, or `None` at the end.
     ///
-    /// Of an array that was checked there is no error.
+    /// # Errors
+    ///
+    /// The array is malformed; never after [`Array::check`] has returned true.
     pub(super) fn next(&mut self, body: &[u8]) -> Result<Option<Element>, BatchError> {
         if !self.has_next(body)? {
             return Ok(None);
@@ -101,27 +103,27 @@ impl Array {
                     Form::Plain(object)
                 }
                 None => {
-                    self.pass(body)?;
+                    self.skip(body)?;
                     Form::Object
                 }
             },
-            // To try for an object where there is none costs an error, which costs as much as a metric.
+            // serde_json is not tried for an object here: an error costs as much as a metric.
             _ => {
-                self.pass(body)?;
+                self.skip(body)?;
                 Form::Other
             }
         };
         Ok(Some(Element { at: at as u32, form }))
     }
 
-    /// Goes past an element.
-    fn pass(&mut self, body: &[u8]) -> Result<(), BatchError> {
+    /// Skips an element.
+    fn skip(&mut self, body: &[u8]) -> Result<(), BatchError> {
         self.offset = value_at::<IgnoredAny>(body, self.offset).ok_or(BatchError::Json)?.1;
         self.count += 1;
         Ok(())
     }
 
-    /// Goes to the next element, if there is one.
+    /// Moves to the next element. Returns false if there is none.
     fn has_next(&mut self, body: &[u8]) -> Result<bool, BatchError> {
         self.offset = skip_space(body, self.offset);
         let byte = body.get(self.offset);

@@ -1,4 +1,4 @@
-//! Which format a batch has.
+//! The format of a batch.
 
 use serde::de::IgnoredAny;
 
@@ -12,12 +12,12 @@ pub(super) enum Format {
     Lines,
     /// A JSON array, or one object.
     Json,
-    /// JSON objects, one in each line.
+    /// JSON objects, one per line.
     JsonLines,
 }
 
 impl Format {
-    /// The format that a Content-Type names; where it names none, what `body` looks like. `None` for what holds no metrics.
+    /// The format that `content_type` names, or the format of `body` if it names none. `None` if it names another type.
     pub(super) fn of(content_type: ContentType, body: &[u8]) -> Option<Self> {
         match content_type {
             ContentType::Json => Some(Self::Json),
@@ -27,8 +27,8 @@ impl Format {
         }
     }
 
-    /// What `body` looks like. No metric's name begins with a bracket, so that is JSON; an object that is not all there is
-    /// is the first of many.
+    /// Detects the format of `body`. No metric name begins with a bracket, so a bracket means JSON; an object with text after
+    /// it is the first of several lines.
     fn guess(body: &[u8]) -> Self {
         match body.trim_ascii_start().first() {
             Some(b'[') => Self::Json,
@@ -39,7 +39,7 @@ impl Format {
     }
 }
 
-/// Whether one value is all there is. What follows the first is not looked at.
+/// True if `body` is one value. Text after the first value is not parsed.
 fn is_single(body: &[u8]) -> bool {
     if let Some((_, len)) = PlainObject::read(body) {
         return body[len..].trim_ascii().is_empty();

@@ -1,120 +1,119 @@
-//! A JSON array that is read once: its elements are held until it has ended well, since a refused request sends nothing.
+//! A JSON array, parsed once: its elements are held until it has ended, because a refused request sends nothing.
 //!
-//! Only where they lie is held, not what they are: 32 bytes each, which point into the body.
+//! An element is held as offsets in the body, 32 bytes in all.
 
 use crate::ingest::batch::array::{Array, Element, Form};
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::{BatchError, SLICE, take};
+use crate::ingest::batch::{BatchError, SLICE, accept_element};
 use crate::ingest::json::{Object, PlainFields};
 use crate::metric::Sink;
 
-/// Elements of one array that are held, a MiB of them: some twice as many objects as the default cap has space for. Those
-/// behind are checked, and read again when their turn comes.
+/// Elements of an array that are held: one MiB, and twice as many objects as the default size limit usually has space for.
+/// Further elements are checked first, and parsed again after the held ones.
 pub(super) const MAX_HELD: usize = 32 * 1024;
 
-/// Bytes of an object in most arrays, at the least: a capacity by it does not have to grow.
+/// Bytes of a short object: a capacity computed with it rarely grows.
 const USUAL_OBJECT: usize = 48;
 
-/// An array on its way from a body to a sink.
+/// An array that is being processed.
 #[derive(Debug)]
 pub(super) struct HeldArray {
     array: Array,
     held: Vec<Element>,
-    /// How many of `held` were taken.
-    taken: usize,
-    /// How many elements were taken before those of `held`.
-    taken_before: u64,
+    /// Number of elements of `held` that were accepted or rejected.
+    done: usize,
+    /// Number of elements before those of `held`.
+    done_before: u64,
     step: Step,
 }
 
-/// What is done next.
+/// The current step.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Read and hold.
+    /// Parse and hold elements.
     Hold,
-    /// Check what follows the last that is held; keep where that begins.
+    /// Check the elements after the held ones, which begin at this position.
     Check(Array),
-    /// Take what is held. Of an array that was checked further elements are read, up to so many in all.
-    Take(u64),
+    /// Accept the held elements; if there are more, parse these in slices. The array has this number of elements.
+    Accept(u64),
 }
 
 impl HeldArray {
-    /// An array of which nothing was read.
+    /// The array at its start.
     pub(super) fn new(array: Array) -> Self {
-        Self { array, held: Vec::new(), taken: 0, taken_before: 0, step: Step::Hold }
+        Self { array, held: Vec::new(), done: 0, done_before: 0, step: Step::Hold }
     }
 
-    /// Takes all of a short array, whose text this is.
+    /// Processes a short array, whose text this is, to its end.
     ///
     /// # Errors
     ///
-    /// The array is malformed. Nothing of it was taken then.
-    pub(super) fn take_at_once(&mut self, text: &str, intake: &mut Intake<'_, impl Sink>) -> Result<(), BatchError> {
-        while !self.step(text.as_bytes(), Some(text), SLICE, intake)? {}
+    /// The array is malformed. No metric of it has reached the sink then.
+    pub(super) fn process_short(&mut self, text: &str, intake: &mut Intake<'_, impl Sink>) -> Result<(), BatchError> {
+        while !self.step(text.as_bytes(), Some(text), intake)? {}
         Ok(())
     }
 
-    /// Reads, checks or takes a slice of `body`, which is UTF-8; returns whether all were taken.
+    /// Parses, checks or accepts a slice of `body`, which must be UTF-8. Returns true if that was the last one.
     ///
     /// # Errors
     ///
-    /// The array is malformed. Nothing of it was taken then.
+    /// The array is malformed. No metric of it has reached the sink then.
     pub(super) fn advance(&mut self, body: &[u8], intake: &mut Intake<'_, impl Sink>) -> Result<bool, BatchError> {
-        self.step(body, None, SLICE, intake)
+        self.step(body, None, intake)
     }
 
     fn step(
         &mut self,
         body: &[u8],
         text: Option<&str>,
-        len: usize,
         intake: &mut Intake<'_, impl Sink>,
     ) -> Result<bool, BatchError> {
         match &mut self.step {
-            Step::Hold => self.hold(body, len)?,
+            Step::Hold => self.hold(body)?,
             Step::Check(rest) => {
-                if self.array.check(body, len)? {
+                if self.array.check(body, SLICE)? {
                     let count = self.array.count();
                     self.array = rest.clone();
-                    self.step = Step::Take(count);
+                    self.step = Step::Accept(count);
                 }
             }
-            Step::Take(count) => {
+            Step::Accept(count) => {
                 let count = *count;
-                if self.taken == self.held.len() {
-                    self.taken_before += self.taken as u64;
-                    self.taken = 0;
+                if self.done == self.held.len() {
+                    self.done_before += self.done as u64;
+                    self.done = 0;
                     self.held.clear();
-                    self.read(body, len)?;
+                    self.read(body)?;
                 }
-                self.take(body, text, len, intake);
-                let taken = self.taken_before + self.taken as u64;
-                if let Some(error) = intake.end().filter(|_| taken < count) {
-                    intake.reject(count - taken, error);
+                self.accept(body, text, intake);
+                let done = self.done_before + self.done as u64;
+                if let Some(error) = intake.end().filter(|_| done < count) {
+                    intake.reject(count - done, error);
                     return Ok(true);
                 }
-                return Ok(taken == count);
+                return Ok(done == count);
             }
         }
         Ok(false)
     }
 
-    fn hold(&mut self, body: &[u8], len: usize) -> Result<(), BatchError> {
+    fn hold(&mut self, body: &[u8]) -> Result<(), BatchError> {
         if self.held.is_empty() {
             self.held.reserve_exact(MAX_HELD.min(1 + body.len() / USUAL_OBJECT));
         }
-        if self.read(body, len)? {
-            self.step = Step::Take(self.array.count());
+        if self.read(body)? {
+            self.step = Step::Accept(self.array.count());
         } else if self.held.len() == MAX_HELD {
             self.step = Step::Check(self.array.clone());
         }
         Ok(())
     }
 
-    /// Reads some `len` bytes of elements, unless the most are held; returns whether the array has ended.
-    fn read(&mut self, body: &[u8], len: usize) -> Result<bool, BatchError> {
+    /// Parses a slice of elements, but no more than may be held. Returns true if the array has ended.
+    fn read(&mut self, body: &[u8]) -> Result<bool, BatchError> {
         let start = self.array.offset();
-        while self.array.offset() - start < len && self.held.len() < MAX_HELD {
+        while self.array.offset() - start < SLICE && self.held.len() < MAX_HELD {
             match self.array.next(body)? {
                 Some(element) => self.held.push(element),
                 None => return Ok(true),
@@ -123,29 +122,31 @@ impl HeldArray {
         Ok(false)
     }
 
-    /// Takes some `len` bytes of elements that are held, unless `intake` ends before.
-    fn take(&mut self, body: &[u8], text: Option<&str>, len: usize, intake: &mut Intake<'_, impl Sink>) {
-        let waiting = &self.held[self.taken..];
+    /// Accepts or rejects a slice of the held elements, until `intake` ends.
+    fn accept(&mut self, body: &[u8], text: Option<&str>, intake: &mut Intake<'_, impl Sink>) {
+        let waiting = &self.held[self.done..];
         let Some(start) = waiting.first().map(Element::at) else { return };
-        let some = waiting.partition_point(|element| element.at() - start < len);
-        let end = waiting.get(some).map_or(self.array.offset(), Element::at);
+        let count = waiting.partition_point(|element| element.at() - start < SLICE);
+        let end = waiting.get(count).map_or(self.array.offset(), Element::at);
         let (text, start) = match text {
             Some(text) => (text, 0),
-            // The body was found to be UTF-8.
+            // The body was checked to be UTF-8.
             None => (std::str::from_utf8(&body[start..end]).unwrap_or_default(), start),
         };
-        let mut taken = 0;
-        for element in &waiting[..some] {
+        let mut done = 0;
+        for element in &waiting[..count] {
             if intake.end().is_some() {
                 break;
             }
             match &element.form {
-                Form::Plain(object) => take(Some(&PlainFields::new(object, &text[element.at() - start..])), intake),
-                Form::Object => take(Object::at(body, element.at()).as_ref(), intake),
-                Form::Other => take(None::<&Object<'_>>, intake),
+                Form::Plain(object) => {
+                    accept_element(Some(&PlainFields::new(object, &text[element.at() - start..])), intake)
+                }
+                Form::Object => accept_element(Object::at(body, element.at()).as_ref(), intake),
+                Form::Other => accept_element(None::<&Object<'_>>, intake),
             }
-            taken += 1;
+            done += 1;
         }
-        self.taken += taken;
+        self.done += done;
     }
 }

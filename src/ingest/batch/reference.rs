@@ -1,19 +1,19 @@
-//! Batches of JSON as serde_json alone reads them, whole and twice: what the readers of [`super`] must agree with. Compiled in
-//! tests and with the feature `internals` only.
+//! JSON batches parsed by serde_json alone: the parsers of [`super`] must give the same result. Compiled in tests and with the
+//! feature `internals` only.
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::ingest::batch::allowance::Allowance;
 use crate::ingest::batch::intake::Intake;
-use crate::ingest::batch::{BatchError, Report, take};
+use crate::ingest::batch::{BatchError, Report, accept_element};
 use crate::ingest::content_type::ContentType;
 use crate::ingest::json::Object;
 use crate::metric::Sink;
 use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
 
-/// Reads a batch of at most `cap` bytes to its end. `None` if it is not JSON by its type or its first byte.
+/// Processes a batch of at most `cap` bytes to its end. `None` if neither its type nor its first byte is that of JSON.
 pub(crate) fn read(
     encoding: &Encoding,
     content_type: ContentType,
@@ -36,7 +36,7 @@ pub(crate) fn read(
         let (mut report, mut allowance) = (Report::default(), Allowance::new(body.len(), cap));
         let mut intake = Intake::new(encoding, Sample::new(encoding, sink), &mut report, &mut allowance);
         for object in objects {
-            take(object.as_ref(), &mut intake);
+            accept_element(object.as_ref(), &mut intake);
         }
         report
     }))

@@ -1,21 +1,21 @@
-//! The objects that nearly all are, read in one pass: members in any order, and names without escapes.
+//! A parser of the most common objects, in one pass: members in any order, keys and names without escapes.
 //!
-//! Whatever is not obvious is left to the reader of all objects, which must say the same of these: tests and a fuzz target hold
-//! the two together.
+//! It leaves any other object to serde_json, as a whole. Both parsers must give the same result: property tests and a fuzz
+//! target compare them.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::ingest::json::scan::{Scan, Token};
-use crate::ingest::json::{Fields, param, params, tags};
+use crate::ingest::json::{Fields, param, params, plain_tags};
 use crate::ingest::params::{Param, Params};
 use crate::metric::{Kind, MetricError, Tags, TagsWriter};
 
-/// Bytes that a plain object has at most: its members are found by 16 bits each. Most objects have some 70 bytes.
+/// The longest plain object, in bytes: offsets in it have 16 bits. Most objects have some 70 bytes.
 const MAX_LEN: usize = u16::MAX as usize;
 
-/// Where the members of an object lie in its text. It owns nothing and borrows nothing, so that an array can be held, object by
-/// object, from one slice to the next.
+/// The places of an object's members in its text. It borrows nothing, so that an array can hold its objects from one slice to
+/// the next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PlainObject {
     name: Span,
@@ -25,9 +25,9 @@ pub(crate) struct PlainObject {
     sample_rate: Span,
     tags: Span,
     kind: Option<Kind>,
-    /// The members whose span is JSON, a bit for each. That of any other is the text of a string or a number.
+    /// Members whose span is JSON, one bit each. The span of any other member is the text of a string or a number.
     json: u8,
-    /// False if of the parameters there is a value alone, and as text.
+    /// False if the object has no parameter but `value`, and that as text.
     has_more: bool,
 }
 
@@ -37,7 +37,7 @@ const SHIFT: u8 = 4;
 const SAMPLE_RATE: u8 = 8;
 const TAGS: u8 = 16;
 
-/// A part of an object's text. That of a member that is not there is empty, as an empty string is to each of them.
+/// A part of an object's text. The span of an absent member is empty: an empty string means absent for each of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
     start: u16,
@@ -45,7 +45,7 @@ struct Span {
 }
 
 impl Span {
-    /// A span of the first [`MAX_LEN`] bytes.
+    /// A span within the first [`MAX_LEN`] bytes.
     #[inline]
     fn new(range: &Range<usize>) -> Self {
         Self { start: range.start as u16, len: range.len() as u16 }
@@ -54,7 +54,7 @@ impl Span {
     #[inline]
     fn of(self, text: &str) -> &str {
         if self.len == 0 {
-            // Of most members: nothing to be looked up.
+            // Most members are absent.
             return "";
         }
         let start = usize::from(self.start);
@@ -63,9 +63,8 @@ impl Span {
 }
 
 impl PlainObject {
-    /// Reads the object that `text` begins with, and returns its length too. `None` if it needs a closer look.
-    ///
-    /// `text` is UTF-8.
+    /// Parses the object at the start of `text`, which must be UTF-8. Returns the object and its length in bytes, or `None` if
+    /// it is not plain.
     #[inline]
     pub(crate) fn read(text: &[u8]) -> Option<(Self, usize)> {
         let mut object = Self::default();
@@ -85,11 +84,11 @@ impl PlainObject {
 
     #[inline(always)]
     fn read_member(&mut self, scan: &mut Scan<'_>) -> Option<()> {
-        // Eight bytes tell all keys apart. A colon that does not follow its key at once is left to serde_json.
+        // Eight bytes distinguish all keys. A colon after white space is left to serde_json.
         const SEVEN: u64 = u64::MAX >> 8;
         let word = scan.peek_word()?;
         if word == u64::from_le_bytes(*b"\"metric\"") {
-            scan.pass(8);
+            scan.skip(8);
             if !scan.accept(b':') {
                 return None;
             }
@@ -97,15 +96,15 @@ impl PlainObject {
             return Some(());
         }
         if word & SEVEN == u64::from_le_bytes(*b"\"type\":\0") {
-            scan.pass(7);
+            scan.skip(7);
             return self.read_kind(scan);
         }
         if word == u64::from_le_bytes(*b"\"value\":") {
-            scan.pass(8);
+            scan.skip(8);
             (self.value, self.json) = read_value(scan, self.json, VALUE)?;
             self.has_more |= self.json & VALUE != 0;
         } else if word & SEVEN == u64::from_le_bytes(*b"\"tags\":\0") {
-            scan.pass(7);
+            scan.skip(7);
             (self.tags, self.json) = read_value(scan, self.json, TAGS)?;
         } else {
             return self.read_rare_member(scan);
@@ -125,7 +124,7 @@ impl PlainObject {
             b"time" => (&mut self.time, TIME),
             b"shift" => (&mut self.shift, SHIFT),
             b"sampleRate" => (&mut self.sample_rate, SAMPLE_RATE),
-            // Written in some other way.
+            // With white space before the colon.
             b"metric" | b"type" | b"value" | b"tags" => return None,
             _ => return scan.value().map(|_| ()),
         };
@@ -142,13 +141,14 @@ impl PlainObject {
     }
 }
 
-/// Reads the value of the member with this bit, and returns where it is. Of several with one name the last counts.
+/// Parses the value of the member with this bit. Returns its span and the new set of bits: if a name occurs twice, the last
+/// member counts.
 #[inline(always)]
 fn read_value(scan: &mut Scan<'_>, json: u8, bit: u8) -> Option<(Span, u8)> {
     let start = scan.at();
     Some(match scan.value()? {
         Token::PlainString => (Span::new(&(start + 1..scan.at() - 1)), json & !bit),
-        // Tags that are a number are none.
+        // A number is no valid value of `tags`.
         Token::PlainNumber if bit != TAGS => (Span::new(&(start..scan.at())), json & !bit),
         _ => (Span::new(&(start..scan.at())), json | bit),
     })
@@ -162,7 +162,7 @@ pub(crate) struct PlainFields<'a> {
 }
 
 impl<'a> PlainFields<'a> {
-    /// The object that was read at the beginning of `text`.
+    /// The fields of an object that was parsed from the start of `text`.
     pub(crate) fn new(object: &'a PlainObject, text: &'a str) -> Self {
         Self { object, text }
     }
@@ -213,7 +213,7 @@ impl<'a> Fields<'a> for PlainFields<'a> {
         'a: 't,
     {
         match self.object.tags.of(self.text) {
-            json if self.object.json & TAGS != 0 => tags::read(json, writer),
+            json if self.object.json & TAGS != 0 => plain_tags::read(json, writer),
             "" => Ok(Tags::NONE),
             text => Tags::parse(text),
         }

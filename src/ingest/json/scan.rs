@@ -1,19 +1,19 @@
-//! JSON text, scanned from token to token. Whatever is accepted is well-formed; some that is well-formed is left to serde_json.
+//! A scanner of JSON text. It accepts well-formed JSON only, but not all of it: the rest is left to serde_json.
 
 use std::ops::Range;
 
-/// A byte in each of the eight bytes of a word.
+/// A word of eight equal bytes.
 const fn repeated(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// How far a text was read.
+/// A position in a text.
 pub(super) struct Scan<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-/// A value that was passed.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Token {
     /// A string without escapes.
@@ -22,19 +22,20 @@ pub(super) enum Token {
     PlainNumber,
     /// Any other string, number or literal.
     Scalar,
-    /// An array or object of the above.
+    /// An array or an object of these.
     Nested,
 }
 
-// What each object needs is inlined into its one caller, so that the place stays in a register: it halves the instructions.
+// Functions that every object needs are inlined into their caller, so that the position stays in a register: this halves the
+// instructions.
 impl<'a> Scan<'a> {
-    /// Begins to read `text`, which is UTF-8: strings are not looked at for that.
+    /// The start of `text`, which must be UTF-8: strings are not checked for that.
     #[inline(always)]
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0 }
     }
 
-    /// Bytes read so far.
+    /// The offset, in bytes.
     #[inline(always)]
     pub(super) fn at(&self) -> usize {
         self.at
@@ -46,39 +47,39 @@ impl<'a> Scan<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// The next eight bytes, the first one lowest.
+    /// The next eight bytes, in little-endian order.
     #[inline(always)]
     pub(super) fn peek_word(&self) -> Option<u64> {
         self.text.get(self.at..)?.first_chunk().map(|eight| u64::from_le_bytes(*eight))
     }
 
-    /// The text in a range that was read.
+    /// The text in `range`.
     #[inline(always)]
     pub(super) fn get(&self, range: Range<usize>) -> &'a [u8] {
         &self.text[range]
     }
 
-    /// Passes `len` bytes that were seen, and white space behind them.
+    /// Skips `len` bytes, and white space after them.
     #[inline(always)]
-    pub(super) fn pass(&mut self, len: usize) {
+    pub(super) fn skip(&mut self, len: usize) {
         self.at += len;
         self.space();
     }
 
-    /// Passes `byte`, and white space behind it; returns whether it was there.
+    /// Skips `byte`, and white space after it, if it is the next one. Returns whether it was.
     #[inline(always)]
     pub(super) fn accept(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         if found {
-            self.pass(1);
+            self.skip(1);
         }
         found
     }
 
-    /// Passes white space.
+    /// Skips white space.
     #[inline(always)]
     pub(super) fn space(&mut self) {
-        // Most often there is none, or one space.
+        // Mostly there is none, or one space.
         while let Some(byte @ ..=b' ') = self.peek() {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 break;
@@ -87,8 +88,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes a value, but not the white space behind it. `None` if it is malformed, or nested deeper than an array or object
-    /// of scalars.
+    /// Skips a value, but not the white space after it. `None` if it is malformed, or an array or object that has another one
+    /// in it.
     #[inline(always)]
     pub(super) fn value(&mut self) -> Option<Token> {
         match self.peek()? {
@@ -100,7 +101,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Passes a string without escapes, and returns where its text is.
+    /// Skips a string without escapes, and returns the range of its text.
     #[inline(always)]
     pub(super) fn plain_string(&mut self) -> Option<Range<usize>> {
         if self.peek()? != b'"' {
@@ -115,7 +116,7 @@ impl<'a> Scan<'a> {
         Some(start..end)
     }
 
-    /// Passes a string.
+    /// Skips a string.
     #[inline(always)]
     fn string(&mut self) -> Option<Token> {
         let end = self.plain_end(self.at + 1);
@@ -126,7 +127,7 @@ impl<'a> Scan<'a> {
         Some(Token::PlainString)
     }
 
-    /// Passes a string in which a backslash or a control character is at `at`.
+    /// Skips the rest of a string, from a backslash or a control character at `at`.
     #[cold]
     fn escaped(&mut self, mut at: usize) -> Option<Token> {
         loop {
@@ -143,11 +144,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Where the first quote, backslash or control character from `at` on is, or the length of the text.
+    /// The offset of the first quote, backslash or control character from `at` on, or the length of the text.
     #[inline(always)]
     fn plain_end(&self, mut at: usize) -> usize {
-        // Eight bytes at a time, each tested for zero after a difference that makes it so: Hacker's Delight, section 6-1. Only
-        // bytes above the first that is found may be found in error.
+        // Eight bytes at a time: the difference turns the wanted byte into zero, and the test finds zero bytes, as in Hacker's
+        // Delight, section 6-1. It may err for bytes above the first one that it finds, so only the first one counts.
         const ONES: u64 = repeated(1);
         const HIGH: u64 = repeated(0x80);
         while let Some(eight) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
@@ -165,7 +166,7 @@ impl<'a> Scan<'a> {
         at + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..b' ')).count()
     }
 
-    /// Passes a number.
+    /// Skips a number.
     #[inline(always)]
     fn number(&mut self) -> Option<Token> {
         let start = self.at + usize::from(self.peek()? == b'-');
@@ -220,10 +221,10 @@ impl<'a> Scan<'a> {
 
     #[inline(never)]
     fn members(&mut self) -> Option<Token> {
-        self.pass(1);
+        self.skip(1);
         if self.peek() != Some(b'}') {
             loop {
-                // A key, which may have escapes.
+                // A key may have escapes here.
                 (self.peek() == Some(b'"')).then(|| self.string())??;
                 self.space();
                 self.accept(b':').then(|| self.scalar())??;
@@ -238,7 +239,7 @@ impl<'a> Scan<'a> {
 
     #[inline(never)]
     fn elements(&mut self) -> Option<Token> {
-        self.pass(1);
+        self.skip(1);
         if self.peek() != Some(b']') {
             loop {
                 self.scalar()?;
@@ -265,7 +266,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
-    /// The value that `text` begins with, and how long it is.
+    /// The value at the start of `text`, and its length.
     fn value(text: &str) -> Option<(Token, usize)> {
         let mut scan = Scan::new(text.as_bytes());
         scan.value().map(|token| (token, scan.at()))
@@ -322,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Pieces of JSON, joined: some that is well-formed, and much that nearly is.
+    /// Pieces of JSON, joined: well-formed or nearly so.
     fn pieces() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             "[\\[\\]{},:\" \\\\-]",
@@ -336,12 +337,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_passed_is_a_value_to_serde_json(text in pieces(), quoted: bool) {
+        fn accepted_values_are_values_to_serde_json(text in pieces(), quoted: bool) {
             let text = if quoted { format!("\"{text}\"") } else { text };
             if let Some((_, len)) = value(&text) {
                 let mut values = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
                 let read = values.next().and_then(Result::ok).map(RawValue::get);
-                // serde_json wants a delimiter behind a number, which the caller looks for.
+                // serde_json requires a delimiter after a number; here the caller checks that.
                 let delimited = serde_json::from_str::<&RawValue>(&text[..len]).map(RawValue::get).ok();
                 prop_assert_eq!(delimited, Some(&text[..len]));
                 prop_assert!(read.is_none_or(|read| read == &text[..len]), "{:?}", text);

@@ -10,8 +10,8 @@ use crate::ingest::json::{param, string};
 use crate::ingest::params::Param;
 use crate::metric::{MAX_LINE, MAX_TAGS, MetricError, Tags, TagsWriter};
 
-/// Reads tags from their JSON text: `null`, a string as [`Tags`] has it, an object or a list. Uses `writer` unless they are
-/// one piece of text already.
+/// Parses tags from their JSON text: `null`, a string in the format of [`Tags`], an object or a list. The result borrows from
+/// `writer`, unless it is a string without escapes.
 pub(super) fn read<'t>(json: &'t str, writer: &'t mut TagsWriter) -> Result<Tags<'t>, MetricError> {
     match json.as_bytes().first() {
         Some(b'n') => Ok(Tags::NONE),
@@ -31,11 +31,11 @@ pub(super) fn read<'t>(json: &'t str, writer: &'t mut TagsWriter) -> Result<Tags
     }
 }
 
-/// Tags as an object of texts, numbers and switches, or as a list of `"key:value"`.
+/// Writes tags from an object of strings, numbers and booleans, or from a list of `"key:value"`.
 struct TagsVisitor<'t>(&'t mut TagsWriter);
 
 impl TagsVisitor<'_> {
-    /// Counts a tag; refuses one too many, and more text than fits in a line, whatever else would be written.
+    /// Counts a tag. Fails at more than [`MAX_TAGS`], or if the text is already longer than a line.
     fn count<E: serde::de::Error>(&self, count: &mut usize) -> Result<(), E> {
         *count += 1;
         let fits = *count <= MAX_TAGS && self.0.as_str().len() <= MAX_LINE;
@@ -43,7 +43,7 @@ impl TagsVisitor<'_> {
     }
 }
 
-/// A string that is copied only if it has escapes: serde copies every `Cow` that it is asked for.
+/// A string that is copied only if it has escapes; serde copies every `Cow`.
 struct Text<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
@@ -81,7 +81,7 @@ impl<'de> Visitor<'de> for TagsVisitor<'_> {
             self.count(&mut count)?;
             let value: &RawValue = map.next_value()?;
             match value.get() {
-                // The way to say that there is no such tag.
+                // Means that the metric has no such tag.
                 "null" => {}
                 flag @ ("true" | "false") => self.0.push(&key, flag),
                 _ => match param(value.get()) {

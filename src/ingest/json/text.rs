@@ -1,4 +1,4 @@
-//! A string where a string has to be, and something to say where it is not.
+//! A member that must be a string; a value of any other type is invalid, but no error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::ingest::params::Param;
 
-/// A member that has to be a string, filled in place; `null` is an absent one.
+/// A member that must be a string, filled in place; `null` means absent.
 pub(super) struct Text<'p, 'de>(pub &'p mut Param<'de>);
 
 impl<'de> DeserializeSeed<'de> for Text<'_, 'de> {

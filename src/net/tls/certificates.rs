@@ -1,7 +1,7 @@
-//! The certificate chain and its key: read from PEM files, held against each other and against the calendar.
+//! Reads the certificate chain and its key from PEM files, and checks that they fit.
 //!
-//! No error here shows a byte of a file. The parser's own errors hold the line at which it stopped, which in a key's
-//! file whose newlines were lost is the whole key.
+//! No error here shows a byte of a file. The errors of the parser contain the line at which it stopped, which is the whole
+//! key if its file lost its newlines.
 
 mod error;
 pub(crate) mod validity;
@@ -19,13 +19,17 @@ use crate::net::tls::TlsFiles;
 
 pub(crate) use crate::net::tls::certificates::error::TlsError;
 
-/// The largest PEM file, in bytes: a chain has some 10 KiB. A bound for a file such as `/dev/zero`.
+/// The largest PEM file, in bytes: a chain has some 10 KiB. It bounds files such as `/dev/zero`.
 const MAX_PEM: u64 = 1024 * 1024;
 
 /// The most kinds of PEM sections that an error lists.
 const MAX_LISTED: usize = 5;
 
-/// Reads the chain and the key, and checks that the chain begins with the key's certificate.
+/// Reads the chain and the key, and checks that the chain begins with the certificate of the key.
+///
+/// # Errors
+///
+/// A file cannot be read or parsed, or the two do not fit.
 pub(crate) fn load(files: &TlsFiles) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = read_chain(&files.cert)?;
     let key = read_key(&files.key)?;
@@ -37,7 +41,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let flag = "--tls-cert";
     let pem = read_file(flag, path, "x509 -inform der")?;
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    // The error may hold a line of the file.
+    // The error may contain a line of the file.
     let chain = chain.map_err(|_| TlsError::Damaged { flag, path: path.to_owned() })?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate { path: path.to_owned(), found: sections(&pem) });
@@ -52,7 +56,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
         Some(Ok(key)) => Ok(key),
         // In the older format an encrypted key looks like a damaged one.
         _ if is_encrypted(&pem) => Err(TlsError::EncryptedKey { path: path.to_owned() }),
-        // The error may hold a line of the file.
+        // The error may contain a line of the file.
         Some(Err(_)) => Err(TlsError::Damaged { flag, path: path.to_owned() }),
         None => Err(TlsError::NoKey { path: path.to_owned(), found: sections(&pem) }),
     }
@@ -66,7 +70,7 @@ fn read_file(flag: &'static str, path: &Path, command: &'static str) -> Result<V
     if bytes.len() as u64 > MAX_PEM {
         return Err(TlsError::TooLarge { flag, path: path.to_owned() });
     }
-    // A byte order mark, as some editors write it, would hide the first BEGIN line.
+    // Some editors write a byte order mark, which would hide the first BEGIN line.
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }
@@ -77,7 +81,7 @@ fn read_file(flag: &'static str, path: &Path, command: &'static str) -> Result<V
     Ok(bytes)
 }
 
-/// True if a key is encrypted: in PKCS #8 (RFC 7468 section 11), or as OpenSSL's older format says in its headers
+/// True if a key is encrypted: in PKCS #8 (RFC 7468 section 11), or by the headers of OpenSSL's older format
 /// (RFC 1421 section 4.6.1.1).
 fn is_encrypted(pem: &[u8]) -> bool {
     let by_header = pem.split(|b| matches!(b, b'\n' | b'\r')).any(|line| {
@@ -86,7 +90,7 @@ fn is_encrypted(pem: &[u8]) -> bool {
     by_header || labels(pem).any(|label| label == "ENCRYPTED PRIVATE KEY")
 }
 
-/// The labels of a PEM file's sections. Only what looks like one: a damaged line may hold a key.
+/// The labels of the sections of a PEM file. Only texts that are certainly labels: a damaged line may contain a key.
 fn labels(pem: &[u8]) -> impl Iterator<Item = &str> {
     pem.split(|b| matches!(b, b'\n' | b'\r')).filter_map(|line| {
         let label = line.strip_prefix(b"-----BEGIN ")?;
@@ -98,7 +102,7 @@ fn labels(pem: &[u8]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a PEM file holds, for an error.
+/// Describes the sections of a PEM file, for an error.
 fn sections(pem: &[u8]) -> String {
     let mut found: Vec<&str> = Vec::new();
     for label in labels(pem) {
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_looks_like_a_label_is_shown() {
+    fn only_certain_labels_are_shown() {
         let pem = b"-----BEGIN A-----\r\n-----BEGIN B KEY-----\n-----BEGIN A-----\n-----BEGIN key-----\n-----BEGIN C\n";
         assert_eq!(sections(pem), "only A, B KEY");
     }

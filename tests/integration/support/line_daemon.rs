@@ -1,8 +1,9 @@
 //! A StatsD stand-in for connections and Unix sockets: it keeps what arrives, byte for byte, and ends without warning.
 
 use std::io::{ErrorKind, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,15 @@ impl Place {
             Self::Tcp(address) => format!("tcp://{address}"),
             Self::UnixStream(path) => format!("unix-stream://{}", path.display()),
             Self::UnixDatagram(path) => format!("unix://{}", path.display()),
+        }
+    }
+
+    /// Whether a daemon for connections listens there.
+    pub fn accepts(&self) -> bool {
+        match self {
+            Self::Tcp(address) => TcpStream::connect(address).is_ok(),
+            Self::UnixStream(path) => UnixStream::connect(path).is_ok(),
+            Self::UnixDatagram(_) => false,
         }
     }
 

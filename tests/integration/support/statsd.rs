@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
+use super::line_daemon::Place;
 
 /// A running daemon. It is killed when dropped.
 pub struct StatsD {
@@ -25,8 +26,40 @@ pub fn path(file: &str) -> PathBuf {
 }
 
 impl StatsD {
-    /// Starts the daemon, or explains that it is not installed: `make test` installs it.
+    /// Starts the daemon on a free UDP port, or explains that it is not installed: `make test` installs it.
     pub fn start() -> Option<Self> {
+        let mut statsd = Self::launch("port: '0', address: '127.0.0.1', mgmt_port: '0'")?;
+        let end = Instant::now() + PATIENCE;
+        while statsd.port == 0 || statsd.management == 0 {
+            assert!(statsd.is_running() && Instant::now() < end, "StatsD does not listen");
+            statsd.port = statsd.find_port("udp", "07");
+            statsd.management = statsd.find_port("tcp", "0A");
+            std::thread::yield_now();
+        }
+        Some(statsd)
+    }
+
+    /// Starts the daemon with its server for connections, on a TCP port or a Unix socket.
+    pub fn start_at(place: &Place) -> Option<Self> {
+        let server = match place {
+            Place::Tcp(address) => format!("address: '{}', port: {}", address.ip(), address.port()),
+            Place::UnixStream(path) => format!("socket: '{}'", path.display()),
+            Place::UnixDatagram(_) => panic!("StatsD has no server for datagrams to a Unix socket"),
+        };
+        let Place::Tcp(management) = Place::free_port() else { unreachable!("a port is TCP's") };
+        let servers = format!("servers: [{{ server: './servers/tcp', {server} }}]");
+        let mut statsd = Self::launch(&format!("{servers}, mgmt_port: {}", management.port()))?;
+        statsd.management = management.port();
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(management).is_err() || !place.accepts() {
+            assert!(statsd.is_running() && Instant::now() < end, "StatsD does not listen");
+            std::thread::yield_now();
+        }
+        Some(statsd)
+    }
+
+    /// Starts the daemon with these settings, unless it is not installed.
+    fn launch(servers: &str) -> Option<Self> {
         let script = path("node_modules/statsd/stats.js");
         let node =
             Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
@@ -40,11 +73,11 @@ impl StatsD {
         }
         let mut config = tempfile::NamedTempFile::new().expect("a temporary file");
         let dump = tempfile::NamedTempFile::new().expect("a temporary file");
-        // The ports are strings: the number 0 would mean the default port, not a free one. With an hour between
-        // flushes, the counters do not change while a test reads them.
+        // A free port is the string '0': the number 0 would mean the default port. With an hour between flushes, the
+        // counters do not change while a test reads them.
         write!(
             config,
-            "{{ port: '0', address: '127.0.0.1', mgmt_port: '0', mgmt_address: '127.0.0.1', flushInterval: 3600000, \
+            "{{ {servers}, mgmt_address: '127.0.0.1', flushInterval: 3600000, \
              backends: [{:?}], dumpFile: {:?}, deleteIdleStats: false }}",
             path("dump.js"),
             dump.path()
@@ -57,15 +90,7 @@ impl StatsD {
             .stdout(Stdio::null())
             .spawn()
             .expect("node starts");
-        let mut statsd = Self { child, port: 0, management: 0, _config: config, dump };
-        let end = Instant::now() + PATIENCE;
-        while statsd.port == 0 || statsd.management == 0 {
-            assert!(statsd.is_running() && Instant::now() < end, "StatsD does not listen");
-            statsd.port = statsd.find_port("udp", "07");
-            statsd.management = statsd.find_port("tcp", "0A");
-            std::thread::yield_now();
-        }
-        Some(statsd)
+        Some(Self { child, port: 0, management: 0, _config: config, dump })
     }
 
     /// The port of the daemon's only socket with this protocol and state, from the kernel's list; 0 while there is

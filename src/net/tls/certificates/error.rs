@@ -1,4 +1,4 @@
-//! Why certificates and keys cannot be used.
+//! The reasons for which certificates and keys cannot be used.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::net::tls::certificates::MAX_PEM;
 
-/// Why HTTPS cannot be served.
+/// The reason for which HTTPS cannot be served.
 #[derive(Debug, Error)]
 pub(crate) enum TlsError {
     /// A file is missing or unreadable.
@@ -17,7 +17,7 @@ pub(crate) enum TlsError {
         flag: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A file has more than [`MAX_PEM`] bytes.
@@ -42,7 +42,7 @@ pub(crate) enum TlsError {
         /// The command that reads DER.
         command: &'static str,
     },
-    /// The PEM is broken.
+    /// The PEM is damaged.
     #[error(
         "{flag} {}: is damaged PEM: the BEGIN line, the END line and the lines of base64 between them must be whole, each \
          on a line of its own",
@@ -59,15 +59,15 @@ pub(crate) enum TlsError {
     NoCertificate {
         /// The file.
         path: PathBuf,
-        /// What is there instead.
+        /// The sections that it contains instead.
         found: String,
     },
-    /// No key.
+    /// The file contains no key.
     #[error("--tls-key {}: holds no private key ({found}): give the key of the certificate, in PEM", .path.display())]
     NoKey {
         /// The file.
         path: PathBuf,
-        /// What is there instead.
+        /// The sections that it contains instead.
         found: String,
     },
     /// The key needs a passphrase.
@@ -85,7 +85,7 @@ pub(crate) enum TlsError {
     KeyKind {
         /// The file.
         path: PathBuf,
-        /// What the crypto library said.
+        /// The error of the crypto library.
         source: rustls::Error,
     },
     /// A certificate cannot be read.
@@ -93,12 +93,12 @@ pub(crate) enum TlsError {
     Certificate {
         /// The file.
         path: PathBuf,
-        /// Which one, from 1.
+        /// The number of the certificate in the file, from 1.
         number: usize,
-        /// What the parser said.
+        /// The error of the parser.
         source: webpki::Error,
     },
-    /// The certificate of the key is there, but not first.
+    /// The certificate of the key is not the first of the chain.
     #[error(
         "--tls-cert {}: wrong order: certificate {number} of the file is the one for the key: put it first, then those of \
          its issuers, each before its own issuer's",
@@ -107,18 +107,18 @@ pub(crate) enum TlsError {
     LeafNotFirst {
         /// The file.
         path: PathBuf,
-        /// Which one, from 1.
+        /// The number of the certificate in the file, from 1.
         number: usize,
     },
-    /// The key is that of another certificate.
+    /// The key belongs to another certificate.
     #[error(
         "--tls-key {}: is not the key of the certificate in --tls-cert {}: give the two files that were made together",
         .key.display(), .cert.display()
     )]
     Mismatch {
-        /// The key's file.
+        /// The file of the key.
         key: PathBuf,
-        /// The certificate's file.
+        /// The file of the certificate.
         cert: PathBuf,
     },
     /// The library cannot be set up.

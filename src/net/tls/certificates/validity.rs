@@ -7,19 +7,19 @@ use httpdate::fmt_http_date;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-/// How long before its end a certificate is warned of: two weeks, in which a renewal every 60 of 90 days has failed
-/// for weeks already. For one of a shorter life, such as Let's Encrypt's of six days, the last third of it.
+/// The time before the expiry of a certificate in which there is a warning: two weeks, when a renewal every 60 of 90 days
+/// has failed for weeks already. For a shorter lifetime, such as the six days of Let's Encrypt, it is the last third.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Later than any date that a certificate can hold (RFC 5280 section 4.1.2.5): the first second of the year 10000.
+/// Later than any date in a certificate (RFC 5280 section 4.1.2.5): the first second of the year 10000.
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_800);
 
-/// The time by which certificates are judged.
+/// The current time, for [`warnings`].
 pub(crate) fn now() -> UnixTime {
     UnixTime::now()
 }
 
-/// What is odd about a chain at a time, though it can be served: a sentence each, with the date.
+/// Warnings about a chain that can be served, at the time `now`: one sentence each, with the date.
 pub(crate) fn warnings(path: &Path, chain: &[CertificateDer<'_>], now: UnixTime) -> Vec<String> {
     let mut warnings = Vec::new();
     let parsed: Vec<_> = chain.iter().map(|certificate| EndEntityCert::try_from(certificate).ok()).collect();
@@ -45,10 +45,10 @@ pub(crate) fn warnings(path: &Path, chain: &[CertificateDer<'_>], now: UnixTime)
     warnings
 }
 
-/// The seconds from which, and up to which, a certificate is valid.
+/// The first and the last second, since 1970, at which a certificate is valid.
 ///
-/// The parser tells a date only as the reason why a certificate is not valid at some time. So it is asked about the
-/// beginning and the end of all time.
+/// The parser returns a date only in the error that a certificate is not valid at some time. So this asks for times before
+/// and after all certificates.
 fn validity(certificate: &EndEntityCert<'_>) -> Option<(u64, u64)> {
     let ask = |time| {
         let time = UnixTime::since_unix_epoch(time);
@@ -86,7 +86,7 @@ mod tests {
     const DAY: u64 = 24 * 3600;
 
     #[test]
-    fn a_certificate_is_warned_of_two_weeks_before_its_end_or_in_its_last_third() {
+    fn a_warning_comes_two_weeks_before_the_expiry_or_in_the_last_third() {
         let at = |day: u64| UnixTime::since_unix_epoch(Duration::from_secs(day * DAY));
         let (long, short) = ((100 * DAY, 190 * DAY), (100 * DAY, 106 * DAY));
         for (period, day, part) in [
