@@ -11,14 +11,14 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric::MetricError;
 use crate::statsd::packer::{Packer, Push};
 use crate::telemetry::delivery::Delivery;
 use crate::upstream::address::Address;
 use crate::upstream::outage::{Outage, Trouble};
-use crate::upstream::path::{Flush, KEEP, Path};
+use crate::upstream::path::{Flush, Path};
 use crate::upstream::resolver::Target;
 use crate::upstream::udp::BURST;
 
@@ -126,9 +126,7 @@ impl Upstream {
                 }
                 Flush::Blocked => {
                     tokio::select! {
-                        waited = timeout(KEEP, self.path.writable()) => if waited.is_err() {
-                            self.path.stalled(&self.queue);
-                        },
+                        () = self.path.writable_or_given_up(&self.queue) => {}
                         Ok(()) = target.changed() => self.path.start_anew(&self.queue),
                     }
                 }
