@@ -20,7 +20,7 @@ use crate::upstream::address::Address;
 use crate::upstream::outage::{Outage, Trouble};
 use crate::upstream::path::{Flush, Path};
 use crate::upstream::resolver::Target;
-use crate::upstream::udp::BURST;
+use crate::upstream::udp::MAX_SEGMENTS;
 
 /// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
 /// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
@@ -77,7 +77,7 @@ impl Upstream {
             // Counted by the flusher, which tries again soon: a lock for each would be dear in an overload.
             Push::Full => self.overflow.set(self.overflow.get() + u64::from(count)),
             // A very long turn must not overrun the bound of a queue that could have been sent.
-            Push::Taken if (waiting >= BURST || bytes >= FLUSH_BYTES) && !self.stalled.get() => {
+            Push::Taken if (waiting >= MAX_SEGMENTS || bytes >= FLUSH_BYTES) && !self.stalled.get() => {
                 self.flush();
             }
             Push::Taken if waiting >= self.wanted.get() => {
