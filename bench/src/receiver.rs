@@ -35,9 +35,9 @@ const QUIET: Duration = Duration::from_millis(200);
 /// Longest wait for missing metrics.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The state that the thread shares.
+/// The counts of the thread that reads, and whether it pauses.
 #[derive(Default)]
-struct Shared {
+struct Tallies {
     lines: AtomicU64,
     strangers: AtomicU64,
     paused: AtomicBool,
@@ -60,7 +60,7 @@ impl Lines {
 /// A UDP socket with a thread that reads it until the process ends.
 pub struct Receiver {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<Tallies>,
 }
 
 impl Receiver {
@@ -72,7 +72,7 @@ impl Receiver {
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let lines = Lines(lines.into_iter().map(|line| line.into_bytes().into_boxed_slice()).collect());
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Tallies::default());
         let own = Arc::clone(&shared);
         thread::Builder::new().name("receiver".to_owned()).spawn(move || {
             if let Err(error) = receive(&socket, &lines, &own) {
@@ -117,7 +117,7 @@ impl Receiver {
     }
 }
 
-fn receive(socket: &UdpSocket, lines: &Lines, shared: &Shared) -> io::Result<()> {
+fn receive(socket: &UdpSocket, lines: &Lines, shared: &Tallies) -> io::Result<()> {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         if shared.paused.load(Ordering::Relaxed) {

@@ -10,10 +10,10 @@ use crate::conn::budget::Budget;
 use crate::conn::deadlines::Deadlines;
 use crate::ingest::batch::{Batch, BatchError};
 use crate::metric::{Metric, MetricError, Sink as _};
-use crate::sinks::router::Router;
 use crate::sinks::sample::Sample;
 use crate::statsd::encoding::Encoding;
 use crate::telemetry::refusals::Refusals;
+use crate::upstream::router::Router;
 
 /// The state of one worker that its requests use.
 pub(crate) struct Context {

@@ -11,7 +11,7 @@ use crate::api::refusals::Refusal;
 use crate::conn::body::BodyError;
 use crate::conn::event_stream::AnswerBody;
 use crate::conn::inflate::CODINGS;
-use crate::conn::service::Answer;
+use crate::conn::service::{Answer, CLOSE};
 use crate::ingest::batch::Report;
 use crate::telemetry::refusals::Reason;
 
@@ -19,8 +19,6 @@ use crate::telemetry::refusals::Reason;
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
 /// Answers with the report of a batch.
 pub(crate) fn report(head: &KeptHead, report: &Report) -> Answer {
     let status = if report.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };

@@ -1,6 +1,7 @@
 //! The addresses of the command line: `[dialect+]scheme://host:port`, or a path in place of host and port.
 
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use crate::config::host::{self, HostError};
 use crate::config::suggestion::{nearest, question};
@@ -35,7 +36,7 @@ pub(crate) fn parse_list(text: &str) -> Result<Vec<Address>, BadValue> {
             shown: Some(bad.shown.unwrap_or_else(|| without_user(part))),
         })?;
         let refuse = |rule: &str| Err(BadValue { rule: rule.to_owned(), shown: Some(part.to_owned()) });
-        if addresses.iter().any(|other| other.location == address.location) {
+        if addresses.iter().any(|other| other.name == address.name) {
             return refuse("is given twice: each daemon needs one address");
         }
         if addresses.len() == MAX_ADDRESSES {
@@ -83,11 +84,8 @@ fn unknown_scheme(scheme: &str) -> String {
 /// Reads `host:port`, `[host]:port` or a host alone; a final slash is what some programs write at the end of a URL.
 fn endpoint(text: &str) -> Result<Endpoint, BadValue> {
     let text = text.strip_suffix('/').unwrap_or(text);
-    let bare = |host: &str| {
-        host::parse(host)
-            .map(|host| host.to_ascii_lowercase())
-            .map_err(|error| BadValue::from(format!("its host {error}")))
-    };
+    let bare =
+        |host: &str| host::parse(host).map(canonical).map_err(|error| BadValue::from(format!("its host {error}")));
     match host::parse(text) {
         Ok(_) => Ok(Endpoint { host: bare(text)?, port: DEFAULT_PORT }),
         Err(HostError::Port { host, port }) if !host.is_empty() => {
@@ -106,6 +104,16 @@ fn endpoint(text: &str) -> Result<Endpoint, BadValue> {
     }
 }
 
+/// The one spelling of a host: of an IPv6 address the shortest, and of a name the lower case. A zone is the name of an
+/// interface, whose case counts.
+fn canonical(host: &str) -> String {
+    let (address, zone) = host.find('%').map_or((host, ""), |at| host.split_at(at));
+    match address.parse::<IpAddr>() {
+        Ok(ip) => format!("{ip}{zone}"),
+        Err(_) => format!("{}{zone}", address.to_ascii_lowercase()),
+    }
+}
+
 /// Reads the path of a Unix socket, as it stands: a `%` in it is a `%`.
 fn socket_path(scheme: &str, text: &str) -> Result<PathBuf, BadValue> {
     if !text.starts_with('/') {
@@ -117,7 +125,12 @@ fn socket_path(scheme: &str, text: &str) -> Result<PathBuf, BadValue> {
     if text.len() > MAX_SOCKET_PATH {
         return Err(format!("must have a path of at most {MAX_SOCKET_PATH} bytes, as many as the system takes").into());
     }
-    Ok(text.into())
+    // Without the steps that lead nowhere, such as `//` and `/./`.
+    let path: PathBuf = Path::new(text).components().collect();
+    if path.file_name().is_none() {
+        return Err("must have the path of a socket".to_owned().into());
+    }
+    Ok(path)
 }
 
 /// What an error may show: what stands before an `@` may be a password.
@@ -201,6 +214,33 @@ mod tests {
         let long = format!("unix:///{}", "x".repeat(MAX_SOCKET_PATH));
         assert!(shown(&long).is_err());
         assert!(shown(&long[..long.len() - 1]).is_ok());
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_has_the_same_url() {
+        for (spellings, url) in [
+            (&["udp://[::1]:1", "udp://[0:0:0:0:0:0:0:1]:1", "udp://[0::0001]:00001/"][..], "udp://[::1]:1"),
+            (&["tcp://[2001:DB8::A]", "tcp://2001:db8:0:0::a"], "tcp://[2001:db8::a]:8125"),
+            (&["udp://[::ffff:10.0.0.1]", "udp://[::FFFF:a00:1]"], "udp://[::ffff:10.0.0.1]:8125"),
+            (&["udp://[fe80::1%Eth0]:1", "udp://[FE80:0::1%Eth0]:1"], "udp://[fe80::1%Eth0]:1"),
+            (
+                &["udp://StatsD.example.", "udp://statsd.example", "UDP://statsd.EXAMPLE.:8125"],
+                "udp://statsd.example:8125",
+            ),
+            (&["unix:///run/x.sock", "unix:////run/./x.sock", "unix:///run//x.sock"], "unix:///run/x.sock"),
+        ] {
+            for text in spellings {
+                assert_eq!(shown(text), Ok(vec![url.to_owned()]), "{text}");
+                let (rule, _) = shown(&format!("{text},{url}")).expect_err("twice");
+                assert_eq!(rule, "is given twice: each daemon needs one address", "{text}");
+            }
+        }
+        for text in ["unix:///.", "unix:///run/.."] {
+            assert!(shown(text).is_err(), "{text}");
+        }
+        let list = parse_list("udp://statsd.example.").expect("an address");
+        let host = list[0].location.endpoint().map(|endpoint| endpoint.host.as_str());
+        assert_eq!(host, Some("statsd.example."), "the dot keeps the resolver from other domains");
     }
 
     #[test]

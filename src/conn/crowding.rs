@@ -1,4 +1,4 @@
-//! Chooses the connection to close when others wait to be accepted and all permits are taken.
+//! Chooses the connection to close when no permit is free and others wait.
 //!
 //! A connection that was served stays as long as there is one that was not. Among those that were not, the steps towards
 //! the first answer decide. Each step is noted once, with its time, which distinguishes a peer with a long round trip from
@@ -163,12 +163,12 @@ impl Pressure {
 /// The demand of the accept loop that a worker close a connection: the urgency, and in the bits above it a number, by which
 /// a worker recognises that a demand which it could not meet has not changed.
 #[derive(Debug, Default)]
-pub struct PlaceDemand {
+pub struct PermitDemand {
     demand: AtomicU64,
     unserved: AtomicUsize,
 }
 
-impl PlaceDemand {
+impl PermitDemand {
     const STANDS: u64 = 1;
     const URGENT: u64 = 2;
     const SERVED_TOO: u64 = 4;

@@ -25,7 +25,7 @@ use self::overdue::Limits;
 use crate::conn::activity::state::State;
 use crate::conn::activity::{Activity, Directive};
 use crate::conn::clock::Clock;
-use crate::conn::crowding::{PlaceDemand, Pressure};
+use crate::conn::crowding::{PermitDemand, Pressure};
 use crate::conn::wake_slot::WakeSlot;
 
 /// One connection per this number is closed at a time when others wait to be accepted, since finding one visits all.
@@ -48,7 +48,7 @@ pub struct Lifecycle {
     /// True while all permits are taken.
     pub crowded: AtomicBool,
     /// The demand to close a connection while all permits are taken.
-    pub demand: PlaceDemand,
+    pub demand: PermitDemand,
     /// True once a shutdown has begun.
     pub closing: AtomicBool,
 }
@@ -115,7 +115,7 @@ impl Deadlines {
         self.connections.borrow().len()
     }
 
-    /// Keeps the deadlines of a new connection, which was counted by [`PlaceDemand::add_unserved`], until the guard is
+    /// Keeps the deadlines of a new connection, which was counted by [`PermitDemand::add_unserved`], until the guard is
     /// dropped.
     pub fn watch_connection(self: &Rc<Self>) -> ActivityGuard {
         let activity = Rc::new(Activity::new(Rc::clone(self)));

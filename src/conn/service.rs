@@ -16,7 +16,8 @@ use crate::conn::date::AnswerDate;
 use crate::conn::event_stream::{AnswerBody, OpenRequest};
 use crate::conn::request_body::RequestBody;
 
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// The value of a `Connection` header that ends the connection after its answer.
+pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// An answer to a request.
 pub(crate) type Answer = Response<AnswerBody>;

@@ -32,8 +32,6 @@ use crate::net::socket::Socket;
 use crate::net::tls::Tls;
 use crate::server::memory;
 use crate::server::supervisor::Supervisor;
-use crate::sinks::router::{Copies, Outlet, Router, Spread};
-use crate::sinks::shard::Shards;
 use crate::statsd::encoding::Encoding;
 use crate::telemetry::delivery::Delivery;
 use crate::telemetry::refusals::{RefusalSummary, Refusals};
@@ -41,6 +39,8 @@ use crate::upstream::address::{Address, Route};
 use crate::upstream::outage::Outage;
 use crate::upstream::queue::Upstream;
 use crate::upstream::resolver::Target;
+use crate::upstream::router::{Copies, Outlet, Router, Spread};
+use crate::upstream::shard::Shards;
 
 /// How long connections may take to end after all were told to, at the end of a shutdown.
 const LAST_MOMENT: Duration = Duration::from_millis(100);

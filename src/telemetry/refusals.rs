@@ -22,7 +22,7 @@ pub(crate) use reason::Reason;
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// Addresses that are counted at the same time. An address with more than a 64th of the refusals is always among them.
-const MAX_ADDRESSES: usize = 64;
+const MAX_CLIENT_ADDRESSES: usize = 64;
 
 /// An IPv4 address, or the /64 of an IPv6 address: a host that has one address of a /64 can use all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,7 +94,7 @@ impl Tally {
             row.count += new.count;
             row.others += new.others;
             row.address = row.address.filter(|address| new.address == Some(*address));
-        } else if self.rows.len() < MAX_ADDRESSES {
+        } else if self.rows.len() < MAX_CLIENT_ADDRESSES {
             self.rows.push(new);
         } else if let Some(row) = self.rows.iter_mut().min_by_key(|row| row.count) {
             *row = Row { count: row.count + new.count, others: row.count + new.others, ..new };
@@ -251,10 +251,10 @@ mod tests {
                 count += u64::from(n % 4 == 0);
                 tally.note(Reason::BadToken, address);
             }
-            assert_eq!(tally.rows.len(), MAX_ADDRESSES);
+            assert_eq!(tally.rows.len(), MAX_CLIENT_ADDRESSES);
             sum.merge(tally);
         }
-        assert_eq!((sum.total(), sum.rows.len()), (200_000, MAX_ADDRESSES));
+        assert_eq!((sum.total(), sum.rows.len()), (200_000, MAX_CLIENT_ADDRESSES));
         let most = sum.rows.iter().max_by_key(|row| row.sure()).expect("a row");
         assert_eq!(most.address, v4(1));
         assert!(most.sure() <= count && most.sure() > count * 9 / 10, "{most:?} of {count}");

@@ -83,7 +83,11 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme())?;
         match self {
-            Self::Udp(endpoint) | Self::Tcp(endpoint) => endpoint.fmt(f),
+            Self::Udp(endpoint) | Self::Tcp(endpoint) => {
+                // The final dot keeps the resolver from looking in other domains; the daemon is the same.
+                let host = endpoint.host.strip_suffix('.').unwrap_or(&endpoint.host).to_owned();
+                Endpoint { host, ..*endpoint }.fmt(f)
+            }
             Self::UnixDatagram(path) | Self::UnixStream(path) => path.display().fmt(f),
         }
     }

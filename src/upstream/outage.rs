@@ -1,4 +1,4 @@
-//! What goes wrong on the way to StatsD, told in one line in ten seconds for the whole process, and its end.
+//! Logs delivery problems: one summary line per 10 s for the whole process, and the end of an outage.
 
 use std::fmt;
 use std::io;

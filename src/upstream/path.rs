@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::statsd::packer::Packer;
 use crate::telemetry::delivery::Delivery;
-use crate::upstream::address::Address;
+use crate::upstream::address::{Address, Location};
 use crate::upstream::backoff::Backoff;
 use crate::upstream::in_flight::InFlight;
 use crate::upstream::outage::{Outage, QUIET, Trouble};
@@ -52,8 +52,10 @@ pub(crate) enum Flush {
 pub(crate) struct Path {
     address: Address,
     socket: RefCell<Option<Rc<Transport>>>,
-    /// Says that `socket` is another one, or none.
+    /// Says that `socket` is another one, or none: to the one task that watches it.
     reopened: Notify,
+    /// Says the same to a task that waits for the socket to take something.
+    replaced: Notify,
     in_flight: RefCell<InFlight>,
     backoff: RefCell<Backoff>,
     /// How many datagrams in a row a filter on this host has refused.
@@ -81,6 +83,7 @@ impl Path {
             address,
             socket: RefCell::new(None),
             reopened: Notify::new(),
+            replaced: Notify::new(),
             in_flight: RefCell::default(),
             backoff: RefCell::default(),
             forbidden: Cell::new(0),
@@ -103,11 +106,11 @@ impl Path {
         self.target.clone()
     }
 
-    /// Waits until the socket takes something again.
+    /// Waits until the socket takes something again, or is another one.
     pub(crate) async fn writable(&self) {
         let socket = self.socket.borrow().clone();
         if let Some(socket) = socket {
-            socket.writable().await;
+            self.writable_or_replaced(&socket).await;
         }
     }
 
@@ -116,10 +119,14 @@ impl Path {
         self.outage.is_away()
     }
 
-    /// Whether it is time to send a metric to a daemon that is away: one in a second. A connection finds out by itself.
+    /// Whether it is time to send a metric to a daemon that is away, to find out whether it is back: one in a second. Only a
+    /// datagram over UDP can tell; other sockets are opened again without one, and without an address none leaves.
     pub(crate) fn takes_probe(&self) -> bool {
+        if !matches!((&self.address.location, &*self.target.borrow()), (Location::Udp(_), Target::At(_))) {
+            return false;
+        }
         let now = Instant::now();
-        let is_due = !self.address.location.is_stream() && self.probed.get().is_none_or(|last| now >= last + PROBE);
+        let is_due = self.probed.get().is_none_or(|last| now >= last + PROBE);
         if is_due {
             self.probed.set(Some(now));
         }
@@ -164,8 +171,11 @@ impl Path {
                 let result = self.watch_connection(stream).await;
                 self.break_off(queue, socket, result.err().as_ref());
             }
-            // It says nothing until something is sent.
-            Transport::Unix(_) => std::future::pending().await,
+            Transport::Unix(_) => {
+                // The daemon has it open. More it does not say until something is sent.
+                self.outage.sent();
+                std::future::pending().await
+            }
         }
     }
 
@@ -220,7 +230,7 @@ impl Path {
             Ok(socket) => {
                 let socket = Rc::new(socket);
                 *self.socket.borrow_mut() = Some(Rc::clone(&socket));
-                self.reopened.notify_one();
+                self.socket_changed();
                 Ok(Some(socket))
             }
             Err(error) => Err(self.pause(queue, Trouble::Attempt(errno(&error)))),
@@ -274,6 +284,11 @@ impl Path {
         let _ = self.open(queue);
     }
 
+    fn socket_changed(&self) {
+        self.reopened.notify_one();
+        self.replaced.notify_waiters();
+    }
+
     /// Closes the socket, after what it has to say.
     pub(crate) fn close(&self, queue: &RefCell<Packer>) {
         let Some(socket) = self.socket.take() else { return };
@@ -286,7 +301,7 @@ impl Path {
             // The daemon is there, and reads on.
             Transport::Unix(_) => {}
         }
-        self.reopened.notify_one();
+        self.socket_changed();
     }
 }
 
@@ -294,3 +309,6 @@ impl Path {
 fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EIO)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,16 +11,16 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metric::MetricError;
 use crate::statsd::packer::{Packer, Push};
 use crate::telemetry::delivery::Delivery;
 use crate::upstream::address::Address;
 use crate::upstream::outage::{Outage, Trouble};
-use crate::upstream::path::{Flush, KEEP, Path};
+use crate::upstream::path::{Flush, Path};
 use crate::upstream::resolver::Target;
-use crate::upstream::udp::BURST;
+use crate::upstream::udp::MAX_SEGMENTS;
 
 /// The least time between two flushes of a worker, unless a datagram is full. A lone metric leaves at once; from a
 /// thousand flushes a second on, those of a millisecond travel together. A StatsD that waits in `recv` on the same host is
@@ -77,7 +77,7 @@ impl Upstream {
             // Counted by the flusher, which tries again soon: a lock for each would be dear in an overload.
             Push::Full => self.overflow.set(self.overflow.get() + u64::from(count)),
             // A very long turn must not overrun the bound of a queue that could have been sent.
-            Push::Taken if (waiting >= BURST || bytes >= FLUSH_BYTES) && !self.stalled.get() => {
+            Push::Taken if (waiting >= MAX_SEGMENTS || bytes >= FLUSH_BYTES) && !self.stalled.get() => {
                 self.flush();
             }
             Push::Taken if waiting >= self.wanted.get() => {
@@ -126,9 +126,7 @@ impl Upstream {
                 }
                 Flush::Blocked => {
                     tokio::select! {
-                        waited = timeout(KEEP, self.path.writable()) => if waited.is_err() {
-                            self.path.stalled(&self.queue);
-                        },
+                        () = self.path.writable_or_given_up(&self.queue) => {}
                         Ok(()) = target.changed() => self.path.start_anew(&self.queue),
                     }
                 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::statsd::packer::Packer;
 use crate::upstream::acknowledged::acknowledged_bytes;
 use crate::upstream::stream::registered::Registered;
-use crate::upstream::unconfirmed::Unconfirmed;
+use crate::upstream::unconfirmed::{CHARGED, Unconfirmed};
 
 /// How long a connection may take to be made: two repetitions of a lost SYN, after one and three seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,21 +35,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const SEND_BUFFER: usize = 16 * 1024;
 const TCP_SEND_BUFFER: usize = 64 * 1024;
 
-/// What the kernel charges to that buffer for each write beside its bytes, at the least: `sk_buff` and `skb_shared_info`.
-const CHARGED: usize = 512;
-
 /// The receive buffer of a daemon, in bytes: the kernel's default for TCP (`tcp_rmem`), which it makes larger for those only
 /// that read fast.
 const RECEIVE_BUFFER: usize = 128 * 1024;
 
 /// Packets that leave in one system call, each followed by a newline: half of what the kernel takes (`UIO_MAXIOV`).
-const BURST: usize = 64;
+const MAX_PACKETS_PER_WRITE: usize = 64;
 
 /// The time between two looks at what was acknowledged, at the end of the process.
 const ACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes read at once of what a daemon says, which nobody asked for.
 const SCRAP: usize = 4096;
+
+/// The most of these reads at the end of a connection: 1 MiB. A daemon that says more must not hold the worker up.
+const MAX_LAST_READS: usize = 256;
 
 /// Where a connection goes.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,10 @@ pub(crate) struct StreamSender {
     /// How many bytes of the oldest packet, and of the newline after it, were written.
     begun: Cell<usize>,
     written: RefCell<Unconfirmed>,
+    /// Whether it has failed other than by EPIPE. The kernel tells an error once, and an orderly end from then on.
+    is_broken: Cell<bool>,
+    /// Whether the kernel took no more at the last write, so that the daemon may have read nothing of what is in the buffers.
+    is_blocked: Cell<bool>,
 }
 
 impl StreamSender {
@@ -113,14 +117,16 @@ impl StreamSender {
             made_by: Cell::new(made_by),
             begun: Cell::new(0),
             written: RefCell::new(Unconfirmed::new(buffers as u64)),
+            is_broken: Cell::new(false),
+            is_blocked: Cell::new(false),
         })
     }
 
     /// Writes some of the oldest packets, each followed by a newline, and says how many were written to their end. The next
     /// call goes on with one that was written in part.
     pub(crate) fn send(&self, queue: &Packer) -> io::Result<usize> {
-        let mut slices = Vec::with_capacity(2 * BURST);
-        for packet in queue.waiting().take(BURST) {
+        let mut slices = Vec::with_capacity(2 * MAX_PACKETS_PER_WRITE);
+        for packet in queue.waiting().take(MAX_PACKETS_PER_WRITE) {
             slices.extend([IoSlice::new(packet), IoSlice::new(b"\n")]);
         }
         let mut slices = &mut slices[..];
@@ -147,7 +153,7 @@ impl StreamSender {
     fn note_written(&self, queue: &Packer, mut bytes: usize) -> usize {
         let (mut packets, now) = (0, Instant::now());
         let mut written = self.written.borrow_mut();
-        for (packet, metrics) in queue.oldest(BURST) {
+        for (packet, metrics) in queue.oldest(MAX_PACKETS_PER_WRITE) {
             let length = packet.len() + 1;
             if bytes < length {
                 break;
@@ -167,11 +173,23 @@ impl StreamSender {
         // Not by `try_io` alone, as in `UdpSender::attempt`.
         let result = self.socket.borrow().send_vectored_with_flags(slices, libc::MSG_NOSIGNAL);
         match &result {
-            Ok(_) => self.made_by.set(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.clear(Interest::WRITABLE),
-            Err(_) => {}
+            Ok(_) => {
+                self.made_by.set(None);
+                self.is_blocked.set(false);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_blocked.set(true);
+                self.socket.clear(Interest::WRITABLE);
+            }
+            Err(error) => self.note_error(error),
         }
         result
+    }
+
+    fn note_error(&self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::Interrupted && error.raw_os_error() != Some(libc::EPIPE) {
+            self.is_broken.set(true);
+        }
     }
 
     /// Waits until the connection takes bytes again, or has failed.
@@ -215,8 +233,10 @@ impl StreamSender {
         let mut scrap = [0; SCRAP];
         let read = || recv(&*self.socket.borrow(), &mut scrap, RecvFlags::empty());
         let result = retry_on_intr(read).map(|(_, bytes)| bytes > 0).map_err(io::Error::from);
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            self.socket.clear(Interest::READABLE);
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.clear(Interest::READABLE),
+            Err(error) => self.note_error(error),
+            Ok(_) => {}
         }
         result
     }
@@ -254,22 +274,16 @@ impl StreamSender {
     /// A peer that closes in order has read all that its host acknowledged: had it left anything unread, its kernel would have
     /// reset the connection. On a Unix socket all that was written is acknowledged.
     pub(crate) fn doubt(&self, error: Option<&io::Error>) -> Doubt {
-        let mut is_reset = error.is_some_and(|error| error.raw_os_error() != Some(libc::EPIPE));
-        loop {
-            match self.read() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // The error of a Unix socket is told to a reader, even after EPIPE.
-                Err(_) => {
-                    is_reset = true;
-                    break;
-                }
-            }
+        if let Some(error) = error {
+            self.note_error(error);
         }
+        // The error of a Unix socket is told to a reader, even after EPIPE. If the daemon says more, nobody knows its end.
+        let is_over = (0..MAX_LAST_READS).any(|_| !matches!(self.read(), Ok(true)));
+        let is_reset = !is_over || self.is_broken.get();
         let written = self.written.borrow();
         let acknowledged = if self.is_tcp() { self.acknowledged() } else { Some(u64::MAX) };
         let metrics = match acknowledged {
+            Some(_) if is_reset && self.is_blocked.get() => written.past(0),
             Some(bytes) if is_reset => written.unread(bytes, Instant::now()),
             Some(bytes) => written.past(bytes),
             None => written.unread(0, Instant::now()),
@@ -282,3 +296,6 @@ impl StreamSender {
         acknowledged_bytes(&*self.socket.borrow())
     }
 }
+
+#[cfg(test)]
+mod tests;

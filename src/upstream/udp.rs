@@ -20,7 +20,7 @@ use crate::upstream::in_flight::QUOTED;
 
 /// Datagrams that leave in one system call. The kernel takes up to 1024 (`UIO_MAXIOV`); 64 already make the cost of
 /// the call itself vanish, and keep the headers on one page. Of segments it takes 64 (`UDP_MAX_SEGMENTS`).
-pub(crate) const BURST: usize = 64;
+pub(crate) const MAX_SEGMENTS: usize = 64;
 
 /// How long to wait where no event can be waited for.
 pub(crate) const NO_EVENT_PAUSE: Duration = Duration::from_millis(5);
@@ -102,7 +102,7 @@ impl UdpSender {
         let longest = if singly { 0 } else { self.longest_segment.get() };
         let Some(first) = queue.waiting().next() else { return Ok(Sent::alone(0)) };
         if first.len() <= longest {
-            let alike = queue.segments(BURST);
+            let alike = queue.segments(MAX_SEGMENTS);
             if alike > 1 {
                 match self.send_segments(queue, alike, first.len()) {
                     Err(error) if refuses_segments(&error) => self.take_no_segments_of(first.len()),
@@ -111,7 +111,8 @@ impl UdpSender {
             }
         }
         // What stands before datagrams that can leave as segments goes alone, and they after it.
-        let count = if singly { 1 } else { queue.waiting().take(BURST).take_while(|d| d.len() > longest).count() };
+        let count =
+            if singly { 1 } else { queue.waiting().take(MAX_SEGMENTS).take_while(|d| d.len() > longest).count() };
         match count {
             0 | 1 => self.attempt(|fd| send(fd, first, MsgFlags::MSG_DONTWAIT)).map(|_| Sent::alone(1)),
             _ => self.send_several(queue, count).map(Sent::alone),

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// What the kernel charges to a send buffer for each write beside its bytes, at the least: `sk_buff` and `skb_shared_info`.
+pub(crate) const CHARGED: usize = 512;
+
 /// The most packets kept. One packet leaves in a millisecond unless they are full, so it is the bytes that count.
 const MAX_PACKETS: usize = 4096;
 

@@ -1,6 +1,6 @@
 //! Datagrams to a Unix socket, as a DogStatsD agent has it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,11 +13,7 @@ use tokio::time::Instant;
 
 use crate::metric::MAX_LINE;
 use crate::statsd::packer::Packer;
-use crate::upstream::unconfirmed::Unconfirmed;
-
-/// What the kernel charges to the send buffer for each datagram beside its bytes, at the least: `sk_buff` and
-/// `skb_shared_info`.
-const CHARGED: usize = 512;
+use crate::upstream::unconfirmed::{CHARGED, Unconfirmed};
 
 /// What the kernel keeps of the send buffer for itself: a datagram may be shorter than the buffer by this.
 const OWN: usize = 64;
@@ -27,6 +23,8 @@ const OWN: usize = 64;
 pub(crate) struct UnixSender {
     socket: UnixDatagram,
     written: RefCell<Unconfirmed>,
+    /// Whether the kernel took no more at the last send, so that the daemon may have read nothing of what is in the buffer.
+    is_blocked: Cell<bool>,
 }
 
 impl UnixSender {
@@ -47,6 +45,7 @@ impl UnixSender {
             socket: UnixDatagram::from_std(OwnedFd::from(socket).into())?,
             // The kernel takes a datagram while the buffer is not full, so that the last one may go beyond.
             written: RefCell::new(Unconfirmed::new(2 * buffer as u64)),
+            is_blocked: Cell::new(false),
         })
     }
 
@@ -56,11 +55,13 @@ impl UnixSender {
         let result = SockRef::from(&self.socket).send_with_flags(datagram, libc::MSG_NOSIGNAL);
         match result {
             Ok(bytes) => {
+                self.is_blocked.set(false);
                 self.written.borrow_mut().add(bytes + CHARGED, metrics, Instant::now());
                 Ok(1)
             }
             Err(error) => {
                 if error.kind() == io::ErrorKind::WouldBlock {
+                    self.is_blocked.set(true);
                     let _ = self.socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 }
                 Err(error)
@@ -78,6 +79,7 @@ impl UnixSender {
 
     /// How many metrics may have been unread in the daemon's socket when it was closed: nobody says what was lost with it.
     pub(crate) fn maybe_lost(&self) -> u64 {
-        self.written.borrow().unread(u64::MAX, Instant::now())
+        let written = self.written.borrow();
+        if self.is_blocked.get() { written.past(0) } else { written.unread(u64::MAX, Instant::now()) }
     }
 }

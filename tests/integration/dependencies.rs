@@ -118,6 +118,23 @@ fn dependencies_run_one_way() {
 }
 
 #[test]
+fn ingest_reaches_no_socket() {
+    let rules = rules();
+    let uses = |module: &str| rules.0.iter().find(|(name, _)| name == module).map(|(_, uses)| uses.clone());
+    let mut reached = vec!["ingest".to_owned()];
+    let mut next = 0;
+    while let Some(module) = reached.get(next) {
+        let uses = uses(module).unwrap_or_else(|| panic!("{module} has no row"));
+        reached.extend(uses.into_iter().filter(|name| !reached.contains(name)).collect::<Vec<_>>());
+        next += 1;
+    }
+    for socket in ["upstream", "net", "conn", "server"] {
+        assert!(!reached.iter().any(|name| name == socket), "ingest reaches {socket}: {reached:?}");
+    }
+    assert!(reached.contains(&"metric".to_owned()), "{reached:?}");
+}
+
+#[test]
 fn the_diagram_has_every_module_and_only_allowed_arrows() {
     let document = std::fs::read_to_string(repository().join("docs/architecture.md")).expect("the document is there");
     let rules = Rules::read(&document);

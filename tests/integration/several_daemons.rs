@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::PATIENCE;
 use crate::support::client::{Client, post};
-use crate::support::line_daemon::{LineDaemon, Place};
+use crate::support::line_daemon::{DaemonAddress, LineDaemon};
 use crate::support::proxy::{Proxy, command};
 use crate::support::receiver::Receiver;
 use crate::support::request::{json as json_request, typed_batch};
@@ -151,7 +151,7 @@ fn a_removed_daemon_moves_only_its_own_series() {
 #[test]
 fn each_mirror_gets_all_in_its_own_dialect() {
     let folder = tempfile::tempdir().expect("a folder");
-    let agent_place = Place::UnixDatagram(folder.path().join("dsd.sock"));
+    let agent_place = DaemonAddress::UnixDatagram(folder.path().join("dsd.sock"));
     let (statsd, telegraf, mut agent) = (Receiver::new(), Receiver::new(), LineDaemon::bind(&agent_place));
     let addresses = [
         format!("udp://{}", statsd.address()),
@@ -207,14 +207,14 @@ fn sampling_decides_once_for_all_mirrors() {
 fn a_dead_mirror_costs_the_other_neither_a_metric_nor_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let receiver = Receiver::new();
-    let hung = Place::UnixStream(folder.path().join("hung.sock"));
+    let hung = DaemonAddress::UnixStream(folder.path().join("hung.sock"));
     // It accepts nothing and reads nothing.
     let _daemon = LineDaemon::bind(&hung);
     let dead = [
         // Nobody at that address, no such socket, a closed port, one that never answers.
         "udp://127.91.0.1:9".to_owned(),
         format!("unix://{}", folder.path().join("none.sock").display()),
-        Place::free_port().url(),
+        DaemonAddress::free_port().url(),
         hung.url(),
     ];
     for dead in dead {

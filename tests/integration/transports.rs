@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::client::{Client, post};
-use crate::support::line_daemon::{LineDaemon, Place};
+use crate::support::line_daemon::{DaemonAddress, LineDaemon};
 use crate::support::proxy::{Proxy, command};
 use crate::support::request::{json as json_request, typed_batch};
 use crate::support::statsd::StatsD;
 
-fn start(place: &Place, flags: &[&str]) -> Proxy {
+fn start(place: &DaemonAddress, flags: &[&str]) -> Proxy {
     let address = format!("--statsd-address={}", place.url());
     let mut all = vec![address.as_str(), "--http-threads=1"];
     all.extend(flags);
@@ -31,7 +31,7 @@ fn assert_sum(proxy: &Proxy, accepted: u64) -> (u64, u64) {
 #[test]
 fn each_transport_carries_the_lines_to_the_byte() {
     let folder = tempfile::tempdir().expect("a folder");
-    for place in Place::each(folder.path()) {
+    for place in DaemonAddress::each(folder.path()) {
         let mut daemon = LineDaemon::bind(&place);
         let mut proxy = start(&place, &["--metric-prefix=web", "--statsd-tag=dc=eu"]);
         let mut client = Client::connect(proxy.address);
@@ -68,7 +68,7 @@ fn each_transport_carries_the_lines_to_the_byte() {
 #[test]
 fn datagrams_to_a_unix_socket_have_up_to_8_kib() {
     let folder = tempfile::tempdir().expect("a folder");
-    let place = Place::UnixDatagram(folder.path().join("d.sock"));
+    let place = DaemonAddress::UnixDatagram(folder.path().join("d.sock"));
     let lines: String = (0..2000).map(|i| format!("metric.{i}:{i}|c\n")).collect();
     for (flags, most) in [(&[] as &[&str], 8192), (&["--statsd-packet-size=512"], 512)] {
         let mut daemon = LineDaemon::bind(&place);
@@ -85,17 +85,17 @@ fn datagrams_to_a_unix_socket_have_up_to_8_kib() {
 #[test]
 fn a_daemon_that_comes_late_gets_what_waited_for_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    for place in Place::each(folder.path()) {
+    for place in DaemonAddress::each(folder.path()) {
         let mut proxy = start(&place, &[]);
         let mut client = Client::connect(proxy.address);
         let warning = |line: &str| line.contains(&format!("WARN StatsD at {}: ", place.url()));
         // A connection is opened before there is anything to send.
-        if !matches!(place, Place::UnixDatagram(_)) {
+        if !matches!(place, DaemonAddress::UnixDatagram(_)) {
             let line = proxy.wait_for_log("attempts failed");
             assert!(warning(&line) && line.contains("is StatsD running?"), "{line}");
         }
         assert_eq!(client.send(post("/count/early", "")).answer().status, 200);
-        if matches!(place, Place::UnixDatagram(_)) {
+        if matches!(place, DaemonAddress::UnixDatagram(_)) {
             let line = proxy.wait_for_log("attempts failed (No such file or directory");
             assert!(warning(&line), "{line}");
         }
@@ -112,7 +112,7 @@ fn a_daemon_that_comes_late_gets_what_waited_for_it() {
 fn a_daemon_that_does_not_read_loses_nothing_and_holds_nobody_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let lines: String = (0..1000).map(|i| format!("metric.{}.{i}:{i}|c\n", "n".repeat(100))).collect();
-    for place in Place::each(folder.path()) {
+    for place in DaemonAddress::each(folder.path()) {
         let mut daemon = LineDaemon::bind(&place);
         let mut proxy = start(&place, &[]);
         let mut client = Client::connect(proxy.address);
@@ -135,7 +135,7 @@ fn a_daemon_that_does_not_read_loses_nothing_and_holds_nobody_up() {
 fn what_a_daemon_says_is_of_no_interest_and_no_harm() {
     use std::io::{BufRead as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let place = Place::Tcp(listener.local_addr().expect("an address"));
+    let place = DaemonAddress::Tcp(listener.local_addr().expect("an address"));
     let mut proxy = start(&place, &[]);
     let (mut stream, _) = listener.accept().expect("the proxy connects");
     stream.write_all(&[b'x'; 100_000]).expect("the proxy reads");
@@ -194,7 +194,7 @@ impl Load {
 #[test]
 fn the_real_statsd_holds_what_came_over_connections() {
     let folder = tempfile::tempdir().expect("a folder");
-    for place in [Place::free_port(), Place::UnixStream(folder.path().join("statsd.sock"))] {
+    for place in [DaemonAddress::free_port(), DaemonAddress::UnixStream(folder.path().join("statsd.sock"))] {
         let Some(statsd) = StatsD::start_at(&place) else { return };
         let mut proxy = start(&place, &["--metric-prefix=web"]);
         let mut client = Client::connect(proxy.address);
@@ -220,7 +220,7 @@ fn the_real_statsd_holds_what_came_over_connections() {
 #[test]
 fn the_real_statsd_can_be_restarted_under_load() {
     let folder = tempfile::tempdir().expect("a folder");
-    for place in [Place::free_port(), Place::UnixStream(folder.path().join("statsd.sock"))] {
+    for place in [DaemonAddress::free_port(), DaemonAddress::UnixStream(folder.path().join("statsd.sock"))] {
         let Some(mut statsd) = StatsD::start_at(&place) else { return };
         let mut proxy = start(&place, &[]);
         let load = Load::start(&proxy);
@@ -252,7 +252,7 @@ fn the_real_statsd_can_be_restarted_under_load() {
 
 /// Ends a daemon a hundred times while metrics come, and starts it again each time. All that is lost is counted, and what may be
 /// is at least what is.
-fn restart_a_hundred_times(place: &Place) {
+fn restart_a_hundred_times(place: &DaemonAddress) {
     let mut daemon = LineDaemon::bind(place);
     let mut proxy = start(place, &[]);
     let load = Load::start(&proxy);
@@ -306,17 +306,17 @@ fn restart_a_hundred_times(place: &Place) {
 
 #[test]
 fn a_hundred_restarts_over_tcp_lose_only_what_is_counted() {
-    restart_a_hundred_times(&Place::free_port());
+    restart_a_hundred_times(&DaemonAddress::free_port());
 }
 
 #[test]
 fn a_hundred_restarts_over_a_unix_stream_lose_only_what_is_counted() {
     let folder = tempfile::tempdir().expect("a folder");
-    restart_a_hundred_times(&Place::UnixStream(folder.path().join("s.sock")));
+    restart_a_hundred_times(&DaemonAddress::UnixStream(folder.path().join("s.sock")));
 }
 
 #[test]
 fn a_hundred_restarts_over_unix_datagrams_lose_only_what_is_counted() {
     let folder = tempfile::tempdir().expect("a folder");
-    restart_a_hundred_times(&Place::UnixDatagram(folder.path().join("d.sock")));
+    restart_a_hundred_times(&DaemonAddress::UnixDatagram(folder.path().join("d.sock")));
 }

@@ -8,7 +8,7 @@ const fn ms(ms: u64) -> Duration {
 
 #[test]
 fn a_demand_that_was_given_up_does_not_come_back() {
-    let demand = PlaceDemand::default();
+    let demand = PermitDemand::default();
     demand.set(Pressure { urgent: true, served_too: false });
     demand.meet(|pressure| {
         assert_eq!(pressure, Pressure { urgent: true, served_too: false });

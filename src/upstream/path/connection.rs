@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::libc;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::statsd::packer::Packer;
 use crate::telemetry::delivery::Delivery;
+use crate::upstream::address::Location;
 use crate::upstream::outage::Trouble;
-use crate::upstream::path::{Flush, Path, errno};
+use crate::upstream::path::{Flush, KEEP, Path, errno};
 use crate::upstream::resolver::Target;
 use crate::upstream::stream::{Doubt, StreamSender};
 use crate::upstream::transport::Transport;
@@ -27,10 +28,11 @@ impl Path {
         connection.ended().await
     }
 
-    /// Opens a socket again where there is none. A connection is opened when its pause is over, whether or not anything waits:
-    /// then the log tells of an outage before it costs a metric. A datagram socket is opened by those who send.
+    /// Opens a socket again where there is none. A connection or a Unix socket is opened when its pause is over, whether or not
+    /// anything waits: then the log tells of an outage before it costs a metric, and of its end. A UDP socket is opened by those
+    /// who send.
     pub(super) async fn reopen(&self, queue: &RefCell<Packer>) {
-        if !self.address.location.is_stream() {
+        if matches!(self.address.location, Location::Udp(_)) {
             return self.reopened.notified().await;
         }
         let mut target = self.target();
@@ -81,7 +83,7 @@ impl Path {
             Transport::Udp(_) => true,
         };
         self.socket.take();
-        self.reopened.notify_one();
+        self.socket_changed();
         let trouble = match error.map(errno) {
             None | Some(libc::EPIPE) => Trouble::Closed,
             Some(errno) if was_made => Trouble::Broken(errno),
@@ -90,10 +92,26 @@ impl Path {
         self.pause(queue, trouble)
     }
 
-    /// Gives up a connection or a Unix socket whose daemon has read nothing for [`super::KEEP`].
-    pub(crate) fn stalled(&self, queue: &RefCell<Packer>) {
+    /// Waits until `socket` takes something again, or another one has replaced it: what waits must not stay behind a connection
+    /// that was given up.
+    pub(super) async fn writable_or_replaced(&self, socket: &Rc<Transport>) {
+        let replaced = self.replaced.notified();
+        let is_current = self.socket.borrow().as_ref().is_some_and(|current| Rc::ptr_eq(current, socket));
+        if is_current {
+            tokio::select! {
+                biased;
+                () = replaced => {}
+                () = socket.writable() => {}
+            }
+        }
+    }
+
+    /// Waits as [`Path::writable`] does, and gives up a connection or a Unix socket whose daemon has read nothing for [`KEEP`].
+    pub(crate) async fn writable_or_given_up(&self, queue: &RefCell<Packer>) {
         let socket = self.socket.borrow().clone();
-        if let Some(socket) = socket.filter(|socket| !matches!(**socket, Transport::Udp(_))) {
+        let Some(socket) = socket else { return };
+        let waited = timeout(KEEP, self.writable_or_replaced(&socket)).await;
+        if waited.is_err() && !matches!(*socket, Transport::Udp(_)) {
             self.break_off(queue, &socket, Some(&io::Error::from_raw_os_error(libc::ETIMEDOUT)));
         }
     }

@@ -14,13 +14,13 @@ use super::PATIENCE;
 
 /// Where a daemon is.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum DaemonAddress {
     Tcp(SocketAddr),
     UnixStream(PathBuf),
     UnixDatagram(PathBuf),
 }
 
-impl Place {
+impl DaemonAddress {
     /// A TCP port that was free a moment ago.
     pub fn free_port() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -92,12 +92,12 @@ pub struct LineDaemon {
 }
 
 impl LineDaemon {
-    pub fn bind(place: &Place) -> Self {
+    pub fn bind(place: &DaemonAddress) -> Self {
         let socket = place.bind();
         let source = |socket| Source { socket, bytes: Vec::new(), datagrams: Vec::new(), is_open: true };
         let (listener, sources) = match place {
-            Place::UnixDatagram(_) => (None, vec![source(socket)]),
-            Place::Tcp(_) | Place::UnixStream(_) => (Some(socket), Vec::new()),
+            DaemonAddress::UnixDatagram(_) => (None, vec![source(socket)]),
+            DaemonAddress::Tcp(_) | DaemonAddress::UnixStream(_) => (Some(socket), Vec::new()),
         };
         Self { listener, sources, read_size: 65_536 }
     }

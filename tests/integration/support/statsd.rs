@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
-use super::line_daemon::Place;
+use super::line_daemon::DaemonAddress;
 
 /// A running daemon. It is killed when dropped.
 pub struct StatsD {
@@ -40,13 +40,13 @@ impl StatsD {
     }
 
     /// Starts the daemon with its server for connections, on a TCP port or a Unix socket.
-    pub fn start_at(place: &Place) -> Option<Self> {
+    pub fn start_at(place: &DaemonAddress) -> Option<Self> {
         let server = match place {
-            Place::Tcp(address) => format!("address: '{}', port: {}", address.ip(), address.port()),
-            Place::UnixStream(path) => format!("socket: '{}'", path.display()),
-            Place::UnixDatagram(_) => panic!("StatsD has no server for datagrams to a Unix socket"),
+            DaemonAddress::Tcp(address) => format!("address: '{}', port: {}", address.ip(), address.port()),
+            DaemonAddress::UnixStream(path) => format!("socket: '{}'", path.display()),
+            DaemonAddress::UnixDatagram(_) => panic!("StatsD has no server for datagrams to a Unix socket"),
         };
-        let Place::Tcp(management) = Place::free_port() else { unreachable!("a port is TCP's") };
+        let DaemonAddress::Tcp(management) = DaemonAddress::free_port() else { unreachable!("a port is TCP's") };
         let servers = format!("servers: [{{ server: './servers/tcp', {server} }}]");
         let mut statsd = Self::launch(&format!("{servers}, mgmt_port: {}", management.port()))?;
         statsd.management = management.port();

@@ -1,13 +1,13 @@
-//! The way of a metric to the daemons: to one, to the one that keeps its series, or to all.
+//! Routes each metric to one daemon, to the daemon of its shard, or to all.
 
 use std::cell::RefCell;
 
 use crate::metric::{Accepted, MAX_LINE, Metric, MetricError, Sink};
-use crate::sinks::shard::Shards;
 use crate::statsd::encoding::Encoding;
 use crate::statsd::line;
 use crate::upstream::address::MAX_ADDRESSES;
 use crate::upstream::queue::Upstream;
+use crate::upstream::shard::Shards;
 
 /// A daemon: how its lines are written, and the queue towards it.
 pub(crate) struct Outlet {
@@ -60,7 +60,7 @@ impl Copies {
     /// For daemons of these encodings, which differ in their dialects alone.
     pub(crate) fn new(encodings: &[Encoding]) -> Self {
         let first = |encoding: &Encoding| {
-            encodings.iter().position(|other| std::ptr::eq(other.dialect(), encoding.dialect())).unwrap_or_default()
+            encodings.iter().position(|other| other.dialect().name == encoding.dialect().name).unwrap_or_default()
         };
         Self { lines: RefCell::default(), writers: encodings.iter().map(first).collect() }
     }
