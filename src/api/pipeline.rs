@@ -80,15 +80,15 @@ pub(crate) fn respond(
         Ok(Admitted::Body { want, cap, coding }) => {
             Next::Receive(want, Collect::new(body, coding, limits(&context, &activity, cap, head.size())))
         }
-        Ok(Admitted::Answered(answer)) if body.is_complete() => Next::Answer(Some(answer), None),
+        Ok(Admitted::Answered(answer)) if body.is_complete() => Next::Answer(Some(Ok(answer)), None),
         Ok(Admitted::Answered(answer)) => {
             let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
-            Next::Answer(Some(answer), unwanted_body::abandon(limits, body, awaits_continue).map(Box::new))
+            Next::Answer(Some(Ok(answer)), unwanted_body::abandon(limits, body, awaits_continue).map(Box::new))
         }
         Err(refusal) => {
             let limits = limits(&context, &activity, policy.limits.max_body_size, 0);
             let body = unwanted_body::refuse(limits, &refusal, body, awaits_continue);
-            Next::Refuse(Some(refusal), body)
+            Next::Answer(Some(Err(refusal)), body.map(Box::new))
         }
     };
     drop(policy);
@@ -99,13 +99,7 @@ pub(crate) fn respond(
                 if let Some(collect) = body {
                     discard(collect, &activity, &mut log);
                 }
-                answer.take().map(Done::Answered).ok_or(Refusal::Internal)
-            }
-            Next::Refuse(refusal, body) => {
-                if let Some(collect) = body {
-                    discard(collect, &activity, &mut log);
-                }
-                Err(refusal.take().unwrap_or(Refusal::Internal))
+                answer.take().unwrap_or(Err(Refusal::Internal)).map(Done::Answered)
             }
             Next::Receive(want, collect) => {
                 // Only a long batch waits after this, so the future keeps little while the body arrives.
@@ -140,12 +134,9 @@ fn answer(head: &KeptHead, done: Result<Done, Refusal>) -> Answer {
 
 /// The step after the head.
 enum Next {
-    /// Read and discard the received part of a body that was not asked for, if there is one, then answer. In a box, since few
-    /// requests of this kind have a body.
-    Answer(Option<Answer>, Option<Box<Collect>>),
-    /// Read and discard the received part of the body, if there is one, then refuse. hyper hands the body over after the
-    /// call.
-    Refuse(Option<Refusal>, Option<Collect>),
+    /// Read and discard the received part of the body, if there is one, then answer or refuse. hyper hands the body over after
+    /// the call. In a box, since few requests of this kind have a body.
+    Answer(Option<Result<Answer, Refusal>>, Option<Box<Collect>>),
     /// Receive the body.
     Receive(Want, Collect),
 }
