@@ -27,7 +27,7 @@ impl Peer {
 pub(crate) struct Requester {
     /// The remote end of its connection.
     pub(crate) peer: Peer,
-    /// The grant of its token. Anonymous until a token was verified, and if none is needed.
+    /// The grant of its token. Anonymous until a token was verified, and if no token is required.
     pub(crate) grant: Grant,
 }
 

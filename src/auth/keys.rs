@@ -33,8 +33,8 @@ impl Keys {
         let data = jsonwebtoken::decode::<T>(token, &self.key, &self.validation).ok()?;
         let (header, _) = token.split_at_checked(token.iter().position(|b| *b == b'.')?)?;
         let header: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        // `crit` names extensions that must be understood (RFC 7515 section 4.1.11), and none is, whatever the library
-        // makes of a malformed one. A token that brings a key of its own (`jwk`) is an attack.
+        // `crit` names extensions that must be understood (RFC 7515 section 4.1.11). This server understands no extension,
+        // whatever the library makes of a malformed one. A token that brings a key of its own (`jwk`) is an attack.
         let is_simple = !header.contains_key("crit") && !header.contains_key("jwk");
         is_simple.then_some(data.claims)
     }

@@ -9,7 +9,7 @@ const MAX_COMPARED: usize = 64;
 /// The shortest prefix that matches a whole word, in bytes: `cert` for `certificate`.
 const MIN_STEM: usize = 3;
 
-/// Finds the names that are most similar to `typed`, at most three; empty if none is similar.
+/// Finds the names that are most similar to `typed`, at most three; empty if no name is similar.
 ///
 /// Names are in lower case with dashes. `typed` may use capitals, underscores, dots or `camelCase`.
 pub(crate) fn nearest(typed: &str, names: &[&'static str]) -> Vec<&'static str> {

@@ -104,8 +104,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// A listener in a worker's event loop.
 ///
-/// tokio's own accepts until there is no connection left, and an accept that finds none is expensive: the kernel makes a
-/// socket and a file before it looks. This one first polls for a connection.
+/// tokio's own accepts until there is no connection left, and an accept without a waiting connection is expensive: the kernel
+/// makes a socket and a file before it looks. This one first polls for a connection.
 #[derive(Debug)]
 pub(crate) struct Listener(AsyncFd<TcpListener>);
 

@@ -94,7 +94,7 @@ impl Shards {
         self.best(name, |_| true).unwrap_or_default()
     }
 
-    /// The same, among those daemons that are `usable`; among all if none is.
+    /// As above, among the daemons that are `usable`, or among all daemons if no daemon is usable.
     pub(crate) fn choose_among(&self, name: &str, usable: impl Fn(usize) -> bool) -> usize {
         self.best(name, usable).unwrap_or_else(|| self.choose(name))
     }
